@@ -1,0 +1,1 @@
+"""Values that flow through the program: geometry, annotations, classes, shares, evidence, results."""

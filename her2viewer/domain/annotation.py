@@ -1,0 +1,117 @@
+"""What a person draws on a slide. Values are immutable: an edit makes a new one, which makes undo exact."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain.region import Region
+
+RGB = tuple[int, int, int]
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Role(StrEnum):
+    """What an annotation means to the program."""
+
+    ROI = "roi"
+    EXCLUDE = "exclude"
+    CONTROL = "control"
+    NOTE = "note"
+
+
+EXCLUSION_CLASSES: tuple[str, ...] = ("In situ carcinoma", "Benign gland", "Artefact")
+
+DEFAULT_CLASS: Mapping[Role, tuple[str, RGB]] = MappingProxyType(
+    {
+        # QuPath's own "Tumor" red, so that the ROI is recognised there.
+        Role.ROI: ("Tumor", (200, 0, 0)),
+        Role.EXCLUDE: ("Ignore*", (180, 180, 180)),
+        Role.CONTROL: ("Control", (80, 160, 220)),
+        Role.NOTE: ("Note", (240, 200, 80)),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One outlined object, geometry in level-0 px."""
+
+    geometry: BaseGeometry
+    role: Role = Role.ROI
+    class_name: str | None = None
+    color: RGB | None = None
+    name: str = ""
+    text: str = ""
+    locked: bool = False
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    measurements: Mapping[str, float] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    foreign: Mapping[str, Any] = EMPTY
+    """Members of the GeoJSON feature that this program does not use and gives back unchanged."""
+
+    @classmethod
+    def drawn(cls, geometry: BaseGeometry, role: Role, class_name: str | None = None, name: str = "") -> Annotation:
+        """A new annotation with the usual class and colour of its role."""
+        default, color = DEFAULT_CLASS[role]
+        return cls(geometry=geometry, role=role, class_name=class_name or default, color=color, name=name)
+
+    def with_geometry(self, geometry: BaseGeometry) -> Annotation:
+        """The same annotation with another outline."""
+        return replace(self, geometry=geometry)
+
+
+@dataclass(frozen=True)
+class AnnotationSet:
+    """All annotations of a slide, in drawing order."""
+
+    items: tuple[Annotation, ...] = ()
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def get(self, annotation_id: str) -> Annotation | None:
+        """The annotation with that id, or None."""
+        return next((a for a in self.items if a.id == annotation_id), None)
+
+    def with_role(self, role: Role) -> tuple[Annotation, ...]:
+        """All annotations of one role."""
+        return tuple(a for a in self.items if a.role is role)
+
+    def added(self, *new: Annotation) -> AnnotationSet:
+        """With ``new`` at the end."""
+        return AnnotationSet(self.items + new)
+
+    def removed(self, *ids: str) -> AnnotationSet:
+        """Without those ids."""
+        return AnnotationSet(tuple(a for a in self.items if a.id not in ids))
+
+    def replaced(self, new: Annotation) -> AnnotationSet:
+        """With ``new`` in the place of the one that has its id.
+
+        Raises:
+            KeyError: there is none with that id.
+        """
+        if self.get(new.id) is None:
+            raise KeyError(new.id)
+        return AnnotationSet(tuple(new if a.id == new.id else a for a in self.items))
+
+    def region(self) -> Region:
+        """What a scorer looks at: union of the ROIs less the exclusions and the control tissue."""
+        return Region.of(
+            (a.geometry for a in self.with_role(Role.ROI)),
+            (a.geometry for a in (*self.with_role(Role.EXCLUDE), *self.with_role(Role.CONTROL))),
+        )
+
+    def control_region(self) -> Region:
+        """The on-slide control tissue, possibly empty."""
+        return Region.of(a.geometry for a in self.with_role(Role.CONTROL))

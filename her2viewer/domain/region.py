@@ -1,0 +1,125 @@
+"""The region that a scorer looks at: what the reader outlined, less what was excluded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain.pixelsize import PixelSize
+
+
+def polygonal(geometry: BaseGeometry) -> Polygon | MultiPolygon:
+    """The valid area part of a geometry: lines and points dropped, self-crossings repaired.
+
+    A one-part MultiPolygon becomes a Polygon, as QuPath expects. Empty input gives an empty Polygon.
+    """
+    if not geometry.is_valid:
+        geometry = shapely.make_valid(geometry)
+    parts = [g for g in shapely.get_parts(shapely.get_parts(geometry)) if isinstance(g, Polygon) and not g.is_empty]
+    if not parts:
+        return Polygon()
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Area in level-0 pixels; the only form in which a ROI reaches a scorer."""
+
+    geometry: Polygon | MultiPolygon
+
+    @classmethod
+    def of(cls, include: Iterable[BaseGeometry], exclude: Iterable[BaseGeometry] = ()) -> Region:
+        """Union of ``include`` less union of ``exclude``, repaired."""
+        inside = shapely.union_all([polygonal(g) for g in include])
+        outside = shapely.union_all([polygonal(g) for g in exclude])
+        return cls(polygonal(inside.difference(outside)))
+
+    @classmethod
+    def rectangle(cls, x: float, y: float, width: float, height: float) -> Region:
+        """Axis-parallel rectangle, level-0 px."""
+        return cls(shapely.box(x, y, x + width, y + height))
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing is outlined."""
+        return bool(self.geometry.is_empty)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in level-0 px; zeros when empty."""
+        if self.empty:
+            return (0.0, 0.0, 0.0, 0.0)
+        x0, y0, x1, y1 = self.geometry.bounds
+        return (float(x0), float(y0), float(x1), float(y1))
+
+    @property
+    def area_px(self) -> float:
+        """Area in level-0 px2."""
+        return float(self.geometry.area)
+
+    def area_mm2(self, pixel_size: PixelSize) -> float:
+        """Area in mm2."""
+        return pixel_size.mm2(self.area_px)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 of the normalised outline at 0.01 px: the same area gives the same hash."""
+        normal = shapely.normalize(shapely.set_precision(self.geometry, 0.01))
+        return hashlib.sha256(shapely.to_wkb(normal, include_srid=False, byte_order=1)).hexdigest()
+
+    def intersection(self, other: Region) -> Region:
+        """Area in both."""
+        return Region(polygonal(self.geometry.intersection(other.geometry)))
+
+    def difference(self, other: Region) -> Region:
+        """Area in this one and not in ``other``."""
+        return Region(polygonal(self.geometry.difference(other.geometry)))
+
+    def union(self, other: Region) -> Region:
+        """Area in either."""
+        return Region(polygonal(self.geometry.union(other.geometry)))
+
+    def contains_points(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which points (level-0 px, shape (n,)) lie inside; bool (n,). Fast for millions of points."""
+        if self.empty or len(x) == 0:
+            return np.zeros(len(x), dtype=bool)
+        x0, y0, x1, y1 = self.bounds
+        inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        picked = np.flatnonzero(inside)
+        shapely.prepare(self.geometry)
+        inside[picked] = shapely.contains_xy(self.geometry, x[picked], y[picked])
+        return np.asarray(inside, dtype=bool)
+
+    def mask(self, x: float, y: float, width: int, height: int, downsample: float) -> NDArray[np.bool_]:
+        """Raster of the region, bool (height, width).
+
+        ``x, y`` is the upper left corner in level-0 px; one mask pixel covers ``downsample`` level-0 px.
+        """
+        import cv2
+
+        canvas = np.zeros((height, width), dtype=np.uint8)
+        if self.empty:
+            return canvas.astype(bool)
+        window = shapely.box(
+            x - downsample, y - downsample, x + (width + 1) * downsample, y + (height + 1) * downsample
+        )
+        clipped = polygonal(self.geometry.intersection(window))
+        shift = 8
+        for polygon in shapely.get_parts(clipped):
+            rings = [polygon.exterior, *polygon.interiors]
+            points = []
+            for ring in rings:
+                xy = (shapely.get_coordinates(ring) - (x, y)) / downsample - 0.5
+                points.append(np.round(xy * (1 << shift)).astype(np.int32))
+            # fillPoly uses the even-odd rule, so inner rings come out as holes.
+            cv2.fillPoly(canvas, points, 1, lineType=cv2.LINE_8, shift=shift)
+        return canvas.astype(bool)

@@ -1,0 +1,104 @@
+"""The contract between the program and a scorer: what a scorer is given, and what it says while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from her2viewer.domain.evidence import Evidence
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.region import Region
+from her2viewer.domain.result import NotAssessable, ResultWarning, Status
+from her2viewer.slides.slide import Slide
+
+API_VERSION = 1
+
+
+class Cancelled(Exception):
+    """The reader cancelled the run. A scorer lets it pass."""
+
+
+class ScorerError(Exception):
+    """A scorer cannot go on. ``str()`` is a sentence for the reader: what is wrong, what to do."""
+
+
+class Runtime(Protocol):
+    """What the core gives a scorer besides pixels."""
+
+    device: str
+    """Where networks run, as shown to the user: "CPU", "CUDA: RTX 4070"."""
+    threads: int
+    """How many threads a scorer may keep busy."""
+
+    def check(self) -> None:
+        """Call at least twice a second; raises ``Cancelled`` when the reader has cancelled."""
+
+
+@dataclass(frozen=True)
+class ScoringInput:
+    """One request to a scorer."""
+
+    slide: Slide
+    pixel_size: PixelSize
+    """Confirmed pixel size; the slide's own may be missing or implausible."""
+    region: Region
+    """What is to be scored now: a region edited later comes again as its new part only."""
+    whole: Region
+    """The whole region of the reader; estimates (background, stain vectors) are made on this."""
+    control: Region
+    """On-slide control tissue; may be empty."""
+    settings: Mapping[str, Any]
+    """Complete and checked against the manifest."""
+    estimates: Mapping[str, Any] = field(default_factory=dict)
+    """Estimates of an earlier run on this slide with these settings, to be used again; empty the first time."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a scorer is; ``total`` 0 means that it cannot tell."""
+
+    stage: str
+    """A few words for the reader: "Estimating stain", "Cells"."""
+    done: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Evidence of a part of the region, complete for that part: drawn at once, kept at the end."""
+
+    evidence: tuple[Evidence, ...]
+    covered: Region
+    """The part of the region that this evidence completes."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a run. Evidence is what the partials carried; only what is not tied to a part stands here."""
+
+    estimates: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values estimated on the slide; kept in the provenance and handed back to a later run."""
+    evidence: tuple[Evidence, ...] = ()
+    score: int | None = None
+    score_probabilities: tuple[float, float, float, float] | None = None
+    status: Status | None = None
+    status_probability: float | None = None
+    not_assessable: NotAssessable | None = None
+    warnings: tuple[ResultWarning, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+
+Event = Progress | Partial | Finished
+
+
+class Scorer(Protocol):
+    """A published method. One instance serves one run."""
+
+    def score(self, request: ScoringInput, runtime: Runtime) -> Iterator[Event]:
+        """Work through the region and say so; the last event is ``Finished``.
+
+        Raises:
+            Cancelled: from ``runtime.check()``.
+            ScorerError: with a sentence for the reader.
+        """

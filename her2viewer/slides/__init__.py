@@ -1,0 +1,1 @@
+"""A slide file as a pyramid of tiles."""

@@ -1,0 +1,1 @@
+"""Everything Qt: main window, canvas, tools, panels, threads, undo."""

@@ -1,0 +1,1 @@
+"""The tiled pyramid canvas: viewport, tile requests, workers, painting."""

@@ -1,0 +1,1 @@
+"""Layers that draw annotations and evidence over the tissue."""

@@ -1,0 +1,113 @@
+"""The document of the window: the open slide, its confirmed pixel size, the annotations and their undo stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.region import Region
+from her2viewer.slides.slide import Slide
+
+
+class _SetAnnotations(QUndoCommand):
+    """One edit: immutable values before and after, so that undo is exact."""
+
+    def __init__(self, session: Session, text: str, after: AnnotationSet, selection: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self._session = session
+        self._before = session.annotations
+        self._before_selection = session.selection
+        self._after = after
+        self._after_selection = selection
+
+    def redo(self) -> None:
+        self._session._apply(self._after, self._after_selection)
+
+    def undo(self) -> None:
+        self._session._apply(self._before, self._before_selection)
+
+
+class Session(QObject):
+    """Main-thread model that canvas, tools and panels observe. Holds values; reads no file."""
+
+    slide_changed = Signal(object)
+    """Slide | None: another slide is open, or none."""
+    pixel_size_changed = Signal(object)
+    """PixelSize | None."""
+    annotations_changed = Signal(object)
+    """AnnotationSet after an edit, an undo or a redo."""
+    region_changed = Signal(object)
+    """Region: the region to be scored, also **while** an edit is being dragged (preview)."""
+    selection_changed = Signal(object)
+    """tuple[str, ...] of annotation ids."""
+    locked_changed = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.undo_stack = QUndoStack(self)
+        self.slide: Slide | None = None
+        self.pixel_size: PixelSize | None = None
+        self.annotations = AnnotationSet()
+        self.selection: tuple[str, ...] = ()
+        self.region = Region.of(())
+        self.locked = False
+        """A signed case: edits are refused until it is amended."""
+
+    def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None, annotations: AnnotationSet) -> None:
+        """Show another slide with the annotations of its case; the undo history starts anew."""
+        self.undo_stack.clear()
+        self.slide, self.pixel_size = slide, pixel_size
+        self.annotations, self.selection = AnnotationSet(), ()
+        self.slide_changed.emit(slide)
+        self.pixel_size_changed.emit(pixel_size)
+        self._apply(annotations, ())
+
+    def set_pixel_size(self, pixel_size: PixelSize) -> None:
+        """The reader confirmed or entered the pixel size."""
+        self.pixel_size = pixel_size
+        self.pixel_size_changed.emit(pixel_size)
+
+    def edit(self, text: str, annotations: AnnotationSet, selection: Iterable[str] | None = None) -> None:
+        """One undoable edit; ``text`` is what the Undo entry says ("Draw polygon")."""
+        if self.locked:
+            return
+        chosen = self.selection if selection is None else tuple(selection)
+        self.undo_stack.push(_SetAnnotations(self, text, annotations, chosen))
+
+    def add(self, annotation: Annotation, text: str) -> None:
+        """Add one annotation and select it, undoable."""
+        self.edit(text, self.annotations.added(annotation), (annotation.id,))
+
+    def preview(self, annotations: AnnotationSet) -> None:
+        """While a drag is on: let the numbers follow without an undo step. The drag ends with ``edit``."""
+        self._set_region(annotations.region())
+
+    def select(self, ids: Iterable[str]) -> None:
+        """Change the selection; not an undo step."""
+        chosen = tuple(i for i in ids if self.annotations.get(i) is not None)
+        if chosen != self.selection:
+            self.selection = chosen
+            self.selection_changed.emit(chosen)
+
+    def set_locked(self, locked: bool) -> None:
+        """Lock or unlock all edits (sign-off)."""
+        if locked != self.locked:
+            self.locked = locked
+            self.locked_changed.emit(locked)
+
+    def _apply(self, annotations: AnnotationSet, selection: tuple[str, ...]) -> None:
+        self.annotations = annotations
+        self.annotations_changed.emit(annotations)
+        self._set_region(annotations.region())
+        chosen = tuple(i for i in selection if annotations.get(i) is not None)
+        self.selection = chosen
+        self.selection_changed.emit(chosen)
+
+    def _set_region(self, region: Region) -> None:
+        if region.geometry != self.region.geometry:
+            self.region = region
+            self.region_changed.emit(region)

@@ -1,0 +1,1 @@
+"""Tools of the canvas, one handler a file."""

@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "slides"
+
+
+@pytest.fixture(scope="session")
+def shared_slides() -> Path:
+    """Folder of real slides; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder with real slides (../shared/slides) is absent")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_user_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the user's own data, settings or cache."""
+    home = tmp_path / "user"
+    monkeypatch.setenv("HER2VIEWER_HOME", str(home))
+    return home
