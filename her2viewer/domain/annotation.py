@@ -14,7 +14,6 @@ from shapely.geometry.base import BaseGeometry
 from her2viewer.domain.region import Region
 
 RGB = tuple[int, int, int]
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Role(StrEnum):
@@ -51,9 +50,9 @@ class Annotation:
     text: str = ""
     locked: bool = False
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    measurements: Mapping[str, float] = EMPTY
-    metadata: Mapping[str, str] = EMPTY
-    foreign: Mapping[str, Any] = EMPTY
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    foreign: Mapping[str, Any] = field(default_factory=dict)
     """Members of the GeoJSON feature that this program does not use and gives back unchanged."""
 
     @classmethod
