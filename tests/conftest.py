@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,18 @@ def own_user_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "user"
     monkeypatch.setenv("HER2VIEWER_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def trial_scorers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Small scorers, some of them broken, installed for this test and for the processes that it starts."""
+    from tests.helpers.trial_scorers import install
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    install(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    yield folder
+    for name in [m for m in sys.modules if m.startswith("her2viewer_trial")]:
+        del sys.modules[name]

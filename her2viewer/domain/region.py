@@ -16,6 +16,9 @@ from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.pixelsize import PixelSize
 
+RASTER_SHIFT = 6
+"""Fractional bits of the points of ``Region.rings_on``."""
+
 
 def polygonal(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     """The valid area part of a geometry: lines and points dropped, self-crossings repaired.
@@ -107,19 +110,26 @@ class Region:
         import cv2
 
         canvas = np.zeros((height, width), dtype=np.uint8)
-        if self.empty:
-            return canvas.astype(bool)
-        window = shapely.box(
-            x - downsample, y - downsample, x + (width + 1) * downsample, y + (height + 1) * downsample
-        )
-        clipped = polygonal(self.geometry.intersection(window))
-        shift = 8
-        for polygon in shapely.get_parts(clipped):
-            rings = [polygon.exterior, *polygon.interiors]
-            points = []
-            for ring in rings:
-                xy = (shapely.get_coordinates(ring) - (x, y)) / downsample - 0.5
-                points.append(np.round(xy * (1 << shift)).astype(np.int32))
+        for rings in self.rings_on(x, y, downsample, width, height):
             # fillPoly uses the even-odd rule, so inner rings come out as holes.
-            cv2.fillPoly(canvas, points, 1, lineType=cv2.LINE_8, shift=shift)
+            cv2.fillPoly(canvas, rings, 1, lineType=cv2.LINE_8, shift=RASTER_SHIFT)
         return canvas.astype(bool)
+
+    def rings_on(self, x: float, y: float, step: float, columns: int, rows: int) -> list[list[NDArray[np.int32]]]:
+        """Outlines for OpenCV on a raster of squares of ``step`` level-0 px whose corner lies at ``x, y``.
+
+        One list for each polygon, outer ring first; points (k, 2) in squares with ``RASTER_SHIFT`` fractional
+        bits. Clipped to the raster, so far away corners cannot overflow.
+        """
+        window = shapely.box(x - step, y - step, x + (columns + 1) * step, y + (rows + 1) * step)
+        clipped = polygonal(self.geometry.intersection(window))
+        found = []
+        for polygon in shapely.get_parts(clipped):
+            if polygon.is_empty:
+                continue
+            rings = []
+            for ring in (polygon.exterior, *polygon.interiors):
+                xy = (shapely.get_coordinates(ring) - (x, y)) / step - 0.5
+                rings.append(np.round(xy * (1 << RASTER_SHIFT)).astype(np.int32))
+            found.append(rings)
+        return found

@@ -1,0 +1,104 @@
+"""Small real scorers for tests of the core: installed as a package with entry points, run like any other."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+PACKAGE = "her2viewer_trial"
+
+_MANIFEST = """
+api = {api}
+id = "{id}"
+title = "Trial {id}"
+version = "1"
+summary = "For tests"
+stain = "HER2 IHC"
+organs = ["breast"]
+mpp = 0.5
+counts = "cells"
+entry = "her2viewer_trial_{id}.scorer:TrialScorer"
+needs = {needs}
+
+[[settings]]
+id = "step_px"
+title = "Step"
+type = "int"
+default = 64
+min = 8
+max = 512
+"""
+
+# A grid of "cells": class by column, so that every share has a known answer.
+_GRID = """
+import time
+import numpy as np
+from her2viewer.domain.classes import TUMOUR_SCHEME
+from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.region import Region
+from her2viewer.scoring.contract import Finished, Partial, Progress, ScorerError
+
+class TrialScorer:
+    def score(self, request, runtime):
+        step = request.settings["step_px"]
+        x0, y0, x1, y1 = request.region.bounds
+        tile = step * 8
+        columns = range(int(x0 // tile), int(x1 // tile) + 1)
+        rows = range(int(y0 // tile), int(y1 // tile) + 1)
+        total = len(columns) * len(rows)
+        done = 0
+        for row in rows:
+            for column in columns:
+                {each}
+                runtime.check()
+                covered = request.region.intersection(Region.rectangle(column * tile, row * tile, tile, tile))
+                i = np.arange(8)
+                gx, gy = np.meshgrid(column * tile + (i + .5) * step, row * tile + (i + .5) * step)
+                keep = covered.contains_points(gx.ravel(), gy.ravel())
+                x = gx.ravel()[keep].astype(np.float32)
+                y = gy.ravel()[keep].astype(np.float32)
+                classes = ((x // step) % 4).astype(np.uint8)
+                table = CellTable("Cells", TUMOUR_SCHEME, x, y, classes,
+                                  features={{"od": np.full(len(x), .5, np.float32)}}, feature_units={{"od": "OD"}})
+                done += 1
+                yield Progress("Cells", done, total)
+                yield Partial((table,), covered)
+        runs = request.estimates.get("runs", 0) + 1
+        yield Finished(estimates={{"runs": runs}})
+"""
+
+SCORERS = {
+    "grid": _GRID.format(each="pass"),
+    "slow": _GRID.format(each="time.sleep(0.1)"),
+    "deaf": _GRID.format(each="time.sleep(3600)"),
+    "crash": _GRID.format(each="import os; os.abort()"),
+    "memory": _GRID.format(each="raise MemoryError"),
+    "bug": _GRID.format(each="1 / 0"),
+    "refuses": _GRID.format(each="raise ScorerError('The stain cannot be told apart.')"),
+    "chatty": _GRID.format(each="print('noise on standard output', flush=True)"),
+    "noimport": "import a_module_that_does_not_exist\n",
+}
+
+
+def install(folder: Path) -> None:
+    """Write the packages and their metadata into ``folder``, to be put on ``sys.path`` and ``PYTHONPATH``."""
+    points = []
+    for name, code in SCORERS.items():
+        _package(folder, name, code, _MANIFEST.format(id=name, api=1, needs="[]"))
+        points.append(f"{name} = her2viewer_trial_{name}")
+    _package(folder, "future", "", _MANIFEST.format(id="future", api=99, needs="[]"))
+    _package(folder, "needy", "", _MANIFEST.format(id="needy", api=1, needs='["a_module_nobody_has"]'))
+    _package(folder, "garbled", "", "api = [")
+    points += [f"{n} = her2viewer_trial_{n}" for n in ("future", "needy", "garbled", "gone")]
+    info = folder / "her2viewer_trial-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: her2viewer-trial\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[her2viewer.scorers]\n" + "\n".join(points) + "\n")
+
+
+def _package(folder: Path, name: str, code: str, manifest: str) -> None:
+    package = folder / f"her2viewer_trial_{name}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "scorer.py").write_text(textwrap.dedent(code))
+    (package / "scorer.toml").write_text(manifest)
