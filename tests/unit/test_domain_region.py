@@ -1,0 +1,111 @@
+"""Region: the area that reaches a scorer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.domain.region import Region, polygonal
+
+boxes = st.builds(
+    lambda x, y, w, h: shapely.box(x, y, x + w, y + h),
+    st.integers(-500, 500),
+    st.integers(-500, 500),
+    st.integers(1, 600),
+    st.integers(1, 600),
+)
+
+
+@given(st.lists(boxes, max_size=4), st.lists(boxes, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_excluded_area_is_never_in_the_region(include: list[BaseGeometry], exclude: list[BaseGeometry]) -> None:
+    region = Region.of(include, exclude)
+    outside = shapely.union_all(exclude)
+    assert region.geometry.is_valid
+    assert region.geometry.intersection(outside).area == pytest.approx(0, abs=1e-6)
+    assert region.area_px == pytest.approx(shapely.union_all(include).difference(outside).area)
+
+
+def test_a_self_crossing_outline_is_repaired_to_its_area() -> None:
+    bow_tie = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
+    assert polygonal(bow_tie).area == pytest.approx(50)
+
+
+def test_lines_and_points_have_no_area_and_drop_out() -> None:
+    mixed = shapely.GeometryCollection(
+        [shapely.Point(1, 1), shapely.LineString([(0, 0), (5, 5)]), shapely.box(0, 0, 2, 2)]
+    )
+    assert polygonal(mixed).geom_type == "Polygon"
+    assert polygonal(shapely.Point(1, 1)).is_empty
+
+
+def test_the_hash_names_the_area_and_not_how_it_was_drawn() -> None:
+    one = Region.of([shapely.box(0, 0, 10, 10)])
+    two = Region.of([shapely.Polygon([(10, 10), (0, 10), (0, 0), (10, 0)])])
+    assert one.hash == two.hash
+    assert one.hash != Region.of([shapely.box(0, 0, 10, 11)]).hash
+
+
+def test_area_in_mm2_follows_the_pixel_size_of_both_directions() -> None:
+    size = PixelSize(0.25, 0.5, PixelSizeSource.FILE)
+    assert Region.rectangle(0, 0, 4000, 1000).area_mm2(size) == pytest.approx(0.5)
+
+
+@given(boxes, st.lists(boxes, max_size=2), st.floats(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_the_raster_agrees_with_the_outline_to_one_pixel_of_its_border(
+    box: BaseGeometry, holes: list[BaseGeometry], downsample: float
+) -> None:
+    region = Region.of([box], holes)
+    width = height = 60
+    mask = region.mask(-300, -300, width, height, downsample)
+    xs = -300 + (np.arange(width) + 0.5) * downsample
+    gx, gy = np.meshgrid(xs, xs)
+    # Pixels whose centre is farther than one pixel from the outline must be right.
+    sure = shapely.distance(region.geometry.boundary, shapely.points(gx, gy)) > 1.01 * downsample
+    if region.empty:
+        assert not mask.any()
+    else:
+        assert np.array_equal(mask[sure], shapely.contains_xy(region.geometry, gx, gy)[sure])
+
+
+def test_control_tissue_is_never_scored_with_the_tumour() -> None:
+    annotations = AnnotationSet(
+        (
+            Annotation.drawn(shapely.box(0, 0, 100, 100), Role.ROI),
+            Annotation.drawn(shapely.box(50, 0, 200, 100), Role.CONTROL),
+            Annotation.drawn(shapely.box(0, 0, 10, 10), Role.EXCLUDE),
+            Annotation.drawn(shapely.Point(5, 5), Role.NOTE),
+        )
+    )
+    assert annotations.region().area_px == pytest.approx(50 * 100 - 100)
+    assert annotations.control_region().area_px == pytest.approx(150 * 100)
+
+
+def test_an_edit_of_a_set_leaves_the_earlier_set_as_it_was() -> None:
+    first = AnnotationSet().added(Annotation.drawn(shapely.box(0, 0, 1, 1), Role.ROI))
+    one = first.items[0]
+    second = first.replaced(one.with_geometry(shapely.box(0, 0, 2, 2)))
+    assert first.items[0].geometry.area == 1
+    assert second.get(one.id) is not None
+    assert len(second.removed(one.id)) == 0
+    with pytest.raises(KeyError):
+        AnnotationSet().replaced(one)
+
+
+@pytest.mark.parametrize(
+    ("um", "plausible"), [(0.0499, False), (0.05, True), (0.25, True), (20.0, True), (20.1, False), (124, False)]
+)
+def test_a_pixel_size_outside_of_what_scanners_make_is_not_plausible(um: float, plausible: bool) -> None:
+    assert PixelSize(um, um, PixelSizeSource.FILE).plausible is plausible
+
+
+def test_a_pixel_size_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        PixelSize(0, 0.25, PixelSizeSource.USER)
