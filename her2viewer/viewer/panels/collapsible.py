@@ -1,0 +1,94 @@
+"""A panel of a side column: a heading that folds it away, and its content."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from her2viewer.viewer.icons import set_icon
+
+
+class CollapsiblePanel(QWidget):
+    """Heading in small capitals, content below; the heading is a button."""
+
+    toggled = Signal(bool)
+    """Open or folded."""
+
+    def __init__(self, title: str, content: QWidget, *, is_open: bool = True, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.title = title
+        self.content = content
+        self._header = QToolButton()
+        self._header.setObjectName("panelHeader")
+        self._header.setText(title.upper())
+        self._header.setAccessibleName(title)
+        self._header.setCheckable(True)
+        self._header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._header.setIconSize(QSize(12, 12))
+        self._header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._header.toggled.connect(self.set_open)
+        self._corner = QHBoxLayout()
+        self._corner.setContentsMargins(0, 0, 0, 0)
+        self._corner.setSpacing(2)
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 4, 0)
+        top.setSpacing(0)
+        top.addWidget(self._header, 1)
+        top.addLayout(self._corner)
+        line = QFrame()
+        line.setObjectName("line")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 0, 8, 8)
+        column.setSpacing(4)
+        column.addLayout(top)
+        column.addWidget(content)
+        column.addWidget(line)
+        self._header.setChecked(is_open)
+        self.set_open(is_open)
+
+    @property
+    def is_open(self) -> bool:
+        return self._header.isChecked()
+
+    def add_corner(self, widget: QWidget) -> None:
+        """A small button at the right end of the heading."""
+        self._corner.addWidget(widget)
+
+    def set_open(self, is_open: bool) -> None:
+        """Fold or unfold."""
+        self._header.setChecked(is_open)
+        self._header.setToolTip(f"{'Fold' if is_open else 'Unfold'} {self.title}")
+        set_icon(self._header, "chevron-down" if is_open else "chevron-right", "muted")
+        self.content.setVisible(is_open)
+        self.toggled.emit(is_open)
+
+
+class SideColumn(QScrollArea):
+    """Panels one below the other; scrolls when they are taller than the window."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("sideColumn")
+        self.setAccessibleName(name)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        body = QWidget()
+        body.setObjectName("sideColumnBody")
+        self._column = QVBoxLayout(body)
+        self._column.setContentsMargins(0, 4, 0, 8)
+        self._column.setSpacing(4)
+        self._column.addStretch(1)
+        self.setWidget(body)
+
+    def add(self, panel: QWidget) -> None:
+        """Below what is there."""
+        self._column.insertWidget(self._column.count() - 1, panel)
+
+    @property
+    def any_shown(self) -> bool:
+        """False when every panel was hidden: then the whole column goes."""
+        items = (self._column.itemAt(i).widget() for i in range(self._column.count()))
+        return any(w is not None and not w.isHidden() for w in items)
