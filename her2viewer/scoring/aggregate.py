@@ -17,7 +17,7 @@ from her2viewer.domain.shares import CountedUnit, Shares
 
 Counts = Literal["cells", "surface", "nothing"]
 
-_CELLS_PER_BIN = 128
+_CELLS_PER_BIN = 8
 
 
 def grid_cover(region: Region, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -57,7 +57,7 @@ class CellCounter:
             width, height = float(table.x.max()) - x0 + 1, float(table.y.max()) - y0 + 1
             step = max(1.0, float(np.sqrt(width * height * _CELLS_PER_BIN / n)))
             # A few far cells must not make millions of empty bins.
-            step = max(step, width / 4096, height / 4096)
+            step = max(step, width / 2048, height / 2048)
             self._grid = Grid(x0, y0, step, int(width // step) + 1, int(height // step) + 1)
             column = ((table.x - x0) / step).astype(np.int64)
             row = ((table.y - y0) / step).astype(np.int64)
