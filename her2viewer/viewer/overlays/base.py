@@ -1,0 +1,198 @@
+"""What all evidence layers share: hiding them together, the region they are shown in, their legend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QPainter, QPainterPath, QPolygonF
+from shapely import get_parts
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain.annotation import RGB
+from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
+from her2viewer.domain.region import Region
+from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
+
+
+@dataclass(frozen=True)
+class LegendRow:
+    """One class of a legend."""
+
+    color: RGB
+    text: str
+    amount: str = ""
+    percent: str = ""
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What a legend shows of one layer: classes, or a scale."""
+
+    title: str
+    rows: tuple[LegendRow, ...] = ()
+    scale: NDArray[np.uint8] | None = None
+    """(256, 3) colours from low to high."""
+    low: str = ""
+    high: str = ""
+    note: str = ""
+
+
+def region_path(geometry: BaseGeometry) -> QPainterPath:
+    """Outline of a (multi-)polygon as a path in level-0 px, holes left out by the odd-even rule."""
+    path = QPainterPath()
+    path.setFillRule(Qt.FillRule.OddEvenFill)
+    for polygon in get_parts(geometry):
+        if polygon.geom_type != "Polygon":
+            continue
+        for ring in (polygon.exterior, *polygon.interiors):
+            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in ring.coords]))
+    return path
+
+
+class EvidenceLayer(Layer):
+    """A layer that shows what a scorer saw."""
+
+    legend_changed = Signal()
+
+    def __init__(self, title: str, parent: QObject | None = None) -> None:
+        super().__init__(title, parent)
+        self._suppressed = False
+        self._palette = DEFAULT_PALETTE
+        self._clip: QPainterPath | None = None
+
+    @property
+    def visible(self) -> bool:
+        """Drawn now: wanted by the reader and not hidden together with all others."""
+        return self._visible and not self._suppressed
+
+    @visible.setter
+    def visible(self, value: bool) -> None:
+        if value != self._visible:
+            self._visible = value
+            self.changed.emit()
+            self.legend_changed.emit()
+
+    @property
+    def wanted(self) -> bool:
+        """What the checkbox of the layer says, whether or not all are hidden for the moment."""
+        return self._visible
+
+    def set_suppressed(self, value: bool) -> None:
+        """Hide for the moment, with all others."""
+        if value != self._suppressed:
+            self._suppressed = value
+            self.changed.emit()
+
+    def set_palette(self, palette: str) -> None:
+        """Use another set of class colours."""
+        if palette != self._palette:
+            self._palette = palette
+            self._restyled()
+            self.legend_changed.emit()
+            self.changed.emit()
+
+    def set_clip(self, region: Region | None) -> None:
+        """Show only what lies in ``region``; None shows all."""
+        if region is None and self._clip is None:
+            return
+        self._clip = None if region is None else region_path(region.geometry)
+        self.changed.emit()
+
+    def set_shares(self, shares: Shares | None) -> None:
+        """Numbers of the region now shown, for the legend."""
+
+    def legend(self) -> Legend | None:
+        """What the legend says of this layer; None for nothing."""
+        return None
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        painter.save()
+        if self._clip is not None:
+            painter.setClipPath(slide_to_screen(viewport).map(self._clip), Qt.ClipOperation.IntersectClip)
+        self._paint(painter, viewport)
+        painter.restore()
+
+    def _paint(self, painter: QPainter, viewport: Viewport) -> None:
+        raise NotImplementedError
+
+    def _restyled(self) -> None:
+        """Palette or shown classes are others."""
+
+
+class ClassLayer(EvidenceLayer):
+    """An evidence layer whose classes can be shown and hidden one by one."""
+
+    classes_changed = Signal()
+
+    def __init__(self, title: str, scheme: ClassScheme, parent: QObject | None = None) -> None:
+        super().__init__(title, parent)
+        self.scheme = scheme
+        self._shown = np.ones(len(scheme.names), dtype=bool)
+        self._shares: Shares | None = None
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """(classes,) which classes are drawn; a copy."""
+        return self._shown.copy()
+
+    def set_shown(self, index: int, shown: bool) -> None:
+        """Show or hide one class of the scheme."""
+        if bool(self._shown[index]) != shown:
+            self._shown[index] = shown
+            self._after_filter()
+
+    def set_all_shown(self, shown: bool) -> None:
+        """Show or hide all classes."""
+        if bool((self._shown != shown).any()):
+            self._shown[:] = shown
+            self._after_filter()
+
+    def colors(self) -> NDArray[np.uint8]:
+        """(classes, 3) RGB of the palette in use."""
+        return class_colors(self.scheme, self._palette)
+
+    def set_shares(self, shares: Shares | None) -> None:
+        if shares != self._shares:
+            self._shares = shares
+            self.legend_changed.emit()
+
+    def legend(self) -> Legend | None:
+        amounts = self._amounts()
+        counted = self._shares if amounts is not None else None
+        rows = []
+        for i, (name, color) in enumerate(zip(self.scheme.names, self.colors().tolist(), strict=True)):
+            code = self.scheme.her2[i]
+            amount = percent = ""
+            if counted is not None and amounts is not None:
+                amount = amount_text(amounts[i], counted.unit)
+                if code >= 0 and counted.total > 0:
+                    percent = f"{counted.percent[code]:.1f} %"
+            rows.append(LegendRow((color[0], color[1], color[2]), name, amount, percent, bool(self._shown[i])))
+        note = "" if counted is None else f"% of {counted.unit} in the ROI"
+        return Legend(self.title, tuple(rows), note=note)
+
+    def _amounts(self) -> list[float] | None:
+        """Amount of each class of the scheme where the shares tell them apart."""
+        shares = self._shares
+        if shares is None or len(set(self.scheme.her2)) != len(self.scheme.her2):
+            return None
+        return [shares.excluded if code < 0 else shares.amounts[code] for code in self.scheme.her2]
+
+    def _after_filter(self) -> None:
+        self._restyled()
+        self.classes_changed.emit()
+        self.legend_changed.emit()
+        self.changed.emit()
+
+
+def amount_text(amount: float, unit: CountedUnit) -> str:
+    """Amount as printed: ``4,312`` cells or ``1.24 mm²``."""
+    return f"{amount:,.0f}" if unit is CountedUnit.CELLS else f"{amount:,.2f} mm²"

@@ -1,0 +1,208 @@
+"""Cells drawn into arrays, in worker threads: outlines when close, dots in between, density when far.
+
+No Qt here. Arrays are premultiplied BGRA, the memory order of ``QImage.Format_ARGB32_Premultiplied`` on the
+little-endian machines that Qt's desktop wheels are made for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2viewer.viewer.overlays.cell_index import Box, CellChunk, CellDensity
+
+OUTLINE_PX = 8.0
+"""Cells at least this wide on the screen are outlined."""
+DOT_PX = 2.6
+"""Below this width cells would run into each other as dots: their density is drawn."""
+_DENSITY_BLOCK_PX = 3.0
+"""Smallest block of the density view, device px: finer ones would flicker."""
+
+BGRA = NDArray[np.uint8]
+"""(h, w, 4) premultiplied."""
+
+
+class CellView(Enum):
+    """How cells are drawn at a zoom."""
+
+    OUTLINES = "outlines"
+    DOTS = "dots"
+    DENSITY = "density"
+
+
+@dataclass(frozen=True)
+class CellStyle:
+    """Colours and what is shown."""
+
+    colors: NDArray[np.uint8]
+    """(classes, 3) RGB."""
+    shown: NDArray[np.bool_]
+    """(classes,)."""
+    order: tuple[int, ...]
+    """Classes in the order of drawing: the strongest last, so that a few 3+ cells are not painted over."""
+
+
+def view_for(cell_size: float, downsample: float) -> CellView:
+    """How to draw cells of ``cell_size`` level-0 px at ``downsample`` level-0 px per device px."""
+    on_screen = cell_size / downsample
+    if on_screen >= OUTLINE_PX:
+        return CellView.OUTLINES
+    return CellView.DOTS if on_screen >= DOT_PX else CellView.DENSITY
+
+
+def draw_cells(
+    chunks: tuple[CellChunk, ...],
+    box: Box,
+    *,
+    size: int,
+    downsample: float,
+    style: CellStyle,
+    cell_size: float,
+) -> BGRA | None:
+    """Outlines or dots of one tile; None where no cell touches it.
+
+    Args:
+        chunks: the indexed cells.
+        box: the tile in level-0 px.
+        size: side of the tile, device px.
+        downsample: level-0 px per device px.
+        style: colours and shown classes.
+        cell_size: diameter of a cell, level-0 px; cells reach over the tile's edge by this much.
+    """
+    reach = cell_size
+    x0, y0, x1, y1 = box
+    wide = (x0 - reach, y0 - reach, x1 + reach, y1 + reach)
+    found = [(chunk, chunk.inside(wide)) for chunk in chunks]
+    found = [(chunk, at[style.shown[chunk.classes[at]]]) for chunk, at in found]
+    found = [(chunk, at) for chunk, at in found if len(at)]
+    if not found:
+        return None
+    image = np.zeros((size, size, 4), dtype=np.uint8)
+    outlines = view_for(cell_size, downsample) is CellView.OUTLINES
+    radius = float(np.clip(0.32 * cell_size / downsample, 0.6, 3.0))
+    for code in style.order:
+        color = style.colors[code]
+        for chunk, at in found:
+            picked = at[chunk.classes[at] == code]
+            if outlines:
+                _outline(
+                    image, chunk, picked, origin=(x0, y0), downsample=downsample, color=color, cell_size=cell_size
+                )
+            else:
+                x, y = (chunk.x[picked] - x0) / downsample, (chunk.y[picked] - y0) / downsample
+                _dots(image, x, y, color, radius)
+    return image
+
+
+def _outline(
+    image: BGRA,
+    chunk: CellChunk,
+    picked: NDArray[np.int64],
+    *,
+    origin: tuple[float, float],
+    downsample: float,
+    color: NDArray[np.uint8],
+    cell_size: float,
+) -> None:
+    import cv2
+
+    if len(picked) == 0:
+        return
+    shift, one = 4, 16
+    table = chunk.table
+    thickness = 2 if cell_size / downsample > 40 else 1
+    # Drawn over zeros, the anti-aliased line is colour times coverage in all four channels: premultiplied already.
+    ink = (int(color[2]), int(color[1]), int(color[0]), 255)
+    offset = np.array(origin, dtype=np.float64)
+    lines = []
+    bare = []
+    if table.contours is not None and table.contour_starts is not None:
+        rows = chunk.order[picked]
+        begin, end = table.contour_starts[rows], table.contour_starts[rows + 1]
+        lengths = end - begin
+        bare_mask = lengths < 2
+        bare = picked[bare_mask].tolist()
+        begin, lengths = begin[~bare_mask], lengths[~bare_mask]
+        if len(begin):
+            flat = np.repeat(begin - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(
+                lengths.sum()
+            )
+            points = ((table.contours[flat] - offset) * (one / downsample) - one / 2).round().astype(np.int32)
+            lines = np.split(points, np.cumsum(lengths)[:-1])
+    else:
+        bare = picked.tolist()
+    if lines:
+        cv2.polylines(image, lines, True, ink, thickness, cv2.LINE_AA, shift)
+    radius = round(0.45 * cell_size / downsample * one)
+    for i in bare:
+        centre = ((chunk.x[i] - origin[0]) / downsample, (chunk.y[i] - origin[1]) / downsample)
+        cv2.circle(
+            image, (round(centre[0] * one), round(centre[1] * one)), radius, ink, thickness, cv2.LINE_AA, shift
+        )
+
+
+def _dots(
+    image: BGRA, x: NDArray[np.float32], y: NDArray[np.float32], color: NDArray[np.uint8], radius: float
+) -> None:
+    if len(x) == 0:
+        return
+    h, w = image.shape[:2]
+    pixels = image.view(np.uint32).reshape(h * w)
+    ink = np.array([color[2], color[1], color[0], 255], dtype=np.uint8).view(np.uint32)[0]
+    cx, cy = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    reach = int(np.ceil(radius))
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            if dx * dx + dy * dy > radius * radius + 0.4:
+                continue
+            px, py = cx + dx, cy + dy
+            keep = (px >= 0) & (px < w) & (py >= 0) & (py < h)
+            pixels[py[keep] * w + px[keep]] = ink
+
+
+def draw_density(
+    density: CellDensity, box: Box, *, size: int, downsample: float, style: CellStyle, cell_size: float
+) -> BGRA | None:
+    """Density of one tile: each block has the colour of its most frequent shown class, the stronger the fuller.
+
+    Blocks are whole bins joined by powers of two, drawn with hard edges: what is shown is what was counted.
+    Arguments as ``draw_cells``; None where there is no cell.
+    """
+    join = 1
+    while density.bin * join / downsample < _DENSITY_BLOCK_PX:
+        join *= 2
+    side = density.bin * join
+    x0, y0, x1, y1 = box
+    c0, r0 = max(0, int(x0 // side)), max(0, int(y0 // side))
+    c1 = min(-(-density.columns // join), int(x1 // side) + 1)
+    r1 = min(-(-density.rows // join), int(y1 // side) + 1)
+    if c0 >= c1 or r0 >= r1:
+        return None
+    block = density.counts[:, r0 * join : r1 * join, c0 * join : c1 * join]
+    if not block.any():
+        return None
+    h, w = r1 - r0, c1 - c0
+    pad = ((0, 0), (0, h * join - block.shape[1]), (0, w * join - block.shape[2]))
+    counts = np.pad(block, pad).reshape(len(block), h, join, w, join).sum(axis=(2, 4), dtype=np.int64)
+    counts[~style.shown] = 0
+    total = counts.sum(axis=0)
+    if not total.any():
+        return None
+    # Of equally frequent classes the one drawn last, the strongest, gives the colour.
+    order = np.array(style.order[::-1])
+    winner = order[np.argmax(counts[order], axis=0)]
+    full = side * side / (cell_size * cell_size) * 0.5
+    strength = np.where(total > 0, 0.35 + 0.65 * np.minimum(1.0, total / full), 0.0)
+    rgba = np.empty((h, w, 4), dtype=np.uint8)
+    rgba[..., :3] = (style.colors[winner][..., ::-1] * strength[..., None]).astype(np.uint8)
+    rgba[..., 3] = (255 * strength).astype(np.uint8)
+    at = (np.arange(size) + 0.5) * downsample
+    columns = ((x0 + at) // side).astype(np.int64) - c0
+    rows = ((y0 + at) // side).astype(np.int64) - r0
+    inside_c, inside_r = (columns >= 0) & (columns < w), (rows >= 0) & (rows < h)
+    image = np.zeros((size, size, 4), dtype=np.uint8)
+    image[np.ix_(inside_r, inside_c)] = rgba[rows[inside_r][:, None], columns[inside_c][None, :]]
+    return image

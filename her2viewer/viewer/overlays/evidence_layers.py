@@ -1,0 +1,213 @@
+"""All evidence of the open slide as layers of the canvas: made as evidence comes, hidden and shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Heatmap
+from her2viewer.domain.palette import DEFAULT_PALETTE
+from her2viewer.domain.region import Region
+from her2viewer.domain.shares import Shares
+from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer
+from her2viewer.viewer.overlays.cells import CellLayer
+from her2viewer.viewer.overlays.grids import ClassMapLayer, HeatmapLayer
+from her2viewer.viewer.overlays.legend import LegendWidget
+from her2viewer.viewer.overlays.scored_mask import ScoredMaskLayer
+
+# Maps lie under cells: a map covers the tissue, cells leave it to be seen.
+_DEFAULT_OPACITY = {"cells": 1.0, "class_map": 0.6, "heatmap": 0.6}
+
+
+class LayerHost(Protocol):
+    """What of the canvas is needed here."""
+
+    def add_layer(self, layer: Layer) -> None:
+        """Draw this layer too, above those already there."""
+
+    def remove_layer(self, layer: Layer) -> None:
+        """Draw it no longer."""
+
+
+class EvidenceLayers(QObject):
+    """Keeps the layers in step with the evidence of the controller."""
+
+    layers_changed = Signal()
+    """A layer came or went."""
+    visibility_changed = Signal(bool)
+    """True: all overlays are hidden for the moment."""
+
+    def __init__(self, host: LayerHost, legend: LegendWidget | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._host = host
+        self._legend = legend
+        self._layers: dict[tuple[str, str], EvidenceLayer] = {}
+        self._slide_size = (1.0, 1.0)
+        self._palette = DEFAULT_PALETTE
+        self._hidden = False
+        self._shares: Shares | None = None
+        self._clip: Region | None = None
+        self._remembered: dict[tuple[str, str], tuple[bool, float]] = {}
+        self.mask = ScoredMaskLayer(self)
+        host.add_layer(self.mask)
+        self._legend_timer = QTimer(self)
+        self._legend_timer.setSingleShot(True)
+        self._legend_timer.setInterval(16)
+        self._legend_timer.timeout.connect(self._show_legend)
+
+    # -- evidence -------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[EvidenceLayer, ...]:
+        """The evidence layers, in the order in which they came."""
+        return tuple(self._layers.values())
+
+    def set_slide(self, width: float, height: float) -> None:
+        """Another slide, of that size in level-0 px: all evidence goes."""
+        self._slide_size = (max(1.0, width), max(1.0, height))
+        self.clear()
+
+    def clear(self) -> None:
+        """Take all evidence away. What the reader chose for a layer is kept for when it comes again."""
+        for key, layer in self._layers.items():
+            self._remembered[key] = (layer.wanted, layer.opacity)
+            self._host.remove_layer(layer)
+            if isinstance(layer, CellLayer):
+                layer.stop()
+            layer.deleteLater()
+        self._layers = {}
+        self.set_missing(Region.of(()))
+        self._clip = None
+        self._shares = None
+        self.layers_changed.emit()
+        self._show_legend()
+
+    def append(self, evidence: Iterable[Evidence]) -> None:
+        """Add parts as they arrive; a layer is made with the first part of its name and kind."""
+        for item in evidence:
+            layer = self._layer(item)
+            match layer, item:
+                case CellLayer(), CellTable():
+                    layer.append(item)
+                case ClassMapLayer(), ClassMap():
+                    layer.append(item)
+                case HeatmapLayer(), Heatmap():
+                    layer.append(item)
+
+    def replace(self, evidence: Iterable[Evidence]) -> None:
+        """Show exactly this evidence, for a result of a saved case."""
+        self.clear()
+        self.append(evidence)
+
+    def set_shares(self, shares: Shares | None) -> None:
+        """Numbers of the region for the legends."""
+        self._shares = shares
+        for layer in self._layers.values():
+            layer.set_shares(shares)
+
+    def set_region(self, region: Region, scored: Region) -> None:
+        """The region of the reader: evidence outside it is not shown, what is not scored in it is hatched."""
+        if scored.empty:
+            self.set_missing(Region.of(()))
+            clip = None
+        else:
+            self.set_missing(region.difference(scored))
+            clip = None if region.geometry.covers(scored.geometry) else region
+        self._clip = clip
+        for layer in self._layers.values():
+            layer.set_clip(clip)
+
+    def set_missing(self, missing: Region) -> None:
+        """What is hatched as not yet scored."""
+        self.mask.set_missing(missing)
+
+    # -- what the reader chooses ----------------------------------------------------------------------------------
+
+    @property
+    def palette(self) -> str:
+        """Id of the palette in use."""
+        return self._palette
+
+    def set_palette(self, palette: str) -> None:
+        """Use another set of class colours in all layers."""
+        self._palette = palette
+        for layer in self._layers.values():
+            layer.set_palette(palette)
+
+    @property
+    def all_hidden(self) -> bool:
+        """True while all overlays are hidden together."""
+        return self._hidden
+
+    def set_all_hidden(self, hidden: bool) -> None:
+        """Hide all overlays, or show again those that were shown."""
+        if hidden == self._hidden:
+            return
+        self._hidden = hidden
+        for layer in (*self._layers.values(), self.mask):
+            layer.set_suppressed(hidden)
+        self._show_legend()
+        self.visibility_changed.emit(hidden)
+
+    def toggle_all(self) -> None:
+        """Hide all if they are shown, else show them."""
+        self.set_all_hidden(not self._hidden)
+
+    def change_opacity(self, step: float) -> None:
+        """More or less of all visible layers, for the keys ``[`` and ``]``."""
+        for layer in self._layers.values():
+            if layer.wanted:
+                layer.opacity = round(layer.opacity + step, 2)
+
+    def readout_at(self, x: float, y: float, viewport: Viewport) -> str:
+        """What the visible layers say of a slide point (level-0 px), the topmost first; "" for nothing."""
+        words = [
+            text
+            for layer in reversed((self.mask, *self._layers.values()))
+            if layer.visible and (text := layer.readout(x, y, viewport))
+        ]
+        return "  |  ".join(words)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _layer(self, item: Evidence) -> EvidenceLayer | None:
+        key = (item.kind, item.name)
+        layer = self._layers.get(key)
+        if layer is not None:
+            return layer
+        title = item.name[:1].upper() + item.name[1:]
+        if isinstance(item, CellTable):
+            layer = CellLayer(title, item.scheme, self._slide_size, self)
+        elif isinstance(item, ClassMap):
+            layer = ClassMapLayer(title, item.scheme, self)
+        elif isinstance(item, Heatmap):
+            layer = HeatmapLayer(title, self)
+        else:
+            return None
+        wanted, opacity = self._remembered.get(key, (True, _DEFAULT_OPACITY[item.kind]))
+        layer.visible = wanted
+        layer.opacity = opacity
+        layer.set_palette(self._palette)
+        layer.set_suppressed(self._hidden)
+        layer.set_clip(self._clip)
+        layer.set_shares(self._shares)
+        layer.legend_changed.connect(self._legend_timer.start)
+        self._layers[key] = layer
+        self._host.add_layer(layer)
+        self.layers_changed.emit()
+        self._legend_timer.start()
+        return layer
+
+    def _show_legend(self) -> None:
+        if self._legend is None:
+            return
+        shown = [] if self._hidden else [layer for layer in self._layers.values() if layer.wanted]
+        self._legend.set_legends([legend for layer in shown if (legend := layer.legend()) is not None])
+
+    def class_layers(self) -> tuple[ClassLayer, ...]:
+        """Those whose classes can be shown one by one."""
+        return tuple(layer for layer in self._layers.values() if isinstance(layer, ClassLayer))

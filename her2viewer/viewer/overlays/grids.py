@@ -1,0 +1,150 @@
+"""Class maps and heatmaps: one image per grid, scaled with hard edges, since a hidden blur would invent evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QRectF
+from PySide6.QtGui import QImage, QPainter
+
+from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.evidence import NOT_SCORED, ClassMap, Grid, Heatmap
+from her2viewer.domain.palette import sequential_colormap
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer, Legend
+from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
+
+
+def _image(rgba: NDArray[np.uint8]) -> QImage:
+    """QImage of its own memory from (rows, columns, 4) straight RGBA."""
+    rows, columns = rgba.shape[:2]
+    pixels = np.ascontiguousarray(rgba)
+    image = QImage(pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
+    return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+
+
+def _paint_grid(painter: QPainter, viewport: Viewport, grid: Grid, image: QImage) -> None:
+    x0, y0, x1, y1 = viewport.bounds()
+    # Only the visible cells: scaling a whole map to a close view costs Qt dearly.
+    c0, r0 = max(0, int((x0 - grid.x) // grid.step)), max(0, int((y0 - grid.y) // grid.step))
+    c1 = min(grid.columns, int((x1 - grid.x) // grid.step) + 1)
+    r1 = min(grid.rows, int((y1 - grid.y) // grid.step) + 1)
+    if c0 >= c1 or r0 >= r1:
+        return
+    painter.save()
+    painter.setTransform(slide_to_screen(viewport), True)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+    target = QRectF(grid.x + c0 * grid.step, grid.y + r0 * grid.step, (c1 - c0) * grid.step, (r1 - r0) * grid.step)
+    painter.drawImage(target, image, QRectF(c0, r0, c1 - c0, r1 - r0))
+    painter.restore()
+
+
+class ClassMapLayer(ClassLayer):
+    """Draws class maps of one scheme, part by part as they come."""
+
+    def __init__(self, title: str, scheme: ClassScheme, parent: QObject | None = None) -> None:
+        super().__init__(title, scheme, parent)
+        self._parts: list[tuple[ClassMap, QImage]] = []
+
+    def append(self, part: ClassMap) -> None:
+        """Add one part; it lies over earlier ones."""
+        self._parts.append((part, self._draw(part)))
+        self.changed.emit()
+
+    def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
+        for part, _ in reversed(self._parts):
+            at = part.grid.index(x, y)
+            if at is None or part.classes[at] == NOT_SCORED:
+                continue
+            code = int(part.classes[at])
+            text = part.scheme.names[code]
+            if part.probabilities is not None:
+                text += f" p {float(part.probabilities[at][code]):.2f}"
+            return f"{text} · tumour {100 * float(part.weight[at]):.0f} %"
+        return None
+
+    def _paint(self, painter: QPainter, viewport: Viewport) -> None:
+        for part, image in self._parts:
+            _paint_grid(painter, viewport, part.grid, image)
+
+    def _restyled(self) -> None:
+        self._parts = [(part, self._draw(part)) for part, _ in self._parts]
+
+    def _draw(self, part: ClassMap) -> QImage:
+        table = np.zeros((256, 4), dtype=np.uint8)
+        count = len(self.scheme.names)
+        table[:count, :3] = self.colors()
+        table[:count, 3] = np.where(self._shown, 255, 0)
+        rgba = table[part.classes]
+        # Half a patch of tumour counts half, and looks it.
+        rgba[..., 3] = (rgba[..., 3] * (0.3 + 0.7 * np.clip(part.weight, 0, 1)) * (part.weight > 0)).astype(np.uint8)
+        return _image(rgba)
+
+
+class HeatmapLayer(EvidenceLayer):
+    """Draws a heatmap with its scale; low values can be left out."""
+
+    def __init__(self, title: str, parent: QObject | None = None) -> None:
+        super().__init__(title, parent)
+        self._parts: list[tuple[Heatmap, QImage]] = []
+        self._threshold: float | None = None
+
+    @property
+    def heatmap(self) -> Heatmap | None:
+        """The first part, for unit and scale; None while empty."""
+        return self._parts[0][0] if self._parts else None
+
+    @property
+    def threshold(self) -> float | None:
+        """Values below it are not drawn; None draws all."""
+        return self._threshold
+
+    def set_threshold(self, value: float | None) -> None:
+        """Draw only values of at least ``value``, in the unit of the map."""
+        if value != self._threshold:
+            self._threshold = value
+            self._parts = [(part, self._draw(part)) for part, _ in self._parts]
+            self.changed.emit()
+
+    def append(self, part: Heatmap) -> None:
+        """Add one part; it lies over earlier ones."""
+        self._parts.append((part, self._draw(part)))
+        self.legend_changed.emit()
+        self.changed.emit()
+
+    def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
+        for part, _ in reversed(self._parts):
+            at = part.grid.index(x, y)
+            if at is not None and not np.isnan(part.values[at]):
+                return f"{self.title} {float(part.values[at]):.2f} {part.unit}".strip()
+        return None
+
+    def legend(self) -> Legend | None:
+        first = self.heatmap
+        if first is None:
+            return None
+        scale = "Fixed scale" if first.scale == "fixed" else "Scale from percentiles of this slide"
+        unit = f" {first.unit}" if first.unit else ""
+        return Legend(
+            self.title,
+            scale=sequential_colormap(),
+            low=f"{first.low:.3g}{unit}",
+            high=f"{first.high:.3g}{unit}",
+            note=scale,
+        )
+
+    def _paint(self, painter: QPainter, viewport: Viewport) -> None:
+        for part, image in self._parts:
+            _paint_grid(painter, viewport, part.grid, image)
+
+    def _draw(self, part: Heatmap) -> QImage:
+        known = ~np.isnan(part.values)
+        values = np.where(known, part.values, part.low)
+        span = part.high - part.low or 1.0
+        at = np.clip((values - part.low) / span * 255, 0, 255).astype(np.uint8)
+        rgba = np.empty((*part.values.shape, 4), dtype=np.uint8)
+        rgba[..., :3] = sequential_colormap()[at]
+        if self._threshold is not None:
+            known &= part.values >= self._threshold
+        rgba[..., 3] = np.where(known, 255, 0)
+        return _image(rgba)

@@ -1,0 +1,288 @@
+"""Raster tiles of an overlay, drawn in a worker thread at exactly the zoom of the screen; the main thread blits.
+
+A tile is ``TILE`` device px wide and lies on a grid anchored at the slide's origin, so that a pan reuses it. At
+another zoom the tiles at hand are scaled until their successors are there; new evidence marks only the tiles it
+touches as stale, and a stale tile stays on the screen until it is drawn again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QImage, QPainter, QTransform
+
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.cell_index import Box
+
+_LOG = logging.getLogger(__name__)
+
+TILE = 512
+"""Side of a tile, device px."""
+CACHE_BYTES = 96 << 20
+SETTLE_MS = 40
+"""Zooming passes through many zooms; tiles are ordered for the one that stays this long."""
+
+Render = Callable[[Box, int, float], QImage | None]
+"""(box in level-0 px, side in device px, downsample) to an image, or None for an empty tile. Runs in the worker."""
+Key = tuple[float, int, int]
+"""Downsample, column, row."""
+
+
+@dataclass
+class _Tile:
+    image: QImage | None
+    fresh: bool
+
+
+class RasterTiles(QObject):
+    """Cache, worker and painting of one overlay's tiles."""
+
+    ready = Signal()
+    """New tiles are there; repaint."""
+    _drawn = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tiles: OrderedDict[Key, _Tile] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._wanted: list[Key] = []
+        self._render: Render | None = None
+        self._version = 0
+        self._thread: threading.Thread | None = None
+        self._results: deque[tuple[int, Key, QImage | None]] = deque()
+        self._viewport: Viewport | None = None
+        self._shown = 0.0
+        """Downsample of the last tiles that filled the view; scaled while others are drawn."""
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self._order)
+        # Queued: the worker only leaves results in the deque, the main thread takes them up.
+        self._drawn.connect(self._collect, Qt.ConnectionType.QueuedConnection)
+
+    # -- what is drawn --------------------------------------------------------------------------------------------
+
+    def set_render(self, render: Render | None, keep: bool = True) -> None:
+        """Draw with another function (a snapshot of the evidence and the style); all tiles become stale.
+
+        With ``keep`` false what is on the screen is dropped at once.
+        """
+        with self._lock:
+            self._render = render
+            self._version += 1
+            self._wanted = []
+        if keep:
+            for tile in self._tiles.values():
+                tile.fresh = False
+        else:
+            self._tiles.clear()
+            self._bytes = 0
+        self._order()
+
+    def update_render(self, render: Render, box: Box, margin: float) -> None:
+        """More evidence in ``box`` (level-0 px): only tiles within ``margin`` of it are drawn again."""
+        with self._lock:
+            self._render = render
+            self._version += 1
+            self._wanted = []
+        x0, y0, x1, y1 = box
+        for (downsample, column, row), tile in self._tiles.items():
+            span = TILE * downsample
+            left, top = column * span - margin, row * span - margin
+            if left <= x1 and left + span + 2 * margin >= x0 and top <= y1 and top + span + 2 * margin >= y0:
+                tile.fresh = False
+        if not self._settle.isActive():
+            self._settle.start()
+
+    def set_viewport(self, viewport: Viewport) -> None:
+        """The canvas shows another part; orders the missing tiles, at once for a pan, settled for a zoom."""
+        before, self._viewport = self._viewport, viewport
+        if before is not None and before.downsample != viewport.downsample:
+            self._settle.start()
+        elif not self._settle.isActive():
+            self._order()
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is ordered and all results were taken up."""
+        with self._lock:
+            return not self._wanted and self._thread is None and not self._results and not self._settle.isActive()
+
+    def stop(self) -> None:
+        """Forget all orders; the worker ends after its present tile."""
+        self._settle.stop()
+        with self._lock:
+            self._wanted = []
+            self._version += 1
+            thread = self._thread
+        if thread is not None:
+            thread.join(2.0)
+
+    # -- orders and results ---------------------------------------------------------------------------------------
+
+    def _order(self) -> None:
+        viewport = self._viewport
+        if viewport is None or self._render is None:
+            return
+        keys = _visible(viewport)
+        missing = [key for key in keys if (tile := self._tiles.get(key)) is None or not tile.fresh]
+        middle = (viewport.cx, viewport.cy)
+        missing.sort(key=lambda key: -_distance(key, middle))
+        with self._lock:
+            self._wanted = missing
+            if missing and self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="overlay tiles", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._wanted or self._render is None:
+                    self._thread = None
+                    break
+                key = self._wanted.pop()
+                render, version = self._render, self._version
+            downsample, column, row = key
+            span = TILE * downsample
+            try:
+                image = render((column * span, row * span, (column + 1) * span, (row + 1) * span), TILE, downsample)
+            except Exception:
+                # An overlay that cannot be drawn must not take the tissue away; the log says why.
+                _LOG.exception("A tile of an overlay could not be drawn")
+                image = None
+            self._results.append((version, key, image))
+            try:
+                self._drawn.emit()
+            except RuntimeError:  # the layer is gone
+                return
+
+    def _collect(self) -> None:
+        took = False
+        while self._results:
+            version, key, image = self._results.popleft()
+            old = self._tiles.pop(key, None)
+            if old is not None and old.image is not None:
+                self._bytes -= old.image.sizeInBytes()
+            # A tile drawn from older evidence is better than none, and is drawn again.
+            self._tiles[key] = _Tile(image, fresh=version == self._version)
+            if image is not None:
+                self._bytes += image.sizeInBytes()
+            took = True
+        if not took:
+            return
+        while self._bytes > CACHE_BYTES and len(self._tiles) > 1:
+            _, dropped = self._tiles.popitem(last=False)
+            if dropped.image is not None:
+                self._bytes -= dropped.image.sizeInBytes()
+        with self._lock:
+            waiting = bool(self._wanted) or self._thread is not None
+        if not waiting and not self._settle.isActive():
+            self._order()
+        self.ready.emit()
+
+    # -- painting -------------------------------------------------------------------------------------------------
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        """Blit what is at hand, in logical screen coordinates."""
+        keys = _visible(viewport)
+        here = [key for key in keys if key in self._tiles]
+        if len(here) == len(keys):
+            self._shown = viewport.downsample
+        elif self._shown and self._shown != viewport.downsample:
+            self._paint_scaled(painter, viewport, [key for key in keys if key not in self._tiles])
+        painter.save()
+        turned = viewport.rotation % 90 != 0
+        if viewport.rotation == 0:
+            self._paint_straight(painter, viewport, here)
+        else:
+            painter.setTransform(slide_to_screen(viewport), True)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, turned)
+            for key in here:
+                self._draw(painter, key)
+        painter.restore()
+        for key in here:
+            self._tiles.move_to_end(key)
+
+    def _paint_straight(self, painter: QPainter, viewport: Viewport, keys: list[Key]) -> None:
+        # One rounding for all tiles: they stay on whole device pixels and meet without seams.
+        left = round(viewport.width / 2 - viewport.cx / viewport.downsample)
+        top = round(viewport.height / 2 - viewport.cy / viewport.downsample)
+        for key in keys:
+            image = self._tiles[key].image
+            if image is None:
+                continue
+            x, y = left + key[1] * TILE, top + key[2] * TILE
+            if viewport.dpr == 1.0:
+                painter.drawImage(x, y, image)
+            else:
+                side = TILE / viewport.dpr
+                painter.drawImage(QRectF(x / viewport.dpr, y / viewport.dpr, side, side), image)
+
+    def _paint_scaled(self, painter: QPainter, viewport: Viewport, missing: list[Key]) -> None:
+        painter.save()
+        painter.setTransform(slide_to_screen(viewport), True)
+        visible = viewport.bounds()
+        span = TILE * viewport.downsample
+        holes = [QRectF(c * span, r * span, span, span) for _, c, r in missing]
+        for key in [k for k in self._tiles if k[0] == self._shown]:
+            wide = TILE * key[0]
+            tile = QRectF(key[1] * wide, key[2] * wide, wide, wide)
+            if not (
+                tile.left() < visible[2]
+                and tile.right() > visible[0]
+                and tile.top() < visible[3]
+                and tile.bottom() > visible[1]
+            ):
+                continue
+            image = self._tiles[key].image
+            if image is None:
+                continue
+            for hole in holes:
+                part = tile.intersected(hole)
+                if part.isEmpty():
+                    continue
+                source = QRectF(
+                    (part.x() - tile.x()) / key[0],
+                    (part.y() - tile.y()) / key[0],
+                    part.width() / key[0],
+                    part.height() / key[0],
+                )
+                painter.drawImage(part, image, source)
+        painter.restore()
+
+    def _draw(self, painter: QPainter, key: Key) -> None:
+        image = self._tiles[key].image
+        if image is not None:
+            span = TILE * key[0]
+            painter.drawImage(
+                QRectF(key[1] * span, key[2] * span, span, span), image, QRectF(QRect(0, 0, TILE, TILE))
+            )
+
+
+def slide_to_screen(viewport: Viewport) -> QTransform:
+    """Slide (level-0 px) to logical screen px."""
+    origin = QPointF(*viewport.to_screen(0.0, 0.0))
+    along = QPointF(*viewport.to_screen(1.0, 0.0)) - origin
+    return QTransform(along.x(), along.y(), -along.y(), along.x(), origin.x(), origin.y())
+
+
+def _visible(viewport: Viewport) -> list[Key]:
+    span = TILE * viewport.downsample
+    x0, y0, x1, y1 = viewport.bounds()
+    return [
+        (viewport.downsample, column, row)
+        for row in range(math.floor(y0 / span), math.floor(y1 / span) + 1)
+        for column in range(math.floor(x0 / span), math.floor(x1 / span) + 1)
+    ]
+
+
+def _distance(key: Key, middle: tuple[float, float]) -> float:
+    span = TILE * key[0]
+    return max(abs((key[1] + 0.5) * span - middle[0]), abs((key[2] + 0.5) * span - middle[1]))
