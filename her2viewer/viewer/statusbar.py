@@ -1,0 +1,164 @@
+"""The line at the foot of the window: where one is, what lies under the pointer, what runs, on which device."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QStatusBar, QToolButton, QWidget
+
+from her2viewer import RESEARCH_USE
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.viewer.icons import set_icon
+
+
+class _ClickableLabel(QLabel):
+    clicked = Signal()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.clicked.emit()
+        super().mouseReleaseEvent(event)
+
+
+def _set_role(label: QLabel, role: str) -> None:
+    if label.property("role") != role:
+        label.setProperty("role", role)
+        label.style().unpolish(label)
+        label.style().polish(label)
+
+
+def time_left(seconds: float) -> str:
+    """``0:42 left``, ``1:05:00 left``."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{secs:02} left" if hours else f"{minutes}:{secs:02} left"
+
+
+class StatusBar(QStatusBar):
+    """All parts keep their width while their numbers change, so that nothing jumps."""
+
+    cancel_clicked = Signal()
+    pixel_size_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeGripEnabled(False)
+        self._scale = _ClickableLabel()
+        self._scale.clicked.connect(self.pixel_size_clicked)
+        self._colours = QLabel()
+        self._position = QLabel()
+        self._readout = QLabel()
+        self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._readout.setProperty("role", "strong")
+        self._stage = QLabel()
+        self._bar = QProgressBar()
+        self._bar.setFixedWidth(120)
+        self._bar.setTextVisible(False)
+        self._left = QLabel()
+        self._cancel = QToolButton()
+        set_icon(self._cancel, "cancel")
+        self._cancel.setIconSize(QSize(14, 14))
+        self._cancel.setToolTip("Cancel (Esc)")
+        self._cancel.setAccessibleName("Cancel scoring")
+        self._cancel.clicked.connect(self.cancel_clicked)
+        self._progress = QWidget()
+        row = QHBoxLayout(self._progress)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        for widget in (self._stage, self._bar, self._left, self._cancel):
+            row.addWidget(widget)
+        self._saved = QLabel()
+        self._device = QLabel()
+        self._research = QLabel("Research use only")
+        self._research.setToolTip(RESEARCH_USE)
+        self._reserve(self._scale, "40.0x  0.2500 µm/px (from vendor property)")
+        self._reserve(self._position, "x 188.88  y 188.88 mm")
+        self._reserve(self._left, "88:88 left")
+        for widget in (self._scale, self._colours, self._position):
+            self.addWidget(widget)
+        self.addWidget(self._readout, 1)
+        for widget in (self._progress, self._saved, self._device, self._research):
+            self.addPermanentWidget(widget)
+        self._progress.hide()
+        self.set_view(None, None)
+        self.set_colours("")
+        self.set_position(None, None)
+
+    def set_view(self, downsample: float | None, pixel_size: PixelSize | None) -> None:
+        """Magnification and pixel size of the view; ``downsample`` None without a slide."""
+        role = "muted"
+        if downsample is None:
+            text, tip = "no slide", ""
+        elif pixel_size is None:
+            text = f"1:{downsample:.3g}  pixel size unknown"
+            tip, role = (
+                "Click to enter the pixel size. Until then areas are in pixels and nothing can be scored.",
+                "amber",
+            )
+        else:
+            mpp = pixel_size.mpp * downsample
+            text = f"{_short(10 / mpp)}x  {pixel_size.mpp:.4g} µm/px ({pixel_size.source})"
+            tip = f"On screen {mpp:.4g} µm per pixel. Slide {pixel_size.x_um:.6g} x {pixel_size.y_um:.6g} µm"
+            if pixel_size.detail:
+                tip += f", {pixel_size.detail}"
+            tip += ". Click to change it."
+            if not pixel_size.plausible:
+                role = "amber"
+        _put(self._scale, text, tip)
+        _set_role(self._scale, role)
+
+    def set_colours(self, text: str, tip: str = "") -> None:
+        """State of the colour profile: "colours: raw"."""
+        _put(self._colours, text, tip)
+
+    def set_position(self, point: tuple[float, float] | None, pixel_size: PixelSize | None) -> None:
+        """Slide point under the pointer, level-0 px."""
+        if point is None:
+            text = ""
+        elif pixel_size is None:
+            text = f"x {point[0]:,.0f}  y {point[1]:,.0f} px"
+        else:
+            text = f"x {point[0] * pixel_size.x_um / 1000:.2f}  y {point[1] * pixel_size.y_um / 1000:.2f} mm"
+        _put(self._position, text, "Position under the pointer, from the upper left corner of the slide")
+
+    def set_readout(self, text: str) -> None:
+        """What lies under the pointer, in the words of the layers."""
+        _put(self._readout, text)
+
+    def set_progress(self, stage: str, fraction: float | None, seconds_left: float | None) -> None:
+        """Something runs: stage, 0 to 1 or None where it cannot tell, seconds left or None."""
+        _put(self._stage, stage)
+        self._bar.setRange(0, 0 if fraction is None else 1000)
+        if fraction is not None:
+            self._bar.setValue(round(1000 * min(1.0, max(0.0, fraction))))
+        _put(self._left, "" if seconds_left is None else time_left(seconds_left))
+        self._progress.show()
+
+    def end_progress(self) -> None:
+        """Nothing runs any more."""
+        self._progress.hide()
+
+    def set_saved(self, text: str, role: str = "muted", tip: str = "") -> None:
+        """State of the case on disk: "saved", "saving", "not saved"."""
+        _put(self._saved, text, tip)
+        _set_role(self._saved, role)
+
+    def set_device(self, text: str, tip: str = "") -> None:
+        """Where scorers run."""
+        _put(self._device, text, tip)
+
+    @staticmethod
+    def _reserve(label: QLabel, widest: str) -> None:
+        label.setMinimumWidth(label.fontMetrics().horizontalAdvance(widest) + 18)
+
+
+def _put(label: QLabel, text: str, tip: str | None = None) -> None:
+    if label.text() != text:
+        label.setText(text)
+    if tip is not None and label.toolTip() != tip:
+        label.setToolTip(tip)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
