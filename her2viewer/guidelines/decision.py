@@ -74,3 +74,5 @@ class Decision:
     """Why nothing can be said, where ``outcome`` is not "score"."""
     limits: tuple[float, ...] = field(default=(10.0,))
     """Cut-off lines of the profile in percent, for the bars."""
+    nearest: str = ""
+    """The answer at ``margin`` points from here: "3+ positive"."""
