@@ -102,13 +102,27 @@ def clip(geometry: BaseGeometry, width: float, height: float) -> BaseGeometry:
     return polygonal(polygonal(geometry).intersection(shapely.box(0, 0, width, height)))
 
 
-def drop_slivers(geometry: BaseGeometry, min_area: float) -> Polygon | MultiPolygon:
-    """Without parts and holes smaller than ``min_area`` px2."""
+def drop_slivers(
+    geometry: BaseGeometry, min_area: float, near: BaseGeometry | None = None
+) -> Polygon | MultiPolygon:
+    """Without parts and holes smaller than ``min_area`` px2.
+
+    Args:
+        geometry: an area.
+        min_area: px2.
+        near: only crumbs that touch this shape go, such as the stroke that may have made them; small things
+            drawn on purpose elsewhere stay.
+    """
+
+    def crumb(polygon: Polygon) -> bool:
+        reach = 1e-3 * math.sqrt(min_area)
+        return bool(polygon.area < min_area and (near is None or polygon.distance(near) <= reach))
+
     kept = []
     for part in shapely.get_parts(polygonal(geometry)):
-        if Polygon(part.exterior).area < min_area:
+        if crumb(Polygon(part.exterior)):
             continue
-        holes = [ring for ring in part.interiors if Polygon(ring).area >= min_area]
+        holes = [ring for ring in part.interiors if not crumb(Polygon(ring))]
         kept.append(Polygon(part.exterior, holes) if len(holes) < len(part.interiors) else part)
     return Polygon() if not kept else polygonal(MultiPolygon(kept) if len(kept) > 1 else kept[0])
 

@@ -1,0 +1,24 @@
+"""Areas and lengths in words, for read-outs and lists."""
+
+from __future__ import annotations
+
+from her2viewer.domain.pixelsize import PixelSize
+
+
+def area_text(area_px: float, pixel_size: PixelSize | None) -> str:
+    """Area in mm2, or in px2 while the pixel size is unknown. ``area_px`` in level-0 px2."""
+    if pixel_size is None:
+        return f"{area_px:,.0f} px²"
+    mm2 = pixel_size.mm2(area_px)
+    # Two decimals everywhere keep columns aligned; small areas get more, for "0.00" tells nothing.
+    return f"{mm2:.2f} mm²" if mm2 >= 0.1 or mm2 == 0 else f"{mm2:.4f} mm²"
+
+
+def size_text(width_px: float, height_px: float, pixel_size: PixelSize | None) -> str:
+    """Width x height in mm or um, or in px while the pixel size is unknown. Arguments in level-0 px."""
+    if pixel_size is None:
+        return f"{width_px:,.0f} × {height_px:,.0f} px"
+    width, height = width_px * pixel_size.x_um, height_px * pixel_size.y_um
+    if max(width, height) >= 1000:
+        return f"{width / 1000:.2f} × {height / 1000:.2f} mm"
+    return f"{width:.0f} × {height:.0f} µm"
