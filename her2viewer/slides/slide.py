@@ -16,6 +16,11 @@ from her2viewer.domain.pixelsize import PixelSize
 RGBImage = NDArray[np.uint8]
 """(h, w, 3) uint8 RGB."""
 
+MAX_RESAMPLED = 4096 * 4096
+"""Source pixels that ``read_at`` holds at one time."""
+NEARLY_ONE = 1.05
+"""Below this ratio of scales ``read_at`` interpolates; averaging would mean the same there."""
+
 
 class SlideError(Exception):
     """A slide cannot be opened or read. ``str()`` is a sentence for a pathologist: what is wrong, what to do."""
@@ -108,40 +113,64 @@ class Slide(ABC):
         """Pixels resampled to ``downsample`` level-0 px per px, (height, width, 3) uint8 RGB.
 
         ``x, y`` is the upper left corner in **level-0 px**. Reads the next finer level and averages (area
-        interpolation), so that every scorer sees the same pixels at the same working resolution.
+        interpolation, true to fractions of a pixel), so that every scorer sees the same pixels at the same
+        working resolution wherever its tiles begin.
 
         Raises:
             TileError, SlideError: as ``read``.
         """
-        import cv2
-
         level = self.best_level(downsample)
         own = self.levels[level].downsample
         ratio = downsample / own
         left, top = x / own, y / own
-        if abs(ratio - 1) < 0.005:
-            return self.read(level, round(left), round(top), width, height)
+        x0, y0 = round(left), round(top)
+        if max(abs(left - x0), abs(top - y0)) < 0.02 and abs(ratio - 1) * max(width, height) < 0.02:
+            return self.read(level, x0, y0, width, height)
+        if width * height * ratio * ratio > MAX_RESAMPLED and max(width, height) > 1:
+            # In halves, so that zooming far out of a slide without reduced levels stays within memory.
+            if width >= height:
+                half = width // 2
+                first = self.read_at(downsample, x, y, half, height)
+                second = self.read_at(downsample, x + half * downsample, y, width - half, height)
+                return np.concatenate([first, second], axis=1)
+            half = height // 2
+            first = self.read_at(downsample, x, y, width, half)
+            second = self.read_at(downsample, x, y + half * downsample, width, height - half)
+            return np.concatenate([first, second], axis=0)
+        return self._resampled(level, ratio, (left, top), (width, height))
+
+    def _resampled(self, level: int, ratio: float, corner: tuple[float, float], size: tuple[int, int]) -> RGBImage:
+        """Area of ``level`` from ``corner`` (px of that level, fractions kept) at ``ratio`` px per target px."""
+        import cv2
+
+        (left, top), (width, height) = corner, size
         x0, y0 = int(np.floor(left)), int(np.floor(top))
-        x1, y1 = int(np.ceil(left + width * ratio)) + 1, int(np.ceil(top + height * ratio)) + 1
-        source = self.read(level, x0, y0, x1 - x0, y1 - y0)
-        # Pixel centres: target i samples source (i + 0.5) * ratio + fraction - 0.5.
-        if ratio >= 1:
-            # Crop to the exact extent first: INTER_AREA maps the whole source onto the whole target.
-            crop = source[round(top - y0) :, round(left - x0) :]
-            crop = crop[: max(1, round(height * ratio)), : max(1, round(width * ratio))]
-            out = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+        if ratio < NEARLY_ONE:
+            # Pixel centres: target i samples source (i + 0.5) * ratio - 0.5 from the corner.
+            x0, y0 = x0 - 1, y0 - 1
+            columns, rows = int(np.ceil(width * ratio)) + 4, int(np.ceil(height * ratio)) + 4
+            source = self.read(level, x0, y0, columns, rows)
+            start = (left - x0 + (ratio - 1) / 2, top - y0 + (ratio - 1) / 2)
+            matrix = np.array([[ratio, 0, start[0]], [0, ratio, start[1]]])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            out = cv2.warpAffine(source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            return np.asarray(out, dtype=np.uint8)
+        # Each source pixel is a square of one colour: first the sub-pixel shift (exactly the mean under the shifted
+        # squares), then the mean over ratio x ratio of them. The scale is given as such, because cv2 would
+        # otherwise derive it from the rounded sizes and drift; and enough columns that these sizes differ, because
+        # it would copy otherwise.
+        columns, rows = max(int(np.ceil(width * ratio)), 16), int(np.ceil(height * ratio))
+        source = self.read(level, x0, y0, columns + 1, rows + 1)
+        shift = (left - x0, top - y0)
+        if max(shift) < 1e-3:
+            source = source[:rows, :columns]
         else:
-            matrix = np.array(
-                [[ratio, 0, (left - x0) + 0.5 * ratio - 0.5], [0, ratio, (top - y0) + 0.5 * ratio - 0.5]]
-            )
-            out = cv2.warpAffine(
-                source,
-                matrix,
-                (width, height),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        return np.asarray(out, dtype=np.uint8)
+            # In floats, so that rounding comes once.
+            across, down = (np.array([1 - part, part], dtype=np.float32) for part in shift)
+            shifted = cv2.sepFilter2D(source, cv2.CV_32F, across, down, anchor=(0, 0))
+            source = np.asarray(shifted[:rows, :columns])
+        out = cv2.resize(source, None, fx=1 / ratio, fy=1 / ratio, interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(cv2.convertScaleAbs(out[:height, :width]))
 
     def __enter__(self) -> Slide:
         return self

@@ -1,0 +1,1 @@
+"""Slides with known truth, made by the program itself."""

@@ -1,0 +1,212 @@
+"""Tiles of TIFF pages, decoded one by one through tifffile and imagecodecs, from any thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2viewer.slides.cache import ByteCache
+from her2viewer.slides.pixels import RGB, Alpha, Samples, UnsupportedPixelsError, filled, to_rgb
+from her2viewer.slides.slide import RGBImage
+
+TILE_CACHE_BYTES = 48 * 2**20
+
+
+class SharedFile:
+    """One open file that many threads read at positions of their own."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._lock = threading.Lock()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """``size`` bytes from ``offset``.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or has been closed.
+            EOFError: it ends earlier.
+        """
+        if hasattr(os, "pread"):
+            data = os.pread(self._file.fileno(), size, offset)
+        else:
+            with self._lock:
+                self._file.seek(offset)
+                data = self._file.read(size)
+        if len(data) < size:
+            raise EOFError(f"the file ends before byte {offset + size}")
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TiffLevel:
+    """One image of a TIFF file, as tiles or strips of one page, or of one page for each of three channels."""
+
+    def __init__(
+        self,
+        file: SharedFile,
+        pages: list[Any],
+        samples: Samples,
+        background: RGB,
+        cache: ByteCache[tuple[int, int], RGBImage],
+    ) -> None:
+        first = pages[0].keyframe
+        self.width = int(first.imagewidth)
+        self.height = int(first.imagelength)
+        self.tiled = bool(first.is_tiled)
+        self.tile_width = int(first.tilewidth) if self.tiled else self.width
+        self.tile_height = int(first.tilelength) if self.tiled else min(int(first.rowsperstrip), self.height)
+        self._file = file
+        self._pages = pages
+        self._samples = samples
+        self._background = background
+        self._cache = cache
+        self._across = -(-self.width // self.tile_width)
+        self._down = -(-self.height // self.tile_height)
+        self._planes = int(first.samplesperpixel) if int(first.planarconfig) == 2 else 1
+        self._decoders = [(page.keyframe.decode, page) for page in pages]
+
+    def read(self, x: int, y: int, width: int, height: int) -> RGBImage:
+        """Pixels of an area inside the level, (height, width, 3) uint8 RGB.
+
+        Raises:
+            Exception: whatever the file system or the codecs raise; the reader turns it into a sentence.
+        """
+        tw, th = self.tile_width, self.tile_height
+        if x % tw == 0 and y % th == 0 and (width, height) == self._extent(x // tw, y // th):
+            return self._tile(x // tw, y // th).copy()
+        out = np.empty((height, width, 3), dtype=np.uint8)
+        for row in range(y // th, (y + height - 1) // th + 1):
+            for column in range(x // tw, (x + width - 1) // tw + 1):
+                tile = self._tile(column, row)
+                x0, y0 = max(x, column * tw), max(y, row * th)
+                x1 = min(x + width, column * tw + tile.shape[1])
+                y1 = min(y + height, row * th + tile.shape[0])
+                out[y0 - y : y1 - y, x0 - x : x1 - x] = tile[
+                    y0 - row * th : y1 - row * th, x0 - column * tw : x1 - column * tw
+                ]
+        return out
+
+    def has_data(self, x: int, y: int, width: int, height: int) -> bool:
+        """Whether every tile under the area is present in the file (sparse files leave empty ones out)."""
+        counts = self._pages[0].databytecounts
+        return all(
+            counts[row * self._across + column] > 0
+            for row in range(y // self.tile_height, (y + height - 1) // self.tile_height + 1)
+            for column in range(x // self.tile_width, (x + width - 1) // self.tile_width + 1)
+        )
+
+    def raw_samples(self) -> NDArray[Any]:
+        """Undecoded samples of the middle tile, (h, w, s) of the file's number type."""
+        samples = self._samples_of(self._across // 2, self._down // 2)
+        if samples is None:
+            raise UnsupportedPixelsError("no data in the middle of the image")
+        return samples
+
+    def _extent(self, column: int, row: int) -> tuple[int, int]:
+        return (
+            min(self.tile_width, self.width - column * self.tile_width),
+            min(self.tile_height, self.height - row * self.tile_height),
+        )
+
+    def _tile(self, column: int, row: int) -> RGBImage:
+        key = (id(self), row * self._across + column)
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        width, height = self._extent(column, row)
+        samples = self._samples_of(column, row)
+        if samples is None:
+            tile = filled(width, height, self._background)
+        else:
+            tile = to_rgb(samples[:height, :width], self._samples, self._background)
+        self._cache.put(key, tile)
+        return tile
+
+    def _samples_of(self, column: int, row: int) -> NDArray[Any] | None:
+        """Samples (h, w, s) of one tile, None where the file left it out."""
+        index = row * self._across + column
+        per_plane = self._across * self._down
+        parts = []
+        for decode, page in self._decoders:
+            for plane in range(self._planes):
+                part = self._segment(decode, page, index + plane * per_plane)
+                if part is None:
+                    return None
+                parts.append(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    def _segment(self, decode: Any, page: Any, index: int) -> NDArray[Any] | None:
+        size = int(page.databytecounts[index])
+        if size == 0:
+            return None
+        data = self._file.read_at(int(page.dataoffsets[index]), size)
+        segment, _, _ = decode(data, index, jpegtables=page.jpegtables, jpegheader=page.keyframe.jpegheader)
+        return None if segment is None else segment[0]
+
+
+def samples_of_page(page: Any) -> Samples:
+    """How the samples of a TIFF page are to be understood (16 bits taken as full range).
+
+    Raises:
+        UnsupportedPixelsError: a kind that is no colour or grey image.
+    """
+    import tifffile
+
+    photometric = tifffile.PHOTOMETRIC
+    page = page.keyframe
+    extra = [int(e) for e in page.extrasamples]
+    alpha = {1: Alpha.PREMULTIPLIED, 2: Alpha.STRAIGHT}.get(extra[0] if extra else 0, Alpha.NONE)
+    maximum = _full_scale(page)
+    value = page.photometric
+    if value == photometric.PALETTE:
+        if page.colormap is None:
+            raise UnsupportedPixelsError("indexed colours without a colour table")
+        return Samples("palette", palette=(np.asarray(page.colormap).T >> 8).astype(np.uint8))
+    if value == photometric.MINISWHITE:
+        return Samples("grey-inverted", alpha, maximum)
+    if value == photometric.SEPARATED:
+        return Samples("cmyk", maximum=maximum)
+    if value in {photometric.RGB, photometric.YCBCR}:
+        if value == photometric.YCBCR and page.compression == tifffile.COMPRESSION.NONE:
+            raise UnsupportedPixelsError("uncompressed YCbCr samples")
+        return Samples("rgb", alpha, maximum)
+    if value == photometric.MINISBLACK:
+        # Three or four channels without a declared meaning are RGB(A) in practice.
+        count = int(page.samplesperpixel)
+        return Samples("rgb" if count in {3, 4} else "grey", alpha, maximum)
+    raise UnsupportedPixelsError(f"samples of the kind {getattr(value, 'name', value)}")
+
+
+def _full_scale(page: Any) -> float:
+    dtype = page.dtype
+    if dtype is None:
+        raise UnsupportedPixelsError("samples of an unknown number type")
+    if dtype.kind == "f":
+        return 1.0
+    if dtype.kind == "b":
+        return 255.0
+    if dtype.kind == "u" and dtype.itemsize <= 2:
+        bits = page.bitspersample
+        bits = bits[0] if isinstance(bits, tuple) else bits
+        return float(2 ** int(bits) - 1)
+    raise UnsupportedPixelsError(f"samples of the number type {dtype}")
+
+
+def fitted_scale(samples: Samples, data: NDArray[Any]) -> Samples:
+    """The same, with full brightness at 10, 12 or 14 bits where 16-bit samples never go higher.
+
+    Cameras store fewer bits in 16; read as full range, such an image is nearly black.
+    """
+    if data.dtype != np.uint16 or samples.maximum != 65535:
+        return samples
+    highest = int(data.max())
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
+    return Samples(samples.kind, samples.alpha, float(2**bits - 1), samples.palette)
