@@ -81,7 +81,7 @@ class Situation:
         return {
             State.NOTHING_OPEN: "",
             State.OPENING: f"Opening {self.opening}...",
-            State.NO_PIXEL_SIZE: "The pixel size is unknown: enter it (File, Pixel size) before anything can be scored",
+            State.NO_PIXEL_SIZE: "The pixel size is unknown. Enter it (File, Pixel size) to have the region scored",
             State.NO_ROI: "Outline the invasive carcinoma: P polygon, F freehand, B brush, T rectangle",
             State.READY: f"Press Enter to run {self.scorer or 'the scorer'}. X outlines what is to be left out",
             State.RUNNING: "Scoring. You can move about and edit the outline meanwhile; Esc cancels",

@@ -72,7 +72,7 @@ class Storage(QThread):
         failed: Callable[[str], None] | None = None,
         key: str = "",
         quiet: bool = False,
-    ) -> None:
+    ) -> int:
         """Do ``work()`` in the storage thread.
 
         Args:
@@ -82,6 +82,9 @@ class Storage(QThread):
             failed: gets a sentence instead of the signal ``failed``.
             key: jobs of one key replace each other while they wait.
             quiet: neither counted as busy nor reported when it fails.
+
+        Returns:
+            How many waiting jobs this one replaced; their callbacks are not called.
         """
         job = _Job(name, work, done, failed, key, quiet)
         with self._wake:
@@ -90,7 +93,8 @@ class Storage(QThread):
                 self._jobs.remove(old)
             self._jobs.append(job)
             self._wake.notify()
-        self._count(sum(1 for j in (job,) if not j.quiet) - sum(1 for j in replaced if not j.quiet))
+        self._count((not quiet) - sum(1 for j in replaced if not j.quiet))
+        return len(replaced)
 
     def close(self, timeout_ms: int = 60_000) -> bool:
         """Finish what waits, then end the thread. True when everything was done in time."""

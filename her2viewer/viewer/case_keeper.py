@@ -1,0 +1,241 @@
+"""Keeps the case of the open slide on disk: loads it, saves changes within a second, says whether all is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.session import Session
+from her2viewer.viewer.storage import Storage
+
+if TYPE_CHECKING:
+    from her2viewer.cases.case import Case
+    from her2viewer.cases.store import CaseStore
+    from her2viewer.domain.result import Result
+
+# Not restarted by further edits: what is drawn without a pause is on disk within this time, too.
+SAVE_AFTER_MS = 500
+RETRY_AFTER_MS = 15_000
+
+
+@dataclass(frozen=True)
+class LoadedCase:
+    """All that the disk knows of a slide's case."""
+
+    store: CaseStore
+    case: Case
+    annotations: AnnotationSet
+    results: tuple[Result, ...]
+    problems: tuple[str, ...]
+    """Sentences about what could not be read."""
+
+
+def load_case(slide: Slide) -> LoadedCase:
+    """Read the case of a slide; damaged parts are left out with a sentence. Runs in the storage thread.
+
+    Raises:
+        CaseError: there is no folder in which a case could be kept.
+    """
+    from her2viewer.cases.case import CaseError
+    from her2viewer.cases.store import CaseStore
+
+    store = CaseStore.for_slide(slide.path, slide.identity)
+    problems: list[str] = []
+
+    def attempt(read: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return read()
+        except CaseError as error:
+            problems.append(str(error))
+            return otherwise() if callable(otherwise) else otherwise
+
+    attempt(store.acquire, None)
+    # A damaged case.json was put aside: the second look gives an empty case.
+    case = attempt(store.load, lambda: attempt(store.load, None))
+    if case is None:
+        from her2viewer.cases.case import Case
+
+        case = Case(slide_path=str(slide.path), identity=slide.identity)
+    annotations = attempt(store.load_annotations, AnnotationSet())
+    found = [attempt(lambda s=scorer: store.load_result(s), None) for scorer in store.scorers()]
+    return LoadedCase(store, case, annotations, tuple(r for r in found if r is not None), tuple(problems))
+
+
+class CaseKeeper(QObject):
+    """Between the session and the disk. Main thread; all files are touched by the storage thread."""
+
+    state_changed = Signal(str)
+    """"saved", "saving", "unsaved", or "" without a case."""
+    problem = Signal(str)
+    """A sentence: something could not be saved."""
+    case_changed = Signal(object)
+    """Case after an edit, or None without a slide."""
+
+    def __init__(self, session: Session, storage: Storage, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._storage = storage
+        self._store: CaseStore | None = None
+        self._case: Case | None = None
+        self._dirty_case = False
+        self._dirty_annotations = False
+        self._changes = 0
+        """Counts edits, to know whether something changed while a save was under way."""
+        self._saves = 0
+        self._told: str | None = None
+        self._last_problem = ""
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SAVE_AFTER_MS)
+        self._timer.timeout.connect(self.flush)
+        self._retry = QTimer(self)
+        self._retry.setSingleShot(True)
+        self._retry.setInterval(RETRY_AFTER_MS)
+        self._retry.timeout.connect(self.flush)
+        session.annotations_changed.connect(self._annotations_changed)
+
+    @property
+    def case(self) -> Case | None:
+        """The case as it is in the window."""
+        return self._case
+
+    @property
+    def store(self) -> CaseStore | None:
+        """Where it is kept."""
+        return self._store
+
+    @property
+    def state(self) -> str:
+        """ "saved", "saving", "unsaved", or "" without a case."""
+        if self._store is None:
+            return ""
+        if self._saves:
+            return "saving"
+        return "unsaved" if self._dirty else "saved"
+
+    def attach(self, loaded: LoadedCase) -> None:
+        """Keep this case from now on; the session already shows its annotations."""
+        self._store, self._case = loaded.store, loaded.case
+        self._dirty_case = self._dirty_annotations = False
+        self._tell()
+        self.case_changed.emit(self._case)
+        self.log("opened")
+
+    def detach(self) -> None:
+        """Save what is left and let the case go."""
+        self.flush()
+        self._timer.stop()
+        self._retry.stop()
+        store = self._store
+        self._store = self._case = None
+        self._dirty_case = self._dirty_annotations = False
+        if store is not None:
+            self._storage.submit("Closing the case", store.close, quiet=True)
+        self._tell()
+        self.case_changed.emit(None)
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the case (``comment="..."``); saved soon."""
+        if self._case is None:
+            return
+        changed = replace(self._case, **changes)
+        if changed != self._case:
+            self._case = changed
+            self._dirty_case = True
+            self._edited()
+            self.case_changed.emit(changed)
+
+    def save_result(self, result: Result) -> None:
+        """Keep a result with its evidence, and say so in the audit trail."""
+        store = self._store
+        if store is None:
+            return
+        origin = result.provenance
+
+        def work() -> None:
+            store.save_result(result)
+            store.log("scored", scorer=origin.scorer, version=origin.scorer_version, region=origin.region_hash)
+
+        self._run("Saving the result", work, key=f"result {origin.scorer}")
+
+    def log(self, event: str, **details: Any) -> None:
+        """One line of the audit trail."""
+        store = self._store
+        if store is not None:
+            self._storage.submit("Writing the audit trail", lambda: store.log(event, **details), failed=self._failed)
+
+    def flush(self) -> None:
+        """Save at once what has changed."""
+        self._timer.stop()
+        store, case = self._store, self._case
+        if store is None or case is None or not self._dirty:
+            return
+        annotations = self._session.annotations if self._dirty_annotations else None
+        changes = self._changes
+
+        def work() -> None:
+            if annotations is not None:
+                store.save_annotations(annotations)
+                store.log("annotations saved", objects=len(annotations), region=annotations.region().hash)
+            store.save(case)
+
+        def done(_: object) -> None:
+            if store is self._store and changes == self._changes:
+                self._dirty_case = self._dirty_annotations = False
+            self._retry.stop()
+            self._last_problem = ""
+
+        # Not one key for all slides: the last state of a slide that was left must not be replaced.
+        self._run("Saving the case", work, done, key=f"case {id(store)}")
+
+    @property
+    def _dirty(self) -> bool:
+        return self._dirty_case or self._dirty_annotations
+
+    def _annotations_changed(self, _: object) -> None:
+        if self._store is not None:
+            self._dirty_annotations = True
+            self._edited()
+
+    def _edited(self) -> None:
+        self._changes += 1
+        if not self._timer.isActive():
+            self._timer.start()
+        self._tell()
+
+    def _run(
+        self, name: str, work: Callable[[], None], done: Callable[[object], None] | None = None, key: str = ""
+    ) -> None:
+        def finished(result: object) -> None:
+            self._saves = max(0, self._saves - 1)
+            if done is not None:
+                done(result)
+            self._tell()
+
+        def failed(sentence: str) -> None:
+            self._saves = max(0, self._saves - 1)
+            self._failed(sentence)
+
+        replaced = self._storage.submit(name, work, done=finished, failed=failed, key=key)
+        self._saves += 1 - replaced
+        self._tell()
+
+    def _failed(self, sentence: str) -> None:
+        self._tell()
+        if self._dirty:
+            self._retry.start()
+        # The same trouble is told once, however often saving is tried.
+        if sentence != self._last_problem:
+            self._last_problem = sentence
+            self.problem.emit(sentence)
+
+    def _tell(self) -> None:
+        state = self.state
+        if state != self._told:
+            self._told = state
+            self.state_changed.emit(state)
