@@ -18,7 +18,7 @@ class StorageError(Exception):
 def write_problem(error: OSError, path: Path) -> str:
     """Why ``path`` could not be written, and what to do, as one or two sentences."""
     where = path.parent
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"The disk that holds {where} is full, so {path.name} was not saved. Free some space and save again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{where} may not be written to, so {path.name} was not saved. Choose another folder."
@@ -44,24 +44,24 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place at the end, once it is on the disk.
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file beside ``path`` that takes its place at the end, once it is on the disk.
 
-    After an error, or when the program is killed, ``path`` is what it was before. For writers that open files
-    themselves (HDF5); all others use ``atomic_file``.
+    After an error, or when the program is killed, ``path`` is what it was before.
 
     Raises:
         StorageError: it cannot be written.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
-        os.close(handle)
     except OSError as error:
         raise StorageError(write_problem(error, path)) from error
     temporary = Path(name)
     try:
-        yield temporary
-        _sync(temporary)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         # A temporary file is private to its owner; a case belongs to whoever may read the folder.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
@@ -73,17 +73,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` at the end of the block; see ``atomic_path``.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        yield file
-
-
 def atomic_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all.
 
@@ -92,11 +81,6 @@ def atomic_text(path: Path, text: str) -> None:
     """
     with atomic_file(path) as file:
         file.write(text.encode("utf-8"))
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
