@@ -13,6 +13,10 @@ class Layer(QObject):
 
     changed = Signal()
     """The canvas repaints (coalesced to one a frame)."""
+    always_visible = False
+    """Stays when all overlays are hidden with one switch."""
+    z = 0
+    """Layers with a higher value are painted later; equal ones in the order in which they were added."""
 
     def __init__(self, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+MAX_ZOOM = 8.0
+"""Device px per level-0 px at most."""
+
 
 @dataclass(frozen=True)
 class Viewport:
@@ -93,6 +96,19 @@ class Viewport:
         usable = 1 - 2 * margin
         downsample = max(need_w / (self.width * usable), need_h / (self.height * usable))
         return replace(self, cx=(x0 + x1) / 2, cy=(y0 + y1) / 2, downsample=downsample)
+
+    def limited(self, slide_width: int, slide_height: int) -> Viewport:
+        """Kept where there is something to see: the middle inside the slide, the zoom between ``MAX_ZOOM`` and a
+        quarter of the fitted one. Sizes in level-0 px.
+        """
+        fit = self.fitted(0, 0, slide_width, slide_height).downsample
+        # A slide smaller than the screen may be enlarged until it fills it.
+        finest = min(1 / MAX_ZOOM, fit)
+        downsample = min(max(self.downsample, finest), max(4 * fit, finest))
+        cx, cy = min(max(self.cx, 0.0), float(slide_width)), min(max(self.cy, 0.0), float(slide_height))
+        if (cx, cy, downsample) == (self.cx, self.cy, self.downsample):
+            return self
+        return replace(self, cx=cx, cy=cy, downsample=downsample)
 
     def _cos_sin(self) -> tuple[float, float]:
         # Right angles exactly, so that tiles stay on whole pixels there.

@@ -1,0 +1,304 @@
+"""The canvas: shows a slide, its layers and the tool, and lets the reader move about in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QGestureEvent, QWidget
+
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.grid import TileKey
+from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.navigation import Navigator
+from her2viewer.viewer.canvas.overview import OverviewMap
+from her2viewer.viewer.canvas.scalebar import paint_scale_bar
+from her2viewer.viewer.canvas.store import SCREEN_BYTES
+from her2viewer.viewer.canvas.tool import Tool
+from her2viewer.viewer.canvas.view import TiledView
+from her2viewer.viewer.canvas.viewport import Viewport
+
+
+class SlideCanvas(TiledView):
+    """One slide, its layers and one tool. Lives in the main thread and never reads the slide there.
+
+    ``shutdown()`` ends the tile workers and must be called before the canvas goes.
+    """
+
+    cursor_moved = Signal(float, float)
+    """Slide point under the pointer, level-0 px."""
+    cursor_left = Signal()
+    tool_changed = Signal(object)
+    """Tool | None."""
+    files_dropped = Signal(list)
+    """list[Path] of local files."""
+    context_menu_requested = Signal(float, float, QPoint)
+    """Slide point (level-0 px) and global screen position."""
+    overlays_hidden_changed = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int = SCREEN_BYTES) -> None:
+        super().__init__(parent, workers, cache)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(200, 150)
+        self.grabGesture(Qt.GestureType.PinchGesture)
+        self.setAccessibleName("Slide")
+        self.tool: Tool | None = None
+        self._layers: list[Layer] = []
+        self._overlays_hidden = False
+        self._scale_bar = True
+        self._navigator = Navigator(self)
+        self.overview = OverviewMap(self)
+        """The map in the corner; ``overview.shown`` switches it."""
+        self.viewport_changed.connect(self.overview.update)
+        self.tiles_changed.connect(self.overview.tiles_arrived)
+
+    def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
+        self._navigator.drop()
+        super().set_slide(slide, pixel_size)
+        self._navigator.update_cursor()
+
+    def _pyramid_changed(self) -> None:
+        self.overview.set_pyramid(self.pyramid)
+
+    def _kept_tiles(self) -> list[TileKey]:
+        return self.overview.tiles()
+
+    def _prepare_layers(self, view: Viewport) -> None:
+        for layer in self._layers:
+            layer.viewport_changed(view)
+
+    # -- layers and tool ------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """From the lowest to the highest."""
+        return tuple(self._layers)
+
+    def add_layer(self, layer: Layer) -> None:
+        """Show a layer above those of the same or a lower ``z``. The canvas does not own it."""
+        if layer in self._layers:
+            return
+        self._layers.append(layer)
+        self._layers.sort(key=lambda each: each.z)
+        layer.changed.connect(self.schedule)
+        if self.slide is not None:
+            layer.viewport_changed(self.frame_view)
+        self.schedule()
+
+    def remove_layer(self, layer: Layer) -> None:
+        """Take a layer away; nothing happens where it is not there."""
+        if layer in self._layers:
+            self._layers.remove(layer)
+            layer.changed.disconnect(self.schedule)
+            self.schedule()
+
+    @property
+    def overlays_hidden(self) -> bool:
+        """One switch over all layers but those that are ``always_visible``; their own settings stay."""
+        return self._overlays_hidden
+
+    @overlays_hidden.setter
+    def overlays_hidden(self, hidden: bool) -> None:
+        if hidden != self._overlays_hidden:
+            self._overlays_hidden = hidden
+            self.overlays_hidden_changed.emit(hidden)
+            self.schedule()
+
+    @property
+    def scale_bar_visible(self) -> bool:
+        """Whether the scale bar is drawn."""
+        return self._scale_bar
+
+    @scale_bar_visible.setter
+    def scale_bar_visible(self, visible: bool) -> None:
+        self._scale_bar = visible
+        self.schedule()
+
+    def set_tool(self, tool: Tool | None) -> None:
+        """Another tool; None pans."""
+        if tool is self.tool:
+            return
+        self._navigator.drop()
+        if self.tool is not None:
+            self.tool.deactivate()
+        self.tool = tool
+        if tool is not None:
+            tool.activate(self)
+        self._navigator.update_cursor()
+        self.tool_changed.emit(tool)
+        self.schedule()
+
+    def readout(self, x: float, y: float) -> str | None:
+        """What the highest visible layer has to say about a slide point (level-0 px)."""
+        for layer in reversed(self._layers):
+            if self._shows(layer):
+                words = layer.readout(x, y, self._viewport)
+                if words:
+                    return words
+        return None
+
+    def _shows(self, layer: Layer) -> bool:
+        return layer.visible and (layer.always_visible or not self._overlays_hidden)
+
+    # -- painting -------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        self._paint(painter, event.rect())
+        painter.end()
+
+    def grab_view(self, layers: bool = True, scale_bar: bool = True, tool: bool = False) -> QImage:
+        """The view as an image in device px, from the tiles at hand (see ``sharp``), without the overview map."""
+        view = self.frame_view
+        image = QImage(view.width, view.height, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(view.dpr)
+        painter = QPainter(image)
+        painter.setFont(self.font())
+        self._paint(painter, self.rect(), layers=layers, scale_bar=scale_bar, tool=tool)
+        painter.end()
+        return image
+
+    def _paint(
+        self, painter: QPainter, rect: QRect, *, layers: bool = True, scale_bar: bool = True, tool: bool = True
+    ) -> None:
+        self._paint_tissue(painter, rect)
+        if self.slide is None:
+            return
+        view = self.frame_view
+        for layer in self._layers if layers else ():
+            if self._shows(layer):
+                painter.save()
+                painter.setOpacity(layer.opacity)
+                layer.paint(painter, view)
+                painter.restore()
+        if tool and self.tool is not None:
+            painter.save()
+            self.tool.paint(painter, view)
+            painter.restore()
+            self._paint_tool_readout(painter)
+        if scale_bar and self._scale_bar:
+            paint_scale_bar(painter, view, self.pixel_size)
+
+    def _paint_tool_readout(self, painter: QPainter) -> None:
+        words = self.tool.readout() if self.tool is not None else None
+        at = self._navigator.pointer
+        if not words or at is None:
+            return
+        metrics = QFontMetricsF(painter.font())
+        plate = QRectF(0, 0, metrics.horizontalAdvance(words) + 12, metrics.height() + 6)
+        plate.moveTopLeft(at + QPointF(16, 18))
+        plate.moveRight(min(plate.right(), self.width() - 4.0))
+        plate.moveBottom(min(plate.bottom(), self.height() - 4.0))
+        painter.save()
+        painter.fillRect(plate, QColor(16, 18, 22, 200))
+        painter.setPen(QColor(255, 255, 255))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, words)
+        painter.restore()
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        kind = event.type()
+        if kind == QEvent.Type.NativeGesture and isinstance(event, QNativeGestureEvent):
+            return self._navigator.native_gesture(event) or super().event(event)
+        if kind == QEvent.Type.Gesture and isinstance(event, QGestureEvent):
+            return self._navigator.gesture(event) or super().event(event)
+        if kind == QEvent.Type.DevicePixelRatioChange:
+            self.overview.set_pyramid(self.pyramid)
+            self._resized()
+        return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._resized()
+        self.overview.place()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._resized()
+
+    def _resized(self) -> None:
+        if self._fitted:
+            self.fit()
+        self._show_view(self._viewport)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._navigator.press(event)
+        self._refresh_tool()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._navigator.move(event)
+        self._refresh_tool()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._navigator.release(event)
+        self._refresh_tool()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self._navigator.double_click(event)
+        self._refresh_tool()
+
+    def _refresh_tool(self) -> None:
+        if self.tool is not None:
+            self.schedule()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self._navigator.wheel(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self._navigator.key_press(event):
+            event.accept()
+            self._refresh_tool()
+        else:
+            event.ignore()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        event.setAccepted(self._navigator.key_release(event))
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._navigator.drop()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._navigator.leave()
+        self._refresh_tool()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self.slide is not None:
+            position = QPointF(event.pos())
+            if event.reason() == QContextMenuEvent.Reason.Keyboard:
+                position = QPointF(self.rect().center())
+            x, y = self._viewport.to_slide(position.x(), position.y())
+            self.context_menu_requested.emit(x, y, self.mapToGlobal(position.toPoint()))
+        event.accept()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _local_files(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = _local_files(event)
+        if files:
+            event.acceptProposedAction()
+            self.files_dropped.emit(files)
+
+
+def _local_files(event: QDropEvent) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

@@ -1,0 +1,233 @@
+"""The grid of screen tiles: whole pixels of one endless screen per zoom, so that neighbours meet without a seam.
+
+At a zoom (level-0 px per screen px) the whole slide is one large picture of screen pixels. A tile is the part of it
+that comes from a square block of source pixels of one level; its edges are rounded to whole screen pixels by one
+rule, so that the right edge of a tile is always the left edge of the next. A pan moves tiles by whole pixels. No Qt here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from her2viewer.slides.slide import Level, Slide
+from her2viewer.viewer.canvas.viewport import Viewport
+
+MIN_SIDE, MAX_SIDE = 192, 512
+"""A screen tile is about this large, px: smaller ones cost blits, larger ones make the first pixels late."""
+SHARP_ENOUGH = 1.1
+"""A coarser level may be enlarged by this much before the next finer one is read: one reads up to 16 times less."""
+BASE_PIXELS = 4_000_000
+"""The whole slide is always kept at a zoom of at most this many px: what the view falls back to."""
+
+
+class Box(NamedTuple):
+    """A rectangle of whole screen pixels of one scale; the right and lower edges are outside."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return self.y1 - self.y0
+
+    @property
+    def empty(self) -> bool:
+        """True where it holds no pixel."""
+        return self.x1 <= self.x0 or self.y1 <= self.y0
+
+    def intersected(self, other: Box) -> Box:
+        """Pixels in both; possibly empty."""
+        return Box(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
+
+
+class TileKey(NamedTuple):
+    """One screen tile of one scale."""
+
+    scale: Scale
+    column: int
+    row: int
+
+
+class Scale(NamedTuple):
+    """One zoom rendered from one level. Hashable: it is part of the key of every tile."""
+
+    level: int
+    downsample: float
+    """Level-0 px per screen px."""
+    span: int
+    """Side of the source block of a tile, px of the level."""
+    ratio: float
+    """Source px (of the level) per screen px; below 1 the level is enlarged."""
+    width: int
+    """Size of the level, px."""
+    height: int
+    state: int
+    """Which slide with which display transform: a tile of another state is stale."""
+
+    @property
+    def extent(self) -> Box:
+        """The whole slide in screen pixels of this scale."""
+        return Box(0, 0, max(1, _rounded(self.width / self.ratio)), max(1, _rounded(self.height / self.ratio)))
+
+    @property
+    def columns(self) -> int:
+        """Tiles across the slide."""
+        return -(-self.width // self.span)
+
+    @property
+    def rows(self) -> int:
+        """Tiles down the slide."""
+        return -(-self.height // self.span)
+
+    def box(self, column: int, row: int) -> Box:
+        """Screen pixels of a tile. Empty where rounding leaves nothing of a narrow rest of the slide."""
+        extent = self.extent
+        return Box(
+            min(self._edge(column), extent.x1),
+            min(self._edge(row), extent.y1),
+            extent.x1 if column == self.columns - 1 else min(self._edge(column + 1), extent.x1),
+            extent.y1 if row == self.rows - 1 else min(self._edge(row + 1), extent.y1),
+        )
+
+    def tiles(self, box: Box) -> tuple[range, range]:
+        """Columns and rows of the tiles that touch ``box``, cut to the slide."""
+        inside = box.intersected(self.extent)
+        if inside.empty:
+            return range(0), range(0)
+        return (
+            self._indices(inside.x0, inside.x1, self.columns),
+            self._indices(inside.y0, inside.y1, self.rows),
+        )
+
+    def mapped(self, box: Box, other: Scale) -> Box:
+        """The same area in screen pixels of another scale, edges rounded: neighbours still share their edges."""
+        f = self.downsample / other.downsample
+        return Box(_rounded(box.x0 * f), _rounded(box.y0 * f), _rounded(box.x1 * f), _rounded(box.y1 * f))
+
+    def _edge(self, index: int) -> int:
+        return _rounded(index * self.span / self.ratio)
+
+    def _indices(self, low: int, high: int, count: int) -> range:
+        # The guess from the unrounded edges is at most one off.
+        first = min(count - 1, max(0, int(low * self.ratio // self.span)))
+        while first > 0 and self._edge(first) > low:
+            first -= 1
+        while first < count - 1 and self._edge(first + 1) <= low:
+            first += 1
+        end = min(count, max(first + 1, int(high * self.ratio // self.span)))
+        while end < count and self._edge(end) < high:
+            end += 1
+        return range(first, end)
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Which level is read for which zoom, and how its tiles are cut."""
+
+    levels: tuple[Level, ...]
+    state: int = 0
+
+    @classmethod
+    def of(cls, slide: Slide, state: int = 0) -> Pyramid:
+        """The pyramid of a slide; levels sorted by fineness as the slide gives them."""
+        return cls(tuple(slide.levels), state)
+
+    def scale(self, downsample: float) -> Scale:
+        """How the zoom ``downsample`` (level-0 px per screen px) is rendered."""
+        best = 0
+        for index, level in enumerate(self.levels):
+            if level.downsample <= downsample * (SHARP_ENOUGH if index else 1.0):
+                best = index
+        return self._scale(best, downsample)
+
+    def natural(self, level: int) -> Scale:
+        """A level as it is, one source px per screen px."""
+        return self._scale(level, self.levels[level].downsample)
+
+    def base(self) -> Scale:
+        """The whole slide at a zoom of at most ``BASE_PIXELS``; its tiles stay in memory."""
+        last = self.levels[-1]
+        factor = 1
+        while (last.width / factor) * (last.height / factor) > BASE_PIXELS:
+            factor *= 2
+        return self._scale(len(self.levels) - 1, last.downsample * factor)
+
+    def _scale(self, index: int, downsample: float) -> Scale:
+        level = self.levels[index]
+        ratio = downsample / level.downsample
+        if abs(ratio - 1) < 1e-9:
+            ratio = 1.0
+        span = block_side(level)
+        while span / ratio < MIN_SIDE:
+            span *= 2
+        while span / ratio > MAX_SIDE and span % 2 == 0 and span > 16:
+            span //= 2
+        return Scale(index, downsample, span, ratio, level.width, level.height, self.state)
+
+
+def block_side(level: Level) -> int:
+    """Side of the square block in which a level is decoded, px: whole tiles of the file where they allow it."""
+    small, large = sorted((level.tile_width, level.tile_height))
+    if small >= 64 and large <= 1024 and large % small == 0:
+        return large
+    return 256
+
+
+def aligned(view: Viewport) -> Viewport:
+    """The view moved by at most half a device pixel, so that tiles fall on whole pixels.
+
+    Everything in a frame is drawn with this view: tissue, layers and tool share one rounding. Views turned by other
+    than right angles are resampled anyway and come back as they are.
+    """
+    if view.rotation % 90:
+        return view
+    w, h = (view.width, view.height) if view.rotation % 180 == 0 else (view.height, view.width)
+    return replace(
+        view,
+        cx=(_rounded(view.cx / view.downsample - w / 2) + w / 2) * view.downsample,
+        cy=(_rounded(view.cy / view.downsample - h / 2) + h / 2) * view.downsample,
+    )
+
+
+def view_box(view: Viewport, downsample: float, grow: float = 0.0) -> Box:
+    """Screen pixels at ``downsample`` that hold everything visible; ``grow`` widens it by a share of the view.
+
+    For an aligned view at its own downsample and no rotation these are exactly its pixels.
+    """
+    x0, y0, x1, y1 = (v / downsample for v in view.bounds())
+    mx, my = grow * (x1 - x0), grow * (y1 - y0)
+    tiny = 1e-6
+    return Box(
+        math.floor(x0 - mx + tiny), math.floor(y0 - my + tiny), math.ceil(x1 + mx - tiny), math.ceil(y1 + my - tiny)
+    )
+
+
+def nearest_first(keys: Sequence[TileKey], view: Viewport) -> list[TileKey]:
+    """Keys sorted by the distance of their middle from the middle of the view; equal ones row by row."""
+
+    def distance(key: TileKey) -> tuple[float, int, int]:
+        box = key.scale.box(key.column, key.row)
+        d = key.scale.downsample
+        return (
+            math.hypot((box.x0 + box.x1) / 2 * d - view.cx, (box.y0 + box.y1) / 2 * d - view.cy),
+            key.row,
+            key.column,
+        )
+
+    return sorted(keys, key=distance)
+
+
+def _rounded(value: float) -> int:
+    # Not round(): its ties go to even numbers, which would make tile sizes jump by two.
+    return math.floor(value + 0.5)

@@ -1,0 +1,229 @@
+"""Worker threads that decode tiles and hand them over at the size of the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QImage
+
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.grid import TileKey
+from her2viewer.viewer.canvas.render import Abandoned, BGRAImage, Rendered, TileRenderer, Transform
+from her2viewer.viewer.canvas.store import Tile
+
+log = logging.getLogger(__name__)
+
+COALESCE_MS = 8
+"""Tiles that become ready within this time are painted together."""
+MOST_WORKERS = 6
+
+
+def worker_count() -> int:
+    """One core is left to the main thread: readers on all cores make the window stutter."""
+    return max(1, min(MOST_WORKERS, (os.cpu_count() or 2) - 1))
+
+
+@dataclass(frozen=True)
+class LoadedTile:
+    """A tile ready to be blitted."""
+
+    tile: Tile[QImage]
+    problem: str | None
+
+
+class TileLoader(QObject):
+    """Loads tiles of one slide at a time. All methods are for the main thread.
+
+    ``set_wanted`` replaces the queue, so nothing ever needs cancelling; what a worker holds at that moment is
+    finished and kept if the slide is still the same.
+    """
+
+    tiles_ready = Signal(list)
+    """list[LoadedTile], in the main thread, at most one signal in ``COALESCE_MS``."""
+    _arrived = Signal(bool)
+    """From a worker: something lies in the tray; True when nothing urgent is outstanding."""
+
+    def __init__(self, workers: int | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._lock = threading.Condition()
+        self._queue: deque[TileKey] = deque()
+        self._urgent: set[TileKey] = set()
+        """Of the last wanted list: needed for the present frame and not yet rendered."""
+        self._wanted: set[TileKey] = set()
+        self._busy: dict[TileKey, TileRenderer] = {}
+        self._renderer: TileRenderer | None = None
+        self._generation = 0
+        self._tray: list[tuple[int, TileKey, BGRAImage, QImage, str | None]] = []
+        self._told = False
+        self._stopping = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(COALESCE_MS)
+        self._timer.timeout.connect(self._deliver)
+        # Queued: the slot runs in the main thread, where this object lives.
+        self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
+        self._threads: list[threading.Thread] = []
+        self._workers = worker_count() if workers is None else workers
+
+    # -- what is loaded -------------------------------------------------------------------------------------------
+
+    def set_source(self, slide: Slide | None, transform: Transform | None = None) -> None:
+        """Load from this slide from now on; results for the one before are dropped."""
+        with self._lock:
+            if slide is not None and self._renderer is not None and self._renderer.slide is slide:
+                self._renderer = self._renderer.with_transform(transform)
+            else:
+                self._renderer = None if slide is None else TileRenderer(slide, transform)
+            self._generation += 1
+            self._queue.clear()
+            self._urgent.clear()
+            self._wanted.clear()
+            self._tray.clear()
+        if slide is not None:
+            self._start()
+
+    def set_wanted(self, keys: Sequence[TileKey], urgent: int | None = None) -> None:
+        """Replace the queue: these tiles in this order, the first ``urgent`` of them needed for the present frame."""
+        with self._lock:
+            waiting = {key for generation, key, *_ in self._tray if generation == self._generation}
+            self._queue = deque(key for key in keys if key not in self._busy and key not in waiting)
+            self._wanted = set(keys)
+            self._urgent = {key for key in keys[: len(keys) if urgent is None else urgent] if key not in waiting}
+            self._lock.notify_all()
+
+    @property
+    def outstanding(self) -> int:
+        """Tiles queued, being rendered or not yet handed over."""
+        with self._lock:
+            return len(self._queue) + len(self._busy) + len(self._tray)
+
+    def wait_released(self, slide: Slide, timeout: float | None = None) -> bool:
+        """Block until no worker reads from ``slide``; for the thread that closes it. False after the timeout."""
+
+        def released() -> bool:
+            current = self._renderer is not None and self._renderer.slide is slide
+            return not current and all(r.slide is not slide for r in self._busy.values())
+
+        with self._lock:
+            return self._lock.wait_for(released, timeout)
+
+    def shutdown(self) -> None:
+        """End the workers after what they hold; to be called before the loader goes."""
+        with self._lock:
+            self._stopping = True
+            self._renderer = None
+            self._generation += 1
+            self._queue.clear()
+            self._tray.clear()
+            self._lock.notify_all()
+        self._timer.stop()
+        for thread in self._threads:
+            thread.join(10)
+        self._threads.clear()
+
+    # -- workers --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._threads or self._stopping:
+            return
+        self._threads = [
+            threading.Thread(target=self._work, name=f"tile reader {i + 1}", daemon=True)
+            for i in range(self._workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._stopping or (self._queue and self._renderer is not None))
+                if self._stopping:
+                    return
+                renderer, generation = self._renderer, self._generation
+                assert renderer is not None
+                key = self._queue.popleft()
+                self._busy[key] = renderer
+            try:
+                self._render(renderer, generation, key)
+            finally:
+                with self._lock:
+                    self._busy.pop(key, None)
+                    self._lock.notify_all()
+
+    def _render(self, renderer: TileRenderer, generation: int, key: TileKey) -> None:
+        def check() -> None:
+            with self._lock:
+                stale = generation != self._generation or key not in self._wanted
+                # A tile that takes seconds gives way to those that the reader is waiting for.
+                overtaken = key not in self._urgent and any(k in self._urgent for k in self._queue)
+            if stale or overtaken:
+                raise Abandoned
+
+        try:
+            done = renderer.render(key, check)
+        except Abandoned:
+            with self._lock:
+                if generation == self._generation and key in self._wanted and key not in self._queue:
+                    self._queue.append(key)
+            return
+        except Exception:
+            log.exception("tile %s failed", key)
+            done = _blank(key)
+        image = QImage(
+            done.pixels.data,
+            done.pixels.shape[1],
+            done.pixels.shape[0],
+            done.pixels.strides[0],
+            QImage.Format.Format_RGB32,
+        )
+        with self._lock:
+            if generation != self._generation or self._stopping:
+                return
+            self._tray.append((generation, key, done.pixels, image, done.problem))
+            had_urgent = key in self._urgent
+            self._urgent.discard(key)
+            complete = had_urgent and not self._urgent
+            tell, self._told = complete or not self._told, True
+        if tell:
+            try:
+                self._arrived.emit(complete)
+            except RuntimeError:  # the window was deleted without shutdown()
+                self._stopping = True
+
+    # -- main thread ----------------------------------------------------------------------------------------------
+
+    def _on_arrived(self, complete: bool) -> None:
+        if complete:
+            self._deliver()
+        elif not self._timer.isActive():
+            self._timer.start()
+
+    def _deliver(self) -> None:
+        self._timer.stop()
+        with self._lock:
+            tray, self._tray = self._tray, []
+            self._told = False
+            generation = self._generation
+        tiles = [
+            LoadedTile(Tile(key, key.scale.box(key.column, key.row), image, pixels), problem)
+            for made, key, pixels, image, problem in tray
+            if made == generation
+        ]
+        if tiles:
+            self.tiles_ready.emit(tiles)
+
+
+def _blank(key: TileKey) -> Rendered:
+    """Stands in where rendering itself failed: grey, so that it is not taken for glass."""
+    import numpy as np
+
+    box = key.scale.box(key.column, key.row)
+    pixels = np.full((max(1, box.height), max(1, box.width), 4), 190, dtype=np.uint8)
+    return Rendered(pixels, "A part of this slide cannot be shown and is grey; the rest can be used.")

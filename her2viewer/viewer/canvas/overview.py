@@ -1,0 +1,183 @@
+"""The small map of the whole slide in the corner of the canvas; shows the view and moves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QTransform, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey
+
+if TYPE_CHECKING:
+    from her2viewer.viewer.canvas.canvas import SlideCanvas
+
+LONGEST = 190
+"""Longer side of the map, logical px."""
+SHORTEST = 28
+FRAME = 4
+MARGIN = 12
+
+
+class OverviewMap(QWidget):
+    """Child of a canvas, in its upper right corner. Its picture comes from the canvas' tile workers."""
+
+    def __init__(self, canvas: SlideCanvas) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._scale: Scale | None = None
+        self._picture: QImage | None = None
+        self._version = -1
+        self._complete = False
+        self._wanted = True
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName("Overview map of the slide")
+        self.setToolTip("The whole slide. Click or drag to move the view.")
+        self.hide()
+
+    # -- called by the canvas -------------------------------------------------------------------------------------
+
+    @property
+    def shown(self) -> bool:
+        """Whether the reader wants the map; without a slide it is hidden all the same."""
+        return self._wanted
+
+    @shown.setter
+    def shown(self, value: bool) -> None:
+        self._wanted = value
+        self.setVisible(value and self._scale is not None)
+
+    def set_pyramid(self, pyramid: Pyramid | None) -> None:
+        """Another slide, another display transform or another screen."""
+        self._picture = None
+        self._complete = False
+        if pyramid is None:
+            self._scale = None
+            self.hide()
+            return
+        level = pyramid.levels[0]
+        dpr = self.devicePixelRatioF()
+        longest = max(level.width, level.height)
+        self._scale = pyramid.scale(longest / (LONGEST * dpr))
+        width, height = (max(SHORTEST, round(v * LONGEST / longest)) for v in (level.width, level.height))
+        self.setFixedSize(QSize(width + 2 * FRAME, height + 2 * FRAME))
+        self.place()
+        self.setVisible(self._wanted)
+        self.update()
+
+    def place(self) -> None:
+        """Into the upper right corner; away where the canvas is too small to share."""
+        self.move(self._canvas.width() - self.width() - MARGIN, MARGIN)
+        room = self._canvas.width() >= 2 * self.width() and self._canvas.height() >= 1.5 * self.height()
+        self.setVisible(self._wanted and self._scale is not None and room)
+
+    def tiles_arrived(self) -> None:
+        """The canvas has more tiles; repaint where the picture is not final."""
+        if not self._complete:
+            self.update()
+
+    def tiles(self) -> list[TileKey]:
+        """Tiles the map is made of."""
+        if self._scale is None:
+            return []
+        return [TileKey(self._scale, c, r) for r in range(self._scale.rows) for c in range(self._scale.columns)]
+
+    # -- painting -------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(24, 26, 30))
+        if self._scale is None:
+            return
+        picture = self._map()
+        area = self._area()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+        painter.drawImage(area, picture, QRectF(picture.rect()))
+        painter.setPen(QPen(QColor(90, 94, 102), 1))
+        painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+        self._draw_view(painter, area)
+
+    def _map(self) -> QImage:
+        assert self._scale is not None
+        version = self._canvas.tiles_version
+        if self._picture is None or (not self._complete and version != self._version):
+            # From stand-ins at first; once from its own tiles, nothing makes it better.
+            self._complete = all(key in self._canvas.store for key in self.tiles())
+            self._version = version
+            extent = self._scale.extent
+            self._picture = QImage(extent.width, extent.height, QImage.Format.Format_RGB32)
+            painter = QPainter(self._picture)
+            self._canvas.tissue.straight(painter, self._canvas.scene(self._scale), extent, self._picture.rect())
+            painter.end()
+        return self._picture
+
+    def _area(self) -> QRectF:
+        """Where the slide lies on the map, logical px; the rest of a very narrow slide's map stays dark."""
+        assert self._scale is not None
+        extent: Box = self._scale.extent
+        room = QRectF(FRAME, FRAME, self.width() - 2 * FRAME, self.height() - 2 * FRAME)
+        f = LONGEST / max(extent.width, extent.height)
+        width, height = max(1.0, extent.width * f), max(1.0, extent.height * f)
+        return QRectF(room.center().x() - width / 2, room.center().y() - height / 2, width, height)
+
+    def _transform(self) -> QTransform:
+        """Level-0 px to logical px of the map."""
+        area = self._area()
+        slide = self._canvas.slide
+        assert slide is not None
+        return (
+            QTransform().translate(area.x(), area.y()).scale(area.width() / slide.width, area.height() / slide.height)
+        )
+
+    def _draw_view(self, painter: QPainter, area: QRectF) -> None:
+        outline = self._transform().map(QPolygonF([QPointF(x, y) for x, y in self._canvas.viewport.corners()]))
+        painter.setClipRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        bounds = outline.boundingRect()
+        if bounds.contains(area):
+            return
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(255, 255, 255, 200), 3))
+        painter.drawConvexPolygon(outline)
+        painter.setPen(QPen(QColor(20, 90, 200), 1.5))
+        painter.drawConvexPolygon(outline)
+        if min(bounds.width(), bounds.height()) < 5:
+            # Too small to be found: cross hairs around it.
+            c = bounds.center()
+            for pen in (QPen(QColor(255, 255, 255, 200), 3), QPen(QColor(20, 90, 200), 1.5)):
+                painter.setPen(pen)
+                for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                    painter.drawLine(c + QPointF(dx, dy) * 5, c + QPointF(dx, dy) * 10)
+
+    # -- moving the view ------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._go(event.position())
+        event.accept()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._go(event.position())
+        event.accept()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        # At the middle of the view: the pointer is not on the tissue.
+        self._canvas.zoom_by(0.4 * event.angleDelta().y() / 120)
+        event.accept()
+
+    def _go(self, position: QPointF) -> None:
+        if self._scale is None or self._canvas.slide is None:
+            return
+        inverse, ok = self._transform().inverted()
+        if ok:
+            point = inverse.map(position)
+            self._canvas.set_viewport(self._canvas.viewport.centred(point.x(), point.y()))

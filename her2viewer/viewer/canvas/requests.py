@@ -1,0 +1,82 @@
+"""Which tiles a view wants, in which order. No Qt here; the order is a rule and has its tests.
+
+1. the kept overview (base) of what is visible, where it is not there yet: an image at once, even if coarse;
+2. what is visible at the zoom of the screen, nearest to the middle first;
+3. the next coarser level around the view: what a quick pan or a step out falls back to;
+4. the rest of the base, so that the view is never blank anywhere;
+5. a ring around the view;
+6. the next finer level in the middle of the view: a step in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey, nearest_first, view_box
+from her2viewer.viewer.canvas.viewport import Viewport
+
+RING = 1
+"""Tiles around the view that are loaded ahead."""
+MOST_AHEAD = 120
+"""Tiles loaded ahead of the reader, at most; a larger screen needs no more."""
+MOST_FINER = 24
+
+
+def visible_tiles(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
+    """Tiles of a scale that show in the view (``ring`` tiles more on each side), nearest to its middle first.
+
+    In a turned view the corners of the surrounding rectangle are left out.
+    """
+    box = view_box(view, scale.downsample)
+    side = int(scale.span / scale.ratio) + 1
+    grown = Box(box.x0 - ring * side, box.y0 - ring * side, box.x1 + ring * side, box.y1 + ring * side)
+    columns, rows = scale.tiles(grown)
+    keys = [TileKey(scale, column, row) for row in rows for column in columns]
+    keys = [key for key in keys if not scale.box(key.column, key.row).empty]
+    if view.rotation % 90:
+        keys = [key for key in keys if _shows(key, view, ring * side)]
+    return nearest_first(keys, view)
+
+
+def wanted(view: Viewport, pyramid: Pyramid, have: Callable[[TileKey], bool]) -> tuple[list[TileKey], int]:
+    """All missing tiles in the order of the module's list, and how many of them the present frame needs.
+
+    Args:
+        view: what the canvas shows.
+        pyramid: levels of the slide.
+        have: whether a tile is at hand (or known to be broken).
+    """
+    scale, base = pyramid.scale(view.downsample), pyramid.base()
+    order: dict[TileKey, None] = {}
+
+    def add(keys: Iterable[TileKey], most: int | None = None) -> None:
+        for key in keys:
+            if most is not None and len(order) >= most:
+                return
+            if key not in order and not have(key):
+                order[key] = None
+
+    add(visible_tiles(view, base))
+    add(visible_tiles(view, scale))
+    urgent = len(order)
+    most = urgent + MOST_AHEAD
+    if scale.level + 1 < len(pyramid.levels):
+        coarser = pyramid.natural(scale.level + 1)
+        if coarser.downsample < base.downsample:
+            add(visible_tiles(view, coarser, ring=1), most)
+    add(nearest_first([TileKey(base, c, r) for r in range(base.rows) for c in range(base.columns)], view))
+    most = max(most, len(order) + MOST_AHEAD // 2)
+    add(visible_tiles(view, scale, ring=RING), most)
+    if scale.level > 0 and scale.downsample < 2 * pyramid.levels[scale.level].downsample:
+        finer = pyramid.natural(scale.level - 1)
+        add(visible_tiles(view, finer)[:MOST_FINER], most)
+    return list(order), urgent
+
+
+def _shows(key: TileKey, view: Viewport, margin: float) -> bool:
+    """Whether a tile can touch a turned view: by its half diagonal, so a few too many rather than one too few."""
+    box = key.scale.box(key.column, key.row)
+    d = key.scale.downsample
+    sx, sy = view.to_screen((box.x0 + box.x1) / 2 * d, (box.y0 + box.y1) / 2 * d)
+    reach = (0.75 * max(box.width, box.height) + margin) * d * view.scale
+    return -reach <= sx <= view.width / view.dpr + reach and -reach <= sy <= view.height / view.dpr + reach

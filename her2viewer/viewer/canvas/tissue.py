@@ -1,0 +1,101 @@
+"""Paints the tissue from the tiles at hand. Main thread; reads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRect, QRectF
+from PySide6.QtGui import QColor, QImage, QPainter, QTransform
+
+from her2viewer.viewer.canvas.grid import Box, Scale, view_box
+from her2viewer.viewer.canvas.store import TileStore
+from her2viewer.viewer.canvas.viewport import Viewport
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is painted, apart from the tiles."""
+
+    view: Viewport
+    """Aligned, see ``grid.aligned``."""
+    scale: Scale
+    """Of the view."""
+    glass: QColor
+    """Where the slide is and nothing is known of it yet."""
+    outside: QColor
+    """Beside the slide."""
+    version: int
+    """Changes with every change of the store; a turned view is composed again only then."""
+
+
+class TissuePainter:
+    """Blits tiles one to one; where one is missing, scales what is known of the place."""
+
+    def __init__(self, store: TileStore[QImage]) -> None:
+        self._store = store
+        self._buffer: QImage | None = None
+        self._buffered: tuple[Viewport, Scale, int] | None = None
+
+    def forget(self) -> None:
+        """Another slide: drop the picture kept for turned views."""
+        self._buffer = None
+        self._buffered = None
+
+    def paint(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
+        """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates."""
+        if scene.view.rotation == 0:
+            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty)
+        else:
+            self._turned(painter, scene, dirty)
+
+    def straight(self, painter: QPainter, scene: Scene, shown: Box, dirty: QRect) -> None:
+        """Fill ``dirty`` of an upright picture of ``shown`` (px of the scale; its corner is the painter's origin)."""
+        scale, left, top = scene.scale, shown.x0, shown.y0
+        x, y = dirty.x() + left, dirty.y() + top
+        box = Box(x, y, x + dirty.width(), y + dirty.height())
+        inside = box.intersected(scale.extent)
+        if inside != box:
+            painter.fillRect(dirty, scene.outside)
+        if inside.empty:
+            return
+        pieces = list(self._store.pieces(scale, inside))
+        covered = sum(part.width * part.height for part in (p.target.intersected(inside) for p in pieces))
+        if covered < inside.width * inside.height:
+            painter.fillRect(QRect(inside.x0 - left, inside.y0 - top, inside.width, inside.height), scene.glass)
+        smooth = QPainter.RenderHint.SmoothPixmapTransform
+        for piece in pieces:
+            target, image = piece.target, piece.tile.image
+            if piece.exact:
+                painter.drawImage(target.x0 - left, target.y0 - top, image)
+                continue
+            painter.setRenderHint(smooth, True)
+            painter.drawImage(
+                QRectF(target.x0 - left, target.y0 - top, target.width, target.height), image, QRectF(*piece.source)
+            )
+            painter.setRenderHint(smooth, False)
+
+    def _turned(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
+        # Tiles turned one by one would show their joints: compose the upright picture, turn it once.
+        view, scale = scene.view, scene.scale
+        box = view_box(view, view.downsample)
+        oblique = bool(view.rotation % 90)
+        if oblique:
+            box = Box(box.x0 - 1, box.y0 - 1, box.x1 + 1, box.y1 + 1)
+        if self._buffer is None or self._buffer.width() < box.width or self._buffer.height() < box.height:
+            self._buffer = QImage(box.width + 64, box.height + 64, QImage.Format.Format_RGB32)
+            self._buffered = None
+        if self._buffered != (view, scale, scene.version):
+            upright = QPainter(self._buffer)
+            self.straight(upright, scene, box, QRect(0, 0, box.width, box.height))
+            upright.end()
+            self._buffered = (view, scale, scene.version)
+        painter.save()
+        painter.setClipRect(dirty)
+        turn = QTransform().translate(view.width / 2, view.height / 2)
+        turn.rotate(view.rotation)
+        turn.translate(box.x0 - view.cx / view.downsample, box.y0 - view.cy / view.downsample)
+        painter.setTransform(turn, True)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, oblique)
+        whole = QRectF(0, 0, box.width, box.height)
+        painter.drawImage(whole, self._buffer, whole)
+        painter.restore()

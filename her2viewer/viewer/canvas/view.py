@@ -1,0 +1,323 @@
+"""The part of the canvas that shows a slide: view, tiles, frames. Layers, tool and input come on top in canvas.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QCoreApplication, QElapsedTimer, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QTransform
+from PySide6.QtWidgets import QWidget
+
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
+from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
+from her2viewer.viewer.canvas.render import Transform
+from her2viewer.viewer.canvas.requests import visible_tiles, wanted
+from her2viewer.viewer.canvas.store import SCREEN_BYTES, TileStore
+from her2viewer.viewer.canvas.tissue import Scene, TissuePainter
+from her2viewer.viewer.canvas.viewport import Viewport
+
+STEP_OCTAVES = 0.5
+"""Zoom of the + and - keys."""
+
+
+class TiledView(QWidget):
+    """A widget filled with tissue, and the methods that move the view. Main thread; never reads the slide there."""
+
+    viewport_changed = Signal(object)
+    """Viewport, at once."""
+    message = Signal(str)
+    """A sentence for the reader: something cannot be done or shown."""
+    sharpened = Signal()
+    """Everything visible has arrived at the zoom of the screen."""
+    tiles_changed = Signal()
+    """Tiles have come."""
+
+    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int = SCREEN_BYTES) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.slide: Slide | None = None
+        self.pixel_size: PixelSize | None = None
+        self.store: TileStore[QImage] = TileStore(cache)
+        self.tissue = TissuePainter(self.store)
+        self.loader = TileLoader(workers, self)
+        self.loader.tiles_ready.connect(self._take_tiles)
+        self.glass_color = QColor(255, 255, 255)
+        self.outside_color = QColor(38, 40, 45)
+        self.tiles_version = 0
+        """Changes whenever tiles come or go."""
+        self.pyramid: Pyramid | None = None
+        self._state = 0
+        self._problems: set[str] = set()
+        self._transform: Transform | None = None
+        self._viewport = Viewport(0.0, 0.0, 1.0, 1, 1)
+        self.frame_view = self._viewport
+        """The view as it is painted: moved by at most half a device pixel onto the pixels of the screen."""
+        self._fitted = True
+        """The whole slide is shown and stays so when the canvas changes its size."""
+        self._orders_due = False
+        self._sharp = False
+        self._frame = QTimer(self)
+        self._frame.setSingleShot(True)
+        self._frame.setTimerType(Qt.TimerType.PreciseTimer)
+        self._frame.timeout.connect(self._next_frame)
+        self._since_frame = QElapsedTimer()
+        self._dirty: QRect | None = None
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shutdown)
+
+    # -- slide ----------------------------------------------------------------------------------------------------
+
+    def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
+        """Show another slide, fitted, or none. The one before is no longer read; whoever opened it closes it
+        (``opening.close_slide``).
+        """
+        self.slide, self.pixel_size = slide, pixel_size
+        self._transform = None
+        self._problems.clear()
+        self.store.clear()
+        self.tissue.forget()
+        self._restart()
+        if slide is not None:
+            self.glass_color = QColor(*slide.background)
+        self._viewport = replace(self._viewport, rotation=0.0)
+        self.fit()
+        self._view_moved()
+
+    def set_pixel_size(self, pixel_size: PixelSize | None) -> None:
+        """The reader entered or confirmed the pixel size."""
+        self.pixel_size = pixel_size
+        self.schedule()
+
+    def set_display_transform(self, transform: Transform | None) -> None:
+        """Colours on the screen (an ICC profile), RGB to RGB, called in worker threads; None for raw pixels.
+
+        What is on the screen stays until its successor is there.
+        """
+        self._transform = transform
+        self._restart()
+        self._view_moved()
+
+    def _restart(self) -> None:
+        self._state += 1
+        self.loader.set_source(self.slide, self._transform)
+        self.pyramid = None if self.slide is None else Pyramid.of(self.slide, self._state)
+        self.tiles_version += 1
+        self._pyramid_changed()
+
+    def _pyramid_changed(self) -> None:
+        """For the overview: another slide or another display transform."""
+
+    def shutdown(self) -> None:
+        """End the workers; the canvas shows nothing afterwards. Returns when they have let go of the slide."""
+        self._frame.stop()
+        self.loader.shutdown()
+        self.slide = None
+        self.pyramid = None
+        self.store.clear()
+        self.tissue.forget()
+
+    # -- view -----------------------------------------------------------------------------------------------------
+
+    @property
+    def viewport(self) -> Viewport:
+        """What is shown."""
+        return self._viewport
+
+    def set_viewport(self, view: Viewport) -> None:
+        """Show another part; size and screen scaling are the canvas' own, the rest is limited to the slide."""
+        self._fitted = False
+        self._show_view(view)
+
+    def _show_view(self, view: Viewport) -> None:
+        dpr = self.devicePixelRatioF()
+        view = view.resized(round(self.width() * dpr), round(self.height() * dpr), dpr)
+        if self.slide is not None:
+            view = view.limited(self.slide.width, self.slide.height)
+        if view != self._viewport:
+            self._viewport = view
+            self._view_moved()
+
+    def _view_moved(self) -> None:
+        self.frame_view = aligned(self._viewport)
+        self._orders_due = True
+        self._sharp = False
+        self.schedule()
+        self.viewport_changed.emit(self._viewport)
+
+    def fit(self) -> None:
+        """The whole slide."""
+        if self.slide is not None:
+            self._show_view(self._viewport.fitted(0, 0, self.slide.width, self.slide.height))
+        self._fitted = True
+
+    def fit_region(self, x0: float, y0: float, x1: float, y1: float, margin: float = 0.1) -> None:
+        """A level-0 rectangle, with a margin as a share of the view."""
+        self.set_viewport(self._viewport.fitted(x0, y0, x1, y1, margin))
+
+    def one_to_one(self) -> None:
+        """One level-0 px on one px of the screen."""
+        self._zoom_to(1.0)
+
+    @property
+    def magnification(self) -> float | None:
+        """Of the present zoom, by the convention 10 um/px = 1x; None where the pixel size is unknown."""
+        if self.pixel_size is None:
+            return None
+        return self.pixel_size.magnification / self._viewport.downsample
+
+    def set_magnification(self, power: float) -> None:
+        """Zoom to 2.5x, 5x, ... about the middle; without a pixel size a sentence says why not."""
+        if self.slide is None:
+            return
+        if self.pixel_size is None:
+            self.message.emit(
+                f"{power:g}x cannot be set because the pixel size of this slide is not known. Enter it first."
+            )
+            return
+        self._zoom_to(self.pixel_size.magnification / power)
+
+    def zoom_by(self, octaves: float, at: QPointF | None = None) -> None:
+        """Zoom in by ``2 ** octaves`` with the point ``at`` (logical px; default the middle) kept in place."""
+        if self.slide is None:
+            return
+        view = self._viewport
+        # Limited first: at the end of the range the view must not slide sideways.
+        target = replace(view, downsample=view.downsample / 2**octaves)
+        target = target.limited(self.slide.width, self.slide.height)
+        sx, sy = (view.width / view.dpr / 2, view.height / view.dpr / 2) if at is None else (at.x(), at.y())
+        self.set_viewport(view.zoomed(target.downsample, sx, sy))
+
+    def zoom_in(self) -> None:
+        """One step about the middle of the view."""
+        self.zoom_by(STEP_OCTAVES)
+
+    def zoom_out(self) -> None:
+        """One step about the middle of the view."""
+        self.zoom_by(-STEP_OCTAVES)
+
+    def rotate(self, degrees: float) -> None:
+        """Turn the slide clockwise by ``degrees`` about the middle of the view."""
+        if self.slide is not None:
+            fitted = self._fitted
+            self.set_viewport(self._viewport.rotated(degrees))
+            if fitted:
+                self.fit()
+
+    def _zoom_to(self, downsample: float) -> None:
+        if self.slide is not None:
+            self.set_viewport(replace(self._viewport, downsample=downsample))
+
+    # -- tiles and frames -----------------------------------------------------------------------------------------
+
+    @property
+    def sharp(self) -> bool:
+        """True when everything visible is there at the zoom of the screen."""
+        if self.pyramid is None:
+            return True
+        scale = self.pyramid.scale(self._viewport.downsample)
+        return all(key in self.store for key in visible_tiles(self.frame_view, scale))
+
+    def schedule(self, region: QRect | None = None) -> None:
+        """Repaint ``region`` (logical px; default everything) in the next frame; calls within a frame are joined."""
+        if region is None:
+            self._dirty = self.rect()
+        else:
+            self._dirty = region if self._dirty is None else self._dirty.united(region)
+        if not self._frame.isActive():
+            wait = 0
+            if self._since_frame.isValid():
+                screen = self.screen()
+                rate = screen.refreshRate() if screen is not None else 60.0
+                wait = max(0, round(1000 / max(30.0, rate)) - self._since_frame.elapsed())
+            self._frame.start(wait)
+
+    def _next_frame(self) -> None:
+        self._since_frame.start()
+        if self._orders_due:
+            self._order()
+        if self._dirty is not None:
+            self.update(self._dirty)
+            self._dirty = None
+
+    def _order(self) -> None:
+        self._orders_due = False
+        if self.pyramid is None:
+            self.loader.set_wanted([])
+            return
+        view = self.frame_view
+        keys, urgent = wanted(view, self.pyramid, self.store.__contains__)
+        extra = [key for key in self._kept_tiles() if key not in self.store]
+        keys[urgent:urgent] = [key for key in extra if key not in keys]
+        self.loader.set_wanted(keys, urgent)
+        self._prepare_layers(view)
+        self._check_sharp()
+
+    def _kept_tiles(self) -> list[TileKey]:
+        """Tiles that are loaded right after the visible ones and never dropped: those of the overview."""
+        return []
+
+    def _prepare_layers(self, view: Viewport) -> None:
+        """For layers that order tiles of their own."""
+
+    def _take_tiles(self, tiles: list[LoadedTile]) -> None:
+        if self.pyramid is None:
+            return
+        pinned = {self.pyramid.base(), *(key.scale for key in self._kept_tiles())}
+        scale = self.pyramid.scale(self.frame_view.downsample)
+        region: QRect | None = None
+        whole = False
+        for loaded in tiles:
+            tile = loaded.tile
+            if tile.key.scale.state != self._state:
+                continue
+            self.store.put(tile, tile.pixels.nbytes, pinned=tile.key.scale in pinned)
+            if tile.key.scale == scale:
+                area = self._area_of(tile.key)
+                region = area if region is None else region.united(area)
+            elif not self._sharp:
+                whole = True
+            if loaded.problem is not None and loaded.problem not in self._problems:
+                self._problems.add(loaded.problem)
+                self.message.emit(loaded.problem)
+        self.tiles_version += 1
+        self.tiles_changed.emit()
+        if whole or self.frame_view.rotation:
+            self.schedule()
+        elif region is not None and region.intersects(self.rect()):
+            self.schedule(region)
+        self._check_sharp()
+
+    def _check_sharp(self) -> None:
+        if not self._sharp and self.sharp:
+            self._sharp = True
+            # Nothing of an older display transform is needed any more.
+            self.store.drop_states_before(self._state)
+            self.sharpened.emit()
+
+    def _area_of(self, key: TileKey) -> QRect:
+        """Where a tile of the present zoom lies on the canvas, logical px, rounded outwards."""
+        box, origin = key.scale.box(key.column, key.row), view_box(self.frame_view, self.frame_view.downsample)
+        dpr = self.frame_view.dpr
+        area = QRectF((box.x0 - origin.x0) / dpr, (box.y0 - origin.y0) / dpr, box.width / dpr, box.height / dpr)
+        return area.toAlignedRect()
+
+    def _paint_tissue(self, painter: QPainter, rect: QRect) -> None:
+        """Fill ``rect`` (logical px)."""
+        if self.slide is None or self.pyramid is None:
+            painter.fillRect(rect, self.outside_color)
+            return
+        view = self.frame_view
+        dpr = view.dpr
+        painter.save()
+        # Device pixels: tissue is blitted one to one on every screen.
+        painter.setWorldTransform(QTransform.fromScale(1 / dpr, 1 / dpr), True)
+        dirty = QRectF(rect.x() * dpr, rect.y() * dpr, rect.width() * dpr, rect.height() * dpr).toAlignedRect()
+        self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty)
+        painter.restore()
+
+    def scene(self, scale: Scale) -> Scene:
+        """What the tissue painter needs besides the tiles."""
+        return Scene(self.frame_view, scale, self.glass_color, self.outside_color, self.tiles_version)
