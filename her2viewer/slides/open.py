@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from her2viewer.slides.refusal import refuse_early, refused
+from her2viewer.slides.base import ReaderBase
+from her2viewer.slides.pixels import NoBrightfieldError
+from her2viewer.slides.refusal import refuse_cut_off, refuse_early, refused
 from her2viewer.slides.slide import Slide, SlideError
+
+if TYPE_CHECKING:
+    from her2viewer.slides.openslide_reader import OpenSlideSlide
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -20,11 +26,14 @@ def open_slide(path: Path | str) -> Slide:
     """
     path = Path(path)
     head = refuse_early(path)
+    is_tiff = head[:4] in TIFF_MAGIC
+    if is_tiff:
+        refuse_cut_off(path)
     reasons: list[Exception] = []
-    slide = _with_openslide(path, head, reasons)
+    slide = _with_openslide(path, reasons)
     if slide is not None:
         return slide
-    if head[:4] in TIFF_MAGIC:
+    if is_tiff:
         slide = _with_tifffile(path, reasons)
     else:
         slide = _as_image(path, reasons)
@@ -33,7 +42,7 @@ def open_slide(path: Path | str) -> Slide:
     raise refused(path, head, reasons)
 
 
-def _with_openslide(path: Path, head: bytes, reasons: list[Exception]) -> Slide | None:
+def _with_openslide(path: Path, reasons: list[Exception]) -> Slide | None:
     import openslide
 
     from her2viewer.slides.openslide_reader import OpenSlideSlide
@@ -45,14 +54,11 @@ def _with_openslide(path: Path, head: bytes, reasons: list[Exception]) -> Slide 
         return None
     try:
         slide = OpenSlideSlide(path, handle)
-        if slide.properties.get("openslide.vendor") == "generic-tiff" and head[:4] in TIFF_MAGIC:
-            fuller = _with_tifffile(path, [])
-            if fuller is not None and _real_levels(fuller) > _real_levels(slide):
-                # A pyramid in SubIFDs, of which OpenSlide sees the first level only.
+        if slide.properties.get("openslide.vendor") == "generic-tiff":
+            fuller = _better_than_generic(path, slide, reasons)
+            if fuller is not None or any(isinstance(r, NoBrightfieldError) for r in reasons):
                 slide.close()
                 return fuller
-            if fuller is not None:
-                fuller.close()
         slide.probe()
     except (openslide.OpenSlideError, SlideError, OSError) as error:
         reasons.append(error)
@@ -60,10 +66,22 @@ def _with_openslide(path: Path, head: bytes, reasons: list[Exception]) -> Slide 
     return slide
 
 
-def _real_levels(slide: Slide) -> int:
-    from her2viewer.slides.base import ReaderBase
+def _better_than_generic(path: Path, slide: OpenSlideSlide, reasons: list[Exception]) -> Slide | None:
+    """tifffile's reading of a generic TIFF, where it is the fuller one.
 
-    return slide.file_levels if isinstance(slide, ReaderBase) else len(slide.levels)
+    OpenSlide sees no pyramid in SubIFDs, shows 16-bit samples wrongly, and takes the first channel of a fluorescence
+    image for the whole. Where both decode the same levels to the same pixels, OpenSlide stays.
+    """
+    tries: list[Exception] = []
+    fuller = _with_tifffile(path, tries)
+    if fuller is None:
+        reasons.extend(t for t in tries if isinstance(t, NoBrightfieldError))
+        return None
+    same = slide.direct_levels == tuple(range(slide.file_levels))
+    if same and isinstance(fuller, ReaderBase) and fuller.file_levels <= slide.file_levels:
+        fuller.close()
+        return None
+    return fuller
 
 
 def _with_tifffile(path: Path, reasons: list[Exception]) -> Slide | None:

@@ -27,6 +27,10 @@ class UnsupportedPixelsError(Exception):
     """Samples of a kind that cannot be shown as colour; ``str()`` says which."""
 
 
+class NoBrightfieldError(UnsupportedPixelsError):
+    """Channels of a fluorescence image: no reader should make a colour image of them."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """How the samples of a file are to be understood."""

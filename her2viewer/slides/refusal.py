@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 from her2viewer.slides.pixels import UnsupportedPixelsError
 from her2viewer.slides.slide import SlideError
 
 HEAD = 4096
+MOST_TAGS = 4096
+NDPI_TAG = 65420
 
 AGAIN = "Download or copy it again from where it came."
 
@@ -147,10 +150,7 @@ def _of_tiff(path: Path, reasons: list[Exception]) -> str:
             return f"has {reason}, which cannot be shown as a brightfield slide. Export it as an 8-bit RGB TIFF."
     cut = _missing_bytes(path)
     if cut:
-        return (
-            f"is cut off: its directory speaks of {cut[1]:,} bytes, the file has {cut[0]:,}. "
-            "The copy or download was not completed. " + AGAIN
-        )
+        return _cut_off(*cut)
     for reason in reversed(reasons):
         if isinstance(reason, SlideError):
             return _without_name(path, str(reason))
@@ -162,34 +162,77 @@ def _of_tiff(path: Path, reasons: list[Exception]) -> str:
     return f"is a TIFF file that is damaged ({_last(reasons)}). {AGAIN}"
 
 
+def refuse_cut_off(path: Path) -> None:
+    """Refuse a TIFF file whose chain of directories leads beyond its end; nothing else is looked at.
+
+    Raises:
+        SlideError: the file is cut off, and whole levels or the label are missing.
+    """
+    needed = _end_of_directories(path)
+    size = path.stat().st_size
+    if needed > size:
+        raise SlideError(f"{path.name} {_cut_off(size, needed)}")
+
+
+def _cut_off(size: int, needed: int) -> str:
+    return (
+        f"is cut off: it should have at least {needed:,} bytes and has {size:,}. The copy or download was not "
+        "completed. " + AGAIN
+    )
+
+
+def _end_of_directories(path: Path) -> int:
+    """Where the last directory of a TIFF file ends, or 0 where the chain makes no sense to us."""
+    needed = 0
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = head[2:4] in {b"+\0", b"\0+"}
+        offset_form, count_form, entry = (order + "Q", order + "Q", 20) if big else (order + "I", order + "H", 12)
+        offset_size, count_size = struct.calcsize(offset_form), struct.calcsize(count_form)
+        position = 8 if big else 4
+        if len(head) < position + offset_size:
+            return position + offset_size
+        (offset,) = struct.unpack_from(offset_form, head, position)
+        seen: set[int] = set()
+        while offset and offset not in seen:
+            seen.add(offset)
+            file.seek(offset)
+            first = file.read(count_size)
+            needed = max(needed, offset + count_size)
+            if len(first) < count_size:
+                break
+            (count,) = struct.unpack(count_form, first)
+            if not 0 < count <= MOST_TAGS:
+                return 0
+            needed = max(needed, offset + count_size + count * entry + offset_size)
+            body = file.read(count * entry + offset_size)
+            if len(body) < count * entry + offset_size:
+                break
+            tags = {struct.unpack_from(order + "H", body, k * entry)[0] for k in range(count)}
+            if NDPI_TAG in tags:
+                # Offsets of more than 32 bits are hidden elsewhere in this format.
+                return 0
+            (offset,) = struct.unpack_from(offset_form, body, count * entry)
+    return needed
+
+
 def _missing_bytes(path: Path) -> tuple[int, int] | None:
     """Size of a TIFF file and the size that its directories speak of, where that is more."""
-    import logging
-
     import tifffile
 
     size = path.stat().st_size
-    logger = logging.getLogger("tifffile")
-    before, logger.disabled = logger.disabled, True
     try:
-        with path.open("rb") as file:
-            head = file.read(16)
-        big = head[2:4] in {b"+\0", b"\0+"}
-        first = int.from_bytes(head[8:16] if big else head[4:8], "little" if head[:2] == b"II" else "big")
-        if first >= size:
-            return size, first
         with tifffile.TiffFile(path) as tiff:
             ends = [
                 int(offset) + int(count)
                 for page in tiff.pages
                 for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
             ]
-            needed = max(ends, default=0)
     except Exception:
         # The directories themselves are damaged: nothing can be said of what is missing.
         return None
-    finally:
-        logger.disabled = before
+    needed = max(ends, default=0)
     return (size, needed) if needed > size else None
 
 

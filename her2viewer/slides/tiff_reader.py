@@ -13,7 +13,7 @@ from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.identity import slide_identity
 from her2viewer.slides.image_reader import ImageSlide, check_size
 from her2viewer.slides.pixel_size import objective_power_from_properties, ome_properties, pixel_size_from_properties
-from her2viewer.slides.pixels import WHITE, UnsupportedPixelsError
+from her2viewer.slides.pixels import WHITE, NoBrightfieldError, Samples, UnsupportedPixelsError
 from her2viewer.slides.slide import Level, RGBImage, Slide, SlideError
 from her2viewer.slides.tiff_pages import TILE_CACHE_BYTES, SharedFile, TiffLevel, fitted_scale, samples_of_page
 
@@ -100,12 +100,13 @@ def open_tiff(path: Path) -> Slide:
 
     with tifffile.TiffFile(path) as tiff:
         series = _main_series(tiff)
-        levels = [_pages_of(level) for level in series.levels]
+        levels = _with_missed_levels(tiff, [_pages_of(level) for level in series.levels])
         first = levels[0][0].keyframe
         properties = _properties(first)
         icc_profile = _icc_profile(first)
         name = _format_name(tiff)
-        samples = samples_of_page(first)
+        # Three pages, one for each colour, or one page that says itself what it is.
+        samples = samples_of_page(first) if len(levels[0]) == 1 else Samples("rgb")
         # tifffile makes decoders on first use from what it has read: all is read before the file is closed.
         file = SharedFile(path)
         cache: ByteCache[tuple[int, int], RGBImage] = ByteCache(TILE_CACHE_BYTES)
@@ -140,6 +141,29 @@ def _main_series(tiff: Any) -> Any:
     return max(candidates, key=lambda s: s.keyframe.imagewidth * s.keyframe.imagelength)
 
 
+def _with_missed_levels(tiff: Any, levels: list[list[Any]]) -> list[list[Any]]:
+    """The levels that tifffile found, and further pages that are plainly reductions of the first.
+
+    tifffile wants each level to be a whole fraction of the one before; scanners and converters do not.
+    """
+    if tiff.is_ome or len(levels[0]) != 1 or not levels[0][0].keyframe.is_tiled:
+        return levels
+    full = levels[0][0].keyframe
+    known = {(level[0].keyframe.imagewidth, level[0].keyframe.imagelength) for level in levels}
+    found = list(levels)
+    for page in (p.keyframe for p in tiff.pages):
+        size = (page.imagewidth, page.imagelength)
+        alike = page.is_tiled and page.dtype == full.dtype and page.samplesperpixel == full.samplesperpixel
+        if not alike or size in known or page.photometric != full.photometric:
+            continue
+        ratio = full.imagewidth / size[0]
+        # Both sides rounded down or up: at most one pixel off.
+        if ratio > 1 and abs(full.imagelength / ratio - size[1]) <= 1 + full.imagelength / full.imagewidth:
+            known.add(size)
+            found.append([page])
+    return sorted(found, key=lambda level: -int(level[0].keyframe.imagewidth))
+
+
 def _pages_of(level: Any) -> list[Any]:
     """The page, or the pages of the three colour channels, of one level's first plane."""
     axes, shape = level.axes, level.shape
@@ -153,7 +177,7 @@ def _pages_of(level: Any) -> list[Any]:
         after = [shape[i] for i in range(axes.index("C") + 1, len(axes)) if axes[i] not in "YX"]
         step = int(np.prod(after)) if after else 1
         return [level.pages[c * step] for c in range(3)]
-    raise UnsupportedPixelsError(
+    raise NoBrightfieldError(
         f"{channels} separate channels, as fluorescence images have them; HER2 needs a brightfield colour image"
     )
 
