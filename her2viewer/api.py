@@ -1,0 +1,106 @@
+"""All that a scorer plugin may import: values of the domain, the scoring contract, slides, stains, its cache.
+
+Kept light: names that need OpenCV or numba are functions that import them when called.
+"""
+
+from __future__ import annotations
+
+from her2viewer.domain.classes import CELL_SCHEME, HER2_LABELS, TUMOUR_SCHEME, ClassScheme, Her2Class
+from her2viewer.domain.evidence import (
+    NOT_SCORED,
+    CellTable,
+    ClassMap,
+    Evidence,
+    FieldVote,
+    FieldVotes,
+    Grid,
+    Heatmap,
+    concatenated,
+)
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.domain.region import Region
+from her2viewer.domain.result import NotAssessable, ResultWarning, Status
+from her2viewer.scoring.contract import (
+    API_VERSION,
+    Cancelled,
+    Event,
+    Finished,
+    Partial,
+    Progress,
+    Runtime,
+    Scorer,
+    ScorerError,
+    ScoringInput,
+)
+from her2viewer.slides.slide import RGBImage, Slide, SlideError, TileError
+from her2viewer.stains.background import Background, brightest_colour, glass_colour
+from her2viewer.stains.compiled import use_writable_cache
+from her2viewer.stains.deconvolution import Deconvolution, deconvolution, deconvolve
+from her2viewer.stains.density import density_table, optical_density
+from her2viewer.stains.estimate import Entered, StainEstimate, estimate_stains
+from her2viewer.stains.kind import CompactDab, KindEvidence, StainKind, compact_dab, stain_kind
+from her2viewer.stains.quality import sharpness
+from her2viewer.stains.tissue import tissue_mask
+from her2viewer.stains.vectors import DAB, HAEMATOXYLIN, VectorEstimate, angle, estimate_vectors, unit
+
+__all__ = [
+    "API_VERSION",
+    "CELL_SCHEME",
+    "DAB",
+    "HAEMATOXYLIN",
+    "HER2_LABELS",
+    "NOT_SCORED",
+    "TUMOUR_SCHEME",
+    "Background",
+    "Cancelled",
+    "CellTable",
+    "ClassMap",
+    "ClassScheme",
+    "CompactDab",
+    "Deconvolution",
+    "Entered",
+    "Event",
+    "Evidence",
+    "FieldVote",
+    "FieldVotes",
+    "Finished",
+    "Grid",
+    "Heatmap",
+    "Her2Class",
+    "KindEvidence",
+    "NotAssessable",
+    "Partial",
+    "PixelSize",
+    "PixelSizeSource",
+    "Progress",
+    "RGBImage",
+    "Region",
+    "ResultWarning",
+    "Runtime",
+    "Scorer",
+    "ScorerError",
+    "ScoringInput",
+    "Slide",
+    "SlideError",
+    "StainEstimate",
+    "StainKind",
+    "Status",
+    "TileError",
+    "VectorEstimate",
+    "angle",
+    "brightest_colour",
+    "compact_dab",
+    "concatenated",
+    "deconvolution",
+    "deconvolve",
+    "density_table",
+    "estimate_stains",
+    "estimate_vectors",
+    "glass_colour",
+    "optical_density",
+    "sharpness",
+    "stain_kind",
+    "tissue_mask",
+    "unit",
+    "use_writable_cache",
+]

@@ -1,0 +1,160 @@
+"""One tile from pixels to cells. Pure: the same tile gives the same cells on any thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2viewer.api import (
+    CELL_SCHEME,
+    CellTable,
+    Deconvolution,
+    Grid,
+    Heatmap,
+    Region,
+    RGBImage,
+    Slide,
+    deconvolve,
+)
+from her2viewer_membrane.cells import NOT_TUMOUR, OUTLINE_POINTS, UNITS, Measured, measure, rings_of
+from her2viewer_membrane.nuclei import Nuclei, detect
+from her2viewer_membrane.rules import Rules
+from her2viewer_membrane.tiles import PATCHES_PER_TILE, Plan, Tile
+
+CELLS = "Cells"
+HEATMAP = "Mean membrane OD"
+HEATMAP_HIGH = 1.0
+"""OD shown in the last colour of the heatmap."""
+EMPTY_DENSITY = 0.01
+"""A tile whose 99th percentile of mean OD, over 4 x 4 px, stays below this holds nothing to look at."""
+
+
+@dataclass(frozen=True)
+class Stain:
+    """What the whole slide has in common."""
+
+    background: tuple[float, float, float]
+    tables: Deconvolution
+    typical_density: float
+    """Median haematoxylin OD of nuclei."""
+
+
+def cells_in(rgb: RGBImage, um: float, stain: Stain, rules: Rules) -> Measured:
+    """All cells of a picture, in its px.
+
+    Args:
+        rgb: (h, w, 3) uint8 at working resolution.
+        um: um per px.
+        stain: of the slide.
+        rules: limits and tables.
+    """
+    if _empty(rgb, stain.background):
+        return _nothing()
+    haematoxylin, dab = deconvolve(rgb, stain.tables)
+    nuclei = detect(haematoxylin, dab, um, rules.nuclei)
+    if len(nuclei) == 0:
+        return _nothing()
+    rings = rings_of(nuclei, dab, um, rules.cells)
+    hue = hue_of(nuclei, rgb, stain.background)
+    return measure(nuclei, rings, hue, typical_density=stain.typical_density, um=um, rules=rules)
+
+
+def hue_of(nuclei: Nuclei, rgb: RGBImage, background: tuple[float, float, float]) -> NDArray[np.float64]:
+    """(OD red - OD blue) / OD sum of the mean colour of each nucleus, (n,)."""
+    from her2viewer_membrane import kernels
+
+    mean = kernels.colours(nuclei.labels, len(nuclei), np.ascontiguousarray(rgb))[1:]
+    density = np.log10(np.asarray(background)[None, :] / np.maximum(mean, 0.5))
+    total = np.maximum(density.sum(axis=1), 1e-6)
+    hue: NDArray[np.float64] = (density[:, 0] - density[:, 2]) / total
+    return hue
+
+
+def score_tile(
+    slide: Slide, tile: Tile, plan: Plan, region: Region, *, stain: Stain, rules: Rules
+) -> tuple[CellTable, Heatmap]:
+    """Cells of one tile that lie in the region, and the mean membrane OD of its patches.
+
+    Cells belong to the tile in which the centre of their nucleus lies; the margin around the tile is only looked at.
+
+    Raises:
+        TileError: the area cannot be read.
+    """
+    margin, ds = plan.margin, plan.downsample
+    # Only what the region touches, on the tile's own pixel grid, so that any region sees the same pixels.
+    x0, y0, x1, y1 = region.intersection(tile.region).bounds
+    first_x, first_y = int((x0 - tile.x) // ds), int((y0 - tile.y) // ds)
+    width, height = int(np.ceil((x1 - tile.x) / ds)) - first_x, int(np.ceil((y1 - tile.y) / ds)) - first_y
+    left, top = tile.x + (first_x - margin) * ds, tile.y + (first_y - margin) * ds
+    rgb = slide.read_at(ds, left, top, width + 2 * margin, height + 2 * margin)
+    found = cells_in(rgb, plan.um, stain, rules)
+    x, y = left + (found.x + 0.5) * ds, top + (found.y + 0.5) * ds
+    own = (x >= tile.x) & (x < tile.x + tile.size) & (y >= tile.y) & (y < tile.y + tile.size)
+    inside = own & region.contains_points(x, y)
+    xy = np.stack([x, y], axis=1)
+    heatmap = _heatmap(tile, plan, xy, _membrane_of(found, own), inside)
+    outlines = (found.outlines.astype(np.float64) + 0.5) * ds + (left, top)
+    return _table(found, xy, outlines, inside), heatmap
+
+
+def _table(found: Measured, xy: NDArray[np.float64], outlines: Any, keep: NDArray[np.bool_]) -> CellTable:
+    n = int(keep.sum())
+    return CellTable(
+        name=CELLS,
+        scheme=CELL_SCHEME,
+        x=xy[keep, 0].astype(np.float32),
+        y=xy[keep, 1].astype(np.float32),
+        classes=found.classes[keep],
+        features={k: v[keep] for k, v in found.features.items()},
+        feature_units=dict(UNITS),
+        contours=outlines[keep].reshape(-1, 2).astype(np.float32),
+        contour_starts=np.arange(n + 1, dtype=np.int64) * OUTLINE_POINTS,
+    )
+
+
+def _membrane_of(found: Measured, own: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Membrane OD of the tile's own tumour cells, NaN for all others, (n,)."""
+    tumour = own & (found.classes != NOT_TUMOUR)
+    return np.where(tumour, found.features["membrane_od"].astype(np.float64), np.nan)
+
+
+def _heatmap(
+    tile: Tile, plan: Plan, xy: NDArray[np.float64], membrane: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> Heatmap:
+    """Mean over all tumour cells of a patch, given where at least one of them lies in the region.
+
+    Cells of the patch outside the region count too: so a patch has one value however the region is drawn.
+    """
+    side = PATCHES_PER_TILE
+    tumour = ~np.isnan(membrane)
+    column = ((xy[:, 0] - tile.x) / plan.patch).astype(np.int64)
+    row = ((xy[:, 1] - tile.y) / plan.patch).astype(np.int64)
+    patch = row * side + column
+    total = np.bincount(patch[tumour], weights=membrane[tumour], minlength=side * side)
+    number = np.bincount(patch[tumour], minlength=side * side)
+    shown = np.bincount(patch[tumour & inside], minlength=side * side) > 0
+    values = np.where(shown, total / np.maximum(number, 1), np.nan).astype(np.float32)
+    grid = Grid(tile.x, tile.y, plan.patch, side, side)
+    return Heatmap(HEATMAP, grid, values.reshape(side, side), "OD", 0.0, HEATMAP_HIGH)
+
+
+def _empty(rgb: RGBImage, background: tuple[float, float, float]) -> bool:
+    import cv2
+
+    small = cv2.resize(rgb, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA).reshape(-1, 3)
+    density = np.log10(np.asarray(background) / np.maximum(small, 1)).mean(axis=1)
+    return bool(np.percentile(density, 99) < EMPTY_DENSITY)
+
+
+def _nothing() -> Measured:
+    none = np.zeros(0)
+    return Measured(
+        none,
+        none,
+        np.zeros(0, np.uint8),
+        {name: np.zeros(0, np.float32) for name in UNITS},
+        np.zeros((0, OUTLINE_POINTS, 2), np.float32),
+    )

@@ -1,0 +1,189 @@
+"""The scorer: estimate, survey, then tile after tile on a few threads, always in the same order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from typing import Any, TypeVar
+
+import numpy as np
+
+from her2viewer.api import (
+    CellTable,
+    Event,
+    Finished,
+    Heatmap,
+    NotAssessable,
+    Partial,
+    Progress,
+    ResultWarning,
+    Runtime,
+    ScorerError,
+    ScoringInput,
+    StainEstimate,
+    TileError,
+    deconvolution,
+    estimate_stains,
+)
+from her2viewer_membrane.analysis import Stain, cells_in, score_tile
+from her2viewer_membrane.cells import NOT_TUMOUR
+from her2viewer_membrane.rules import Rules, rules_for
+from her2viewer_membrane.survey import Survey, survey
+from her2viewer_membrane.tiles import Plan, Tile
+from her2viewer_membrane.verdict import after_cells, after_survey, before_cells, warnings_for
+
+WORKING_UM = 0.5
+CHECK_S = 0.1
+"""Longest time between two looks at whether the reader has cancelled, while threads work."""
+
+T = TypeVar("T")
+
+
+class MembraneScorer:
+    """Classical HER2 membrane scorer; see README.md of the plugin."""
+
+    def score(self, request: ScoringInput, runtime: Runtime) -> Iterator[Event]:
+        """Cells of the region with their class.
+
+        Raises:
+            Cancelled: from ``runtime.check()``.
+            ScorerError: settings that contradict one another or estimates that cannot be used.
+            SlideError: the slide cannot be read at all.
+        """
+        rules = rules_for(request.settings)
+        yield Progress("Preparing", 0, 0)
+        with ThreadPoolExecutor(max_workers=max(1, runtime.threads), thread_name_prefix="membrane") as pool:
+            try:
+                _wait(pool.submit(_compile, rules), runtime.check)
+                yield from _score(request, runtime, rules, pool)
+            finally:
+                # On cancel, what has not begun never begins; what runs ends within a fraction of a second.
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPoolExecutor) -> Iterator[Event]:
+    slide, pixel_size = request.slide, request.pixel_size
+    plan = Plan.of(slide, pixel_size, WORKING_UM)
+    warnings: list[ResultWarning] = []
+    if request.estimates:
+        estimate, typical = _known(request.estimates)
+    else:
+        yield Progress("Estimating stain", 0, 0)
+        estimate = estimate_stains(
+            slide, pixel_size, request.whole, working_um=plan.um, entered=rules.entered, check=runtime.check
+        )
+        reason = before_cells(estimate, rules)
+        if reason is not None and not _go_on(reason, rules, warnings):
+            yield Finished(estimates={}, not_assessable=reason, warnings=_plain(estimate, request, rules))
+            return
+        tables = _tables(estimate)
+        yield Progress("Looking at samples", 0, 0)
+        seen: Survey = survey(slide, plan, estimate, tables, rules=rules, check=runtime.check)
+        reason = after_survey(seen, rules)
+        if reason is not None and not _go_on(reason, rules, warnings):
+            yield Finished(estimates={}, not_assessable=reason, warnings=_plain(estimate, request, rules))
+            return
+        typical = seen.typical_density
+    stain = Stain(estimate.background, _tables(estimate), typical)
+    tiles = plan.tiles(request.region)
+    total, tumour, near = len(tiles), 0, 0
+    unread = 0
+    yield Progress("Cells", 0, total)
+
+    def work(tile: Tile) -> tuple[CellTable, Heatmap]:
+        return score_tile(slide, tile, plan, request.region, stain=stain, rules=rules)
+
+    for done, (tile, result) in enumerate(_in_order(tiles, work, pool, runtime), start=1):
+        if result is None:
+            unread += 1
+        else:
+            table, heatmap = result
+            counted = table.classes != NOT_TUMOUR
+            tumour += int(counted.sum())
+            near += int((np.abs(table.features["membrane_od"][counted] - rules.membrane.faint) < 0.03).sum())
+            yield Partial((table, heatmap), request.region.intersection(tile.region))
+        yield Progress("Cells", done, total)
+    entire = request.region.area_px >= 0.99 * request.whole.area_px
+    reason = after_cells(tumour, rules) if entire else None
+    share = near / tumour if tumour else None
+    warnings.extend(warnings_for(estimate, pixel_size.mpp, tumour if entire else None, share, rules))
+    if unread:
+        warnings.append(
+            ResultWarning("unread", f"{unread} of {total} areas of the slide could not be read and were left out.")
+        )
+    estimates = {**estimate.as_json(), "nucleus_od": round(typical, 4), "working_um": round(plan.um, 4)}
+    yield Finished(estimates=estimates if reason is None else {}, not_assessable=reason, warnings=tuple(warnings))
+
+
+def _known(estimates: Any) -> tuple[StainEstimate, float]:
+    try:
+        return StainEstimate.from_json(estimates), float(estimates["nucleus_od"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScorerError(
+            f"The stain estimates of the earlier run cannot be used again ({error}). Score the whole region anew."
+        ) from error
+
+
+def _tables(estimate: StainEstimate) -> Any:
+    try:
+        return deconvolution(estimate.background, estimate.haematoxylin, estimate.dab)
+    except ValueError as error:
+        raise ScorerError(f"{error} Change them in the settings of the scorer.") from error
+
+
+def _go_on(reason: NotAssessable, rules: Rules, warnings: list[ResultWarning]) -> bool:
+    """Whether to score although ``reason`` speaks against it; then it becomes a warning."""
+    if not rules.verdict.anyway or reason.code == "no_tissue":
+        return False
+    warnings.append(ResultWarning(reason.code, reason.reason))
+    return True
+
+
+def _plain(estimate: StainEstimate, request: ScoringInput, rules: Rules) -> tuple[ResultWarning, ...]:
+    return warnings_for(estimate, request.pixel_size.mpp, None, None, rules)
+
+
+def _in_order(
+    tiles: list[Tile], work: Callable[[Tile], T], pool: ThreadPoolExecutor, runtime: Runtime
+) -> Iterator[tuple[Tile, T | None]]:
+    """Results in the order of the tiles; None for a tile that cannot be read. A few tiles ahead, to bound memory."""
+    ahead = max(1, runtime.threads) + 1
+    waiting: deque[tuple[Tile, Future[T]]] = deque()
+    rest = iter(tiles)
+    while True:
+        while len(waiting) < ahead and (tile := next(rest, None)) is not None:
+            waiting.append((tile, pool.submit(work, tile)))
+        if not waiting:
+            return
+        tile, future = waiting.popleft()
+        try:
+            yield tile, _wait(future, runtime.check)
+        except TileError:
+            yield tile, None
+
+
+def _wait(future: Future[T], check: Callable[[], None]) -> T:
+    while True:
+        check()
+        try:
+            return future.result(timeout=CHECK_S)
+        except NotYet:
+            # A result may itself be a TimeoutError from a network share.
+            if future.done():
+                raise
+
+
+def _compile(rules: Rules) -> None:
+    """Run everything once on a few pixels, so that compiling happens while the reader sees "Preparing"."""
+    import cv2
+
+    cv2.setNumThreads(1)  # The tiles are what is shared out; OpenCV's own threads would only fight over cores.
+    rgb = np.full((96, 96, 3), 240, np.uint8)
+    for x, y in ((30, 30), (60, 60)):
+        cv2.circle(rgb, (x, y), 9, (120, 120, 180), -1)
+    stain = Stain(
+        (240.0, 240.0, 240.0), deconvolution((240.0, 240.0, 240.0), (0.62, 0.61, 0.48), (0.22, 0.48, 0.85)), 0.13
+    )
+    cells_in(rgb, WORKING_UM, stain, rules)
