@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QWheelEvent
+from PySide6.QtCore import QPointF, Qt, QTimer
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -18,32 +17,11 @@ from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.tools.drawing_tool import OFF_SLIDE, DrawingTool, distance, to_screen
 from her2viewer.viewer.tools.preview import is_area, min_sliver
 
-if TYPE_CHECKING:
-    from her2viewer.viewer.canvas.canvas import SlideCanvas
-
 ERASING = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.AltModifier
 STEP_SHARE = 0.05
 """Movements shorter than this share of the diameter change nothing that one could see."""
 TOLERANCE_PX = 0.3
 ERASE_COLOR = QColor(255, 255, 255)
-
-
-class _WheelFilter(QObject):
-    """Ctrl + wheel over the canvas sets the size of the brush while the brush is the tool."""
-
-    def __init__(self, tool: BrushTool) -> None:
-        super().__init__()
-        self._tool = tool
-
-    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        if (
-            event.type() == QEvent.Type.Wheel
-            and isinstance(event, QWheelEvent)
-            and event.modifiers() & Qt.KeyboardModifier.ControlModifier
-        ):
-            self._tool.state.grow_brush(event.angleDelta().y() / 120)
-            return True
-        return False
 
 
 class BrushTool(DrawingTool):
@@ -71,20 +49,21 @@ class BrushTool(DrawingTool):
         self._timer.timeout.connect(self._flush)
         self._pointer: QPointF | None = None
         self._modifiers = Qt.KeyboardModifier.NoModifier
-        self._filter = _WheelFilter(self)
         self.state.changed.connect(self.repaint)
 
     # --- canvas ------------------------------------------------------------------------------------------------
 
-    def activate(self, canvas: SlideCanvas) -> None:
-        super().activate(canvas)
-        canvas.installEventFilter(self._filter)
-
     def deactivate(self) -> None:
-        if self.canvas is not None:
-            self.canvas.removeEventFilter(self._filter)
         self._pointer = None
         super().deactivate()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._points)
+
+    def control_wheel(self, notches: float) -> bool:
+        self.state.grow_brush(notches)
+        return True
 
     def shape(self) -> BaseGeometry | None:
         return self._area if self._points else None

@@ -30,7 +30,7 @@ EXCLUSION_COLORS: Mapping[str, RGB] = MappingProxyType(
     {
         "In situ carcinoma": (150, 100, 230),
         "Benign gland": (0, 165, 150),
-        "Artefact": (150, 150, 150),
+        "Artefact": (95, 100, 110),
     }
 )
 

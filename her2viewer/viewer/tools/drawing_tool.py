@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import Role
@@ -14,6 +14,7 @@ from her2viewer.domain.editing import clip, drop_slivers
 from her2viewer.viewer.canvas.tool import Tool
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.session import Session
+from her2viewer.viewer.tools.canvas_filter import CanvasFilter
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.measure import area_text, size_text
 from her2viewer.viewer.tools.preview import Previewer, is_area, min_sliver
@@ -42,16 +43,38 @@ class SessionTool(Tool):
         self.state = state
         self.previewer = previewer or Previewer(session, state)
         self.canvas: SlideCanvas | None = None
+        self._filter = CanvasFilter(self)
         # Half-drawn shapes belong to the slide and to the unsigned case.
         session.slide_changed.connect(lambda _slide: self.cancel())
         session.locked_changed.connect(lambda _locked: self.cancel())
 
     def activate(self, canvas: SlideCanvas) -> None:
         self.canvas = canvas
+        canvas.installEventFilter(self._filter)
 
     def deactivate(self) -> None:
         self.cancel()
+        if self.canvas is not None:
+            self.canvas.removeEventFilter(self._filter)
         self.canvas = None
+
+    @property
+    def busy(self) -> bool:
+        """True while something is half done, which Esc would drop."""
+        return False
+
+    def wants_key(self, event: QKeyEvent) -> bool:
+        return event.key() == Qt.Key.Key_Escape and self.busy
+
+    def control_wheel(self, notches: float) -> bool:
+        return False
+
+    def takes_menu(self) -> bool:
+        return False
+
+    def finish(self) -> bool:
+        """The Enter key: complete what is half done; True where there was something."""
+        return False
 
     def cancel(self) -> bool:
         """Drop what is half done; True where there was something."""
@@ -64,7 +87,7 @@ class SessionTool(Tool):
     def repaint(self) -> None:
         """Ask the canvas for a frame."""
         if self.canvas is not None:
-            self.canvas.update()
+            self.canvas.schedule()
 
     def refused(self) -> bool:
         """True, with a sentence on ``state.message``, where this session takes no edits."""

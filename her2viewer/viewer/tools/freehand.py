@@ -74,6 +74,10 @@ class FreehandTool(DrawingTool):
     def double_click(self, event: ToolEvent) -> bool:
         return event.button == Qt.MouseButton.LeftButton
 
+    @property
+    def busy(self) -> bool:
+        return bool(self.points)
+
     def key(self, event: QKeyEvent) -> bool:
         return event.key() == Qt.Key.Key_Escape and self.cancel()
 

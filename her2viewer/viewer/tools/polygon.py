@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPen
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.editing import outline
@@ -11,6 +11,13 @@ from her2viewer.viewer.canvas.tool import ToolEvent
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.tools.drawing_tool import CLICK_PX, DrawingTool, distance, paint_outline, to_screen
 
+_KEYS = (
+    Qt.Key.Key_Return,
+    Qt.Key.Key_Enter,
+    Qt.Key.Key_Backspace,
+    Qt.Key.Key_Delete,
+    Qt.Key.Key_Escape,
+)
 CLOSE_PX = 9.0
 """A click this near to the first corner closes the polygon, logical px."""
 
@@ -75,17 +82,28 @@ class PolygonTool(DrawingTool):
         self._close()
         return True
 
+    @property
+    def busy(self) -> bool:
+        return bool(self.points)
+
+    def wants_key(self, event: QKeyEvent) -> bool:
+        return self.busy and (event.key() in _KEYS or event.matches(QKeySequence.StandardKey.Undo))
+
     def key(self, event: QKeyEvent) -> bool:
-        if not self.points:
+        if not self.wants_key(event):
             return False
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._close()
-        elif event.key() in (Qt.Key.Key_Backspace, Qt.Key.Key_Delete):
-            self.delete()
+            self.finish()
         elif event.key() == Qt.Key.Key_Escape:
             self.cancel()
         else:
+            self.delete()
+        return True
+
+    def finish(self) -> bool:
+        if not self.points:
             return False
+        self._close()
         return True
 
     def delete(self) -> bool:

@@ -60,6 +60,10 @@ class RectangleTool(DrawingTool):
     def double_click(self, event: ToolEvent) -> bool:
         return event.button == Qt.MouseButton.LeftButton
 
+    @property
+    def busy(self) -> bool:
+        return self._start is not None
+
     def key(self, event: QKeyEvent) -> bool:
         return event.key() == Qt.Key.Key_Escape and self.cancel()
 

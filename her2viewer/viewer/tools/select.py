@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt, QTimer
@@ -22,6 +22,9 @@ from her2viewer.viewer.tools.hit import annotation_at, screen_xy
 from her2viewer.viewer.tools.measure import area_text
 from her2viewer.viewer.tools.preview import Previewer, is_area
 
+if TYPE_CHECKING:
+    from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
+
 HANDLE_PX = 8.0
 """How near the pointer must be to a handle, logical px."""
 MAX_HANDLES = 400
@@ -30,7 +33,6 @@ NUDGE_COMMIT_MS = 600
 LOCKED_ONE = "This region is locked. Unlock it in its menu in the list of regions first."
 GONE = "That would put the region outside the slide."
 
-Pick = Callable[[float, float, Viewport], Annotation | None]
 ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -48,8 +50,9 @@ class SelectTool(SessionTool):
 
     def __init__(self, session: Session, state: DrawingState, previewer: Previewer | None = None) -> None:
         super().__init__(session, state, previewer)
-        self.pick: Pick = lambda x, y, viewport: annotation_at(session.annotations, x, y, viewport)
-        """What lies at a slide point; a window whose overlays can be hidden puts the layer's own test here."""
+        self.layer: AnnotationLayer | None = None
+        """The layer that shows the annotations: what it hides cannot be picked. None for always shown."""
+        self._menu_taken = False
         self._press: ToolEvent | None = None
         self._hit: Annotation | None = None
         self._dragging = False
@@ -71,8 +74,7 @@ class SelectTool(SessionTool):
     def press(self, event: ToolEvent) -> bool:
         self._commit_nudge()
         if event.button == Qt.MouseButton.RightButton:
-            corner = self._handle_at(event)
-            return corner is not None and self._remove(corner)
+            return self._right_press(event)
         if event.button != Qt.MouseButton.LeftButton:
             return False
         self._press, self._dragging, self._viewport = event, False, event.viewport
@@ -81,51 +83,45 @@ class SelectTool(SessionTool):
             return self._grab_corner(corner, "Move corner")
         if event.modifiers & Qt.KeyboardModifier.AltModifier and self._insert(event):
             return True
-        self._hit = self.pick(event.x, event.y, event.viewport)
-        # Only what is selected already moves: a drag that is meant to pan cannot displace a region.
-        return (
-            self._hit is not None
-            and self._hit.id in self.session.selection
-            and not event.modifiers & Qt.KeyboardModifier.ShiftModifier
-        )
+        self._hit = self.pick(event)
+        return True
 
     def move(self, event: ToolEvent) -> bool:
-        if self._press is None or not event.buttons & Qt.MouseButton.LeftButton:
+        press = self._press
+        if press is None or not event.buttons & Qt.MouseButton.LeftButton:
             self._hover(event)
             return False
         if not self._dragging:
-            if distance(event.screen, self._press.screen) < CLICK_PX:
-                return self._corner is not None or self._moves
+            if distance(event.screen, press.screen) < CLICK_PX:
+                return True
             self._dragging = True
-            if self._corner is None and self._moves and not self._grab_selected():
+            # Only what is selected already moves: a drag that is meant to pan cannot displace a region.
+            if self._corner is None and self._on_selected() and not self._grab_selected():
                 self._press = None
                 return True
         if self._corner is not None:
             one = self._before[0]
             self._after = (one.with_geometry(editing.move_vertex(one.geometry, self._corner, event.x, event.y)),)
         elif self._before:
-            dx, dy = event.x - self._press.x, event.y - self._press.y
+            dx, dy = event.x - press.x, event.y - press.y
             self._after = tuple(a.with_geometry(editing.move(a.geometry, dx, dy)) for a in self._before)
         else:
-            return False
+            self._pan(press, event)
+            return True
         self.previewer.show(*self._after)
         self.repaint()
         return True
 
     def release(self, event: ToolEvent) -> bool:
-        press, dragged = self._press, self._dragging
-        if press is None or event.button != Qt.MouseButton.LeftButton:
-            return False
-        if not dragged and distance(event.screen, press.screen) >= CLICK_PX:
-            # The canvas panned and kept the movements to itself.
-            dragged = True
-        grabbed = bool(self._before)
-        if grabbed:
+        if self._press is None or event.button != Qt.MouseButton.LeftButton:
+            return event.button == Qt.MouseButton.RightButton
+        if self._before:
             self._commit()
-        elif not dragged:
+        elif not self._dragging:
             self._click(event)
         self._forget()
-        return grabbed
+        self._hover(event)
+        return True
 
     def double_click(self, event: ToolEvent) -> bool:
         if event.button != Qt.MouseButton.LeftButton:
@@ -133,12 +129,24 @@ class SelectTool(SessionTool):
         if self._insert(event):
             self._press = event
             return True
-        hit = self.pick(event.x, event.y, event.viewport)
+        hit = self.pick(event)
         if hit is not None and hit.role is Role.NOTE:
             if not self.refused():
                 self.state.note_edit_asked.emit(hit.id)
             return True
-        return False
+        if self.canvas is not None:
+            self.canvas.zoom_by(1.0, event.screen)
+        return True
+
+    def takes_menu(self) -> bool:
+        taken, self._menu_taken = self._menu_taken, False
+        return taken
+
+    def pick(self, event: ToolEvent) -> Annotation | None:
+        """What lies under the pointer and is shown."""
+        if not self._shown():
+            return None
+        return annotation_at(self.session.annotations, event.x, event.y, event.viewport)
 
     # --- keys --------------------------------------------------------------------------------------------------
 
@@ -147,12 +155,17 @@ class SelectTool(SessionTool):
         if arrow is not None and self.session.selection:
             return self._nudge_by(*arrow, event.modifiers())
         if event.key() == Qt.Key.Key_Escape:
-            if self.cancel():
-                return True
-            if self.session.selection:
-                self.session.select(())
-                return True
-        return False
+            return self.cancel()
+        return event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self.delete()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._before)
+
+    def wants_key(self, event: QKeyEvent) -> bool:
+        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            return self._hot is not None
+        return super().wants_key(event)
 
     def delete(self) -> bool:
         return self._hot is not None and self._remove(self._hot)
@@ -177,7 +190,7 @@ class SelectTool(SessionTool):
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         self._viewport = viewport
         one = self._one_selected()
-        if one is None or one.locked or self.session.locked:
+        if one is None or one.locked or self.session.locked or not self._shown():
             return
         accent = QColor(tokens().accent)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
@@ -194,14 +207,32 @@ class SelectTool(SessionTool):
 
     # --- doing -------------------------------------------------------------------------------------------------
 
-    @property
-    def _moves(self) -> bool:
+    def _on_selected(self) -> bool:
+        """Whether the press was on something selected, without Shift."""
         return (
             self._press is not None
             and self._hit is not None
             and self._hit.id in self.session.selection
             and not self._press.modifiers & Qt.KeyboardModifier.ShiftModifier
         )
+
+    def _right_press(self, event: ToolEvent) -> bool:
+        corner = self._handle_at(event)
+        self._menu_taken = corner is not None and self._remove(corner)
+        if not self._menu_taken:
+            # The menu that opens is about what was clicked.
+            hit = self.pick(event)
+            if hit is not None and hit.id not in self.session.selection:
+                self.session.select((hit.id,))
+        return self._menu_taken
+
+    def _pan(self, press: ToolEvent, event: ToolEvent) -> None:
+        """The tissue sticks to the pointer."""
+        if self.canvas is None:
+            return
+        view = event.viewport
+        self._set_cursor(Qt.CursorShape.ClosedHandCursor)
+        self.canvas.set_viewport(view.centred(view.cx + press.x - event.x, view.cy + press.y - event.y))
 
     def _click(self, event: ToolEvent) -> None:
         selection = self.session.selection
@@ -352,7 +383,7 @@ class SelectTool(SessionTool):
 
     def _handle_at(self, event: ToolEvent) -> Vertex | None:
         one = self._one_selected()
-        if one is None:
+        if one is None or one.locked or self.session.locked or not self._shown():
             return None
         handles = self._handles(one.geometry, event.viewport)
         near = min(handles, key=lambda h: distance(h[1], event.screen), default=None)
@@ -363,19 +394,28 @@ class SelectTool(SessionTool):
         if hot != self._hot:
             self._hot = hot
             self.repaint()
-        if self.canvas is None:
-            return
         if hot is not None:
-            shape = Qt.CursorShape.CrossCursor
+            self._set_cursor(Qt.CursorShape.CrossCursor)
+            return
+        hit = self.pick(event)
+        if hit is None:
+            self._set_cursor(Qt.CursorShape.ArrowCursor)
+        elif hit.id in self.session.selection and not hit.locked and not self.session.locked:
+            self._set_cursor(Qt.CursorShape.SizeAllCursor)
         else:
-            hit = self.pick(event.x, event.y, event.viewport)
-            if hit is None:
-                shape = self.cursor
-            else:
-                moves = hit.id in self.session.selection and not hit.locked and not self.session.locked
-                shape = Qt.CursorShape.SizeAllCursor if moves else Qt.CursorShape.PointingHandCursor
-        if self.canvas.cursor().shape() != shape:
-            self.canvas.setCursor(shape)
+            self._set_cursor(Qt.CursorShape.PointingHandCursor)
+
+    def _set_cursor(self, shape: Qt.CursorShape) -> None:
+        if shape != self.cursor:
+            self.cursor = shape
+            if self.canvas is not None:
+                self.canvas.setCursor(shape)
+
+    def _shown(self) -> bool:
+        """What is hidden can be neither picked nor changed."""
+        if self.canvas is not None and self.canvas.overlays_hidden:
+            return False
+        return self.layer is None or self.layer.visible
 
     def _selection_changed(self, _ids: tuple[str, ...]) -> None:
         self._hot = None

@@ -23,6 +23,7 @@ from her2viewer.viewer.tools.select import SelectTool
 
 if TYPE_CHECKING:
     from her2viewer.viewer.canvas.canvas import SlideCanvas
+    from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 
 TOOL_KEYS = {"select": "V", "polygon": "P", "freehand": "F", "rectangle": "T", "brush": "B", "note": "N"}
 ROLE_KEYS = {Role.EXCLUDE: "X", Role.CONTROL: "C"}
@@ -62,9 +63,15 @@ class ToolBox(QObject):
         """The tool in use."""
         return self._current
 
-    def attach(self, canvas: SlideCanvas) -> None:
-        """Work on this canvas: gives it the current tool and puts the note field on it."""
+    def attach(self, canvas: SlideCanvas, layer: AnnotationLayer | None = None) -> None:
+        """Work on this canvas: gives it the current tool and puts the note field on it.
+
+        Args:
+            canvas: of the window.
+            layer: shows the annotations; while it is hidden nothing can be picked.
+        """
         self._canvas = canvas
+        self.select.layer = layer
         self.note_editor = NoteEditor(self.session, self.state, canvas)
         canvas.set_tool(self._current)
 
@@ -100,6 +107,10 @@ class ToolBox(QObject):
         if isinstance(self._current, SessionTool) and self._current.delete():
             return
         self.report(commands.delete_selected(self.session))
+
+    def finish(self) -> bool:
+        """The Enter key: close the half-drawn polygon; False where there is none."""
+        return isinstance(self._current, SessionTool) and self._current.finish()
 
     def cancel(self) -> bool:
         """The Esc key: drop what is half drawn, else stop drawing exclusions, else clear the selection.
