@@ -2,7 +2,8 @@
 
 At a zoom (level-0 px per screen px) the whole slide is one large picture of screen pixels. A tile is the part of it
 that comes from a square block of source pixels of one level; its edges are rounded to whole screen pixels by one
-rule, so that the right edge of a tile is always the left edge of the next. A pan moves tiles by whole pixels. No Qt here.
+rule, so that the right edge of a tile is always the left edge of the next. A pan moves tiles by whole pixels.
+No Qt here.
 """
 
 from __future__ import annotations

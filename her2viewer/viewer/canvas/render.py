@@ -202,7 +202,7 @@ def _halved(source: RGBImage, factor: int) -> RGBImage:
 
 
 def _resampled(source: RGBImage, ratio: float, offset: tuple[float, float], size: tuple[int, int]) -> RGBImage:
-    """``size`` (width, height) px of ``ratio`` source px each, the first one beginning at ``offset`` (x, y source px).
+    """``size`` (width, height) px of ``ratio`` source px each, the first beginning at ``offset`` (x, y source px).
 
     ``cv2.resize`` would stretch the block onto the tile and so move the tissue by up to half a pixel, differently in
     every tile. Here every tile samples one common raster. Between 1 and 2 source px each output px is the mean of
