@@ -78,6 +78,10 @@ def decide(
     steps = list(decision.next_steps)
     if control_checked is False:
         steps.insert(0, _REPEAT)
+        if decision.score or decision.status:
+            flags = (*decision.flags, "control refused")
+            headline = _headline(decision.score, decision.status, flags)
+            decision = replace(decision, flags=flags, headline=headline)
     return replace(
         decision,
         next_steps=tuple(dict.fromkeys(steps)),
@@ -320,7 +324,7 @@ def _counted(profile: Profile, shares: Shares | None) -> str:
         return "nothing"
     if shares.unit is CountedUnit.CELLS:
         text = f"{shares.total:,.0f} {shares.unit.value}"
-        return text if profile.counts is CountedUnit.CELLS else f"{text} (this profile asks for surface)"
+        return text if profile.counts is CountedUnit.CELLS else f"{text} (asks for surface)"
     text = f"{shares.total:,.{2 if shares.total < 10 else 1}f} mm² of {shares.unit.value}"
     return text if profile.counts is CountedUnit.SURFACE else f"{text} (a proxy of cells)"
 

@@ -220,7 +220,7 @@ def test_what_was_counted_is_said() -> None:
         "0.52 mm² of tumour surface"
     )
     assert counted(Shares((4000, 300, 10, 2), CountedUnit.CELLS), PROFILES["pham_2022"]) == (
-        "4,312 tumour cells (this profile asks for surface)"
+        "4,312 tumour cells (asks for surface)"
     )
     assert counted(None) == "nothing"
 
@@ -245,6 +245,7 @@ def test_what_is_missing_is_named() -> None:
 def test_a_refused_control_asks_for_a_repeat_first() -> None:
     decision = answer((50, 0, 0, 50), control_checked=False)
     assert decision.next_steps[0].startswith("Repeat the stain")
+    assert decision.headline == "3+ positive (heterogeneous, control refused)"
     assert any("no answer is valid" in m for m in decision.missing)
 
 

@@ -1,0 +1,111 @@
+"""The report as a PDF of one to three A4 pages with embedded fonts, written whole or not at all."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.platypus import PageBreak, SimpleDocTemplate, Spacer
+from reportlab.platypus.doctemplate import LayoutError
+
+from her2viewer.cases.atomic import StorageError, atomic_file
+from her2viewer.reports import pdf_parts as parts
+from her2viewer.reports.model import ReportData, ReportError
+from her2viewer.reports.pdf_style import MUTED, REGULAR, RULE, printable, register_fonts
+
+_MARGIN = 16 * mm
+_FRAME_PADDING = 6
+"""reportlab pads its frames by this much; text and tables shall begin at the margin."""
+
+
+def write_pdf(data: ReportData, path: Path) -> None:
+    """Write the report; an existing file is replaced only by a complete one.
+
+    Raises:
+        ReportError: it cannot be laid out or written; the sentence says why and what to do.
+    """
+    content = pdf_bytes(data)
+    try:
+        with atomic_file(path) as file:
+            file.write(content)
+    except StorageError as error:
+        raise ReportError(str(error)) from error
+
+
+def pdf_bytes(data: ReportData) -> bytes:
+    """The report as the bytes of a PDF.
+
+    Raises:
+        ReportError: it cannot be laid out, or this installation lacks its fonts.
+    """
+    try:
+        register_fonts()
+        # Laid out twice: the first time tells how many pages there are.
+        pages = _build(data, 0)[1]
+        return _build(data, pages)[0]
+    except FileNotFoundError as error:
+        raise ReportError(str(error)) from error
+    except LayoutError as error:
+        raise ReportError(
+            "The report does not fit on its pages; shorten the case fields or the comment, or export JSON instead."
+        ) from error
+
+
+def _build(data: ReportData, pages: int) -> tuple[bytes, int]:
+    buffer = BytesIO()
+    document = SimpleDocTemplate(
+        buffer,
+        pagesize=A4,
+        leftMargin=_MARGIN - _FRAME_PADDING,
+        rightMargin=_MARGIN - _FRAME_PADDING,
+        topMargin=13 * mm,
+        bottomMargin=15 * mm,
+        title=f"HER2 report {_case_name(data)}".strip(),
+        author=data.own.name or "her2viewer",
+        subject=f"{data.slide_name}: {data.decision.headline if data.decision else 'not scored'}",
+        creator=f"her2viewer {data.versions.get('her2viewer', '')}".strip(),
+        initialFontName=REGULAR,
+    )
+    count = 0
+
+    def footer(canvas: Any, _document: Any) -> None:
+        nonlocal count
+        count = canvas.getPageNumber()
+        canvas.saveState()
+        canvas.setStrokeColor(RULE)
+        canvas.setLineWidth(0.4)
+        y = 11 * mm
+        canvas.line(_MARGIN, y, A4[0] - _MARGIN, y)
+        canvas.setFont(REGULAR, 6.8)
+        canvas.setFillColor(MUTED)
+        text = printable(" · ".join(t for t in (_case_name(data), data.slide_name) if t))
+        room = 0.68 * (A4[0] - 2 * _MARGIN)
+        while stringWidth(text, REGULAR, 6.8) > room:
+            text = text[:-2].rstrip("…") + "…"
+        canvas.drawString(_MARGIN, y - 9, text)
+        total = f" of {pages}" if pages else ""
+        canvas.drawRightString(A4[0] - _MARGIN, y - 9, f"{data.created[:16].replace('T', ' ')} · page {count}{total}")
+        canvas.restoreState()
+
+    story: list[Any] = [
+        *parts.header(data),
+        Spacer(1, 7),
+        *parts.answer(data),
+        *parts.why(data.decision),
+        *parts.others(data.others),
+        *parts.own_part(data),
+    ]
+    shown = parts.pictures(data)
+    if shown:
+        story += [PageBreak(), *shown]
+    story += [*parts.long_comment(data), *parts.provenance(data)]
+    document.build(story, onFirstPage=footer, onLaterPages=footer)
+    return buffer.getvalue(), count
+
+
+def _case_name(data: ReportData) -> str:
+    return next((v for v in data.case.values() if v), "")

@@ -1,0 +1,394 @@
+"""Parts of the PDF: each function gives the flowables of one block."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import Any
+
+from reportlab.graphics.shapes import Drawing, Rect
+from reportlab.lib.units import mm
+from reportlab.platypus import Image, KeepTogether, Spacer, Table
+
+from her2viewer import RESEARCH_USE
+from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.shares import CountedUnit
+from her2viewer.guidelines.decision import Decision, RowTest
+from her2viewer.reports.model import ReportData
+from her2viewer.reports.pdf_bars import share_bars, swatch
+from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, TINT, markup, para, rgb, rich
+from her2viewer.slides.slide import RGBImage
+
+WIDTH = 178 * mm
+"""Text width of an A4 page."""
+_JPEG_QUALITY = 88
+_OVERVIEW = 62 * mm
+_FIELD = 57 * mm
+"""Height of the overview, side of a field: with three fields they fill one page."""
+_LONGEST_JSON = 1500
+_LONG_COMMENT = 420
+"""Characters; a longer comment of the pathologist gets a place of its own, which may run over pages."""
+_SIGN = {">=": "≥", "<=": "≤"}
+
+
+def header(data: ReportData) -> list[Any]:
+    """Title, research-use statement, case and slide."""
+    title = Table(
+        [[para("HER2 immunohistochemistry: report", "title"), para(_made(data), "right")]],
+        colWidths=[WIDTH * 0.62, WIDTH * 0.38],
+    )
+    title.setStyle([("VALIGN", (0, 0), (-1, -1), "BOTTOM"), *FLAT, ("LINEBELOW", (0, 0), (-1, -1), 1.2, INK)])
+    size = data.pixel_size
+    items = {
+        **{k: v for k, v in data.case.items() if v},
+        "Slide": data.slide_name,
+        "Pixel size": pixel_size_text(size),
+        "Region": f"{data.areas.roi:.2f} mm², {data.areas.excluded:.2f} mm² excluded",
+        "Control tissue": f"{data.areas.control:.2f} mm² outlined" if data.areas.control else "none outlined",
+    }
+    return [title, Spacer(1, 3), para(RESEARCH_USE, "small"), Spacer(1, 4), _pairs(items, 2)]
+
+
+def answer(data: ReportData) -> list[Any]:
+    """The guideline's answer with the bars of the shares."""
+    decision = data.decision
+    if decision is None:
+        return [_box([para("Nothing has been scored", "headline")], WIDTH)]
+    left: list[Any] = [para(f"Answer under {decision.profile_title}", "label"), *_headline(decision)]
+    if decision.reason:
+        left.append(para(decision.reason))
+    if decision.margin is not None:
+        text = f"{decision.margin:.1f} percentage points away from: {decision.nearest or 'another answer'}"
+        left.append(para(("▲ Close to another answer: " if decision.near else "") + text, _near(decision)))
+    if decision.review:
+        left.append(
+            para("▲ No literal row of the guideline fits: valid only with the pathologist's own score.", "amber")
+        )
+    left += _own_probabilities(data)
+    if data.result is not None and data.areas.scored < 0.995 * data.areas.roi:
+        text = f"▲ Only {data.areas.scored:.2f} of {data.areas.roi:.2f} mm² of the region has been scored."
+        left.append(para(text, "amber"))
+    left.append(para(f"Counted: {decision.counted}.", "small"))
+    if decision.shares is not None and decision.shares.excluded > 0:
+        left.append(para(f"Seen and left out as not tumour: {_amount(decision)}.", "small"))
+    shares = decision.shares
+    if shares is None or shares.total <= 0:
+        return [_box(left, WIDTH)]
+    half = WIDTH / 2 - 14
+    bars = [
+        para(f"Shares of {shares.unit.value}", "label"),
+        share_bars(shares, decision.limits, data.palette, half),
+    ]
+    if shares.half_width is not None:
+        bars.append(para("Lines in the bars: 95 % interval of each share.", "tiny"))
+    table = Table([[left, bars]], colWidths=[WIDTH / 2 - 3, WIDTH / 2 + 3])
+    table.setStyle(BOXED)
+    return [table]
+
+
+def why(decision: Decision | None) -> list[Any]:
+    """The rows tested, in order, and what follows from them."""
+    if decision is None:
+        return []
+    out: list[Any] = []
+    if decision.trace:
+        rows: list[list[Any]] = [
+            [para(t, "label") for t in ("Row, in the order of testing", "Number", "Limit", "Result", "Margin")]
+        ]
+        marked = []
+        notes = list(dict.fromkeys(test.confirm for test in decision.trace if test.confirm))
+        for number, test in enumerate(decision.trace, 1):
+            rows.append(_trace_row(test, notes.index(test.confirm) + 1 if test.confirm else 0))
+            if test.fired:
+                marked.append(("BACKGROUND", (0, number), (-1, number), TINT))
+        table = Table(rows, colWidths=[WIDTH * f for f in (0.52, 0.12, 0.12, 0.12, 0.12)], repeatRows=1)
+        table.setStyle([*LINED, *marked])
+        out += [para("Why", "head"), table, Spacer(1, 2)]
+        # A noise floor is ours: there is nothing to confirm in the guideline.
+        footnotes = [
+            f"<super>{n}</super> {'' if 'limit ours' in note else 'To be confirmed: '}{markup(note)}"
+            for n, note in enumerate(notes, 1)
+        ]
+        out.append(rich("&nbsp; ".join([markup(decision.profile_reference) + ".", *footnotes]), "tiny"))
+    columns = [
+        _list("Next step", decision.next_steps),
+        _list("What is missing", decision.missing),
+        _list("Comments", decision.comments),
+    ]
+    filled = [c for c in columns if c]
+    if filled:
+        table = Table([filled], colWidths=[WIDTH / len(filled)] * len(filled))
+        table.setStyle([*FLAT, ("RIGHTPADDING", (0, 0), (-1, -1), 8)])
+        out.append(table)
+    return out
+
+
+def others(decisions: Iterable[Decision]) -> list[Any]:
+    """The answer under every other profile."""
+    rows: list[list[Any]] = [
+        [para(t, "label") for t in ("Answer under other profiles", "Answer", "Margin", "Counted")]
+    ]
+    for d in decisions:
+        margin = "" if d.margin is None else f"{d.margin:.1f} points{' ▲' if d.near else ''}"
+        rows.append(
+            [
+                para(d.profile_title, "small"),
+                para(d.headline, "smallbold"),
+                para(margin, "small"),
+                para(d.counted, "tiny"),
+            ]
+        )
+    if len(rows) == 1:
+        return []
+    table = Table(rows, colWidths=[WIDTH * f for f in (0.27, 0.31, 0.12, 0.3)])
+    table.setStyle(LINED)
+    return [Spacer(1, 3), KeepTogether(table)]
+
+
+def own_part(data: ReportData) -> list[Any]:
+    """The pathologist's own score and comment, or room for them."""
+    own = data.own
+    line = "." * 34
+    signed = [
+        rich(f"<b>Own score</b>  {markup(own.score) or line}"),
+        rich(f"<b>Name</b>  {markup(own.name) or line}"),
+        rich(f"<b>Date, signature</b>  {markup(own.signed_at)} {line if not own.signed_at else '.' * 20}"),
+    ]
+    if own.reason:
+        signed.insert(1, rich(f"<b>Why it differs</b>  {markup(own.reason)}"))
+    comment: list[Any] = [para("Comment", "bold")]
+    if not own.comment:
+        comment.append(Spacer(1, 60))
+    elif len(own.comment) > _LONG_COMMENT:
+        comment.append(para("see “Comment of the pathologist” below"))
+    else:
+        comment.append(para(own.comment))
+    spaced: list[Any] = []
+    for item in signed:
+        spaced += [item, Spacer(1, 13 if len(own.comment) <= _LONG_COMMENT else 6)]
+    table = Table([[spaced, comment]], colWidths=[WIDTH * 0.42, WIDTH * 0.58])
+    table.setStyle(BOXED)
+    return [KeepTogether([para("Pathologist", "head"), table])]
+
+
+def long_comment(data: ReportData) -> list[Any]:
+    """A comment that does not fit into the box of the pathologist."""
+    if len(data.own.comment) <= _LONG_COMMENT:
+        return []
+    return [para("Comment of the pathologist", "head"), *(para(p) for p in data.own.comment.split("\n") if p.strip())]
+
+
+def pictures(data: ReportData) -> list[Any]:
+    """Overview and fields, each field without and with what the scorer saw."""
+    out: list[Any] = []
+    if data.overview is not None:
+        picture = _picture(data.overview.image, WIDTH, _OVERVIEW)
+        outline = "Red: region; grey hatching: excluded; blue: control tissue; numbered squares: fields below."
+        out += [
+            KeepTogether(
+                [
+                    para("Slide", "head"),
+                    picture,
+                    para(f"{data.slide_name} at {data.overview.um_per_px:.3g} µm/px. {outline}", "tiny"),
+                ]
+            )
+        ]
+    if not data.fields:
+        return out
+    drawn = any(f.overlay is not None for f in data.fields)
+    title = "Fields at working magnification"
+    out.append(para(f"{title}: as scanned, and with what the scorer saw" if drawn else title, "head"))
+    legend = _legend(data)
+    if legend is not None and drawn:
+        out += [legend, Spacer(1, 3)]
+    for number, field in enumerate(data.fields, 1):
+        text = [para(f"{number}  {field.title}", "bold"), para(field.caption, "small")]
+        shown: list[Any] = [_picture(field.plain, _FIELD, _FIELD)]
+        if field.overlay is None:
+            shown += ["", [*text, para("The evidence shows nothing to draw here.", "small")]]
+        else:
+            shown += [_picture(field.overlay, _FIELD, _FIELD), text]
+        table = Table([shown], colWidths=[_FIELD + 5, _FIELD + 8, WIDTH - 2 * _FIELD - 13])
+        table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 4)])
+        out.append(table)
+    return out
+
+
+def provenance(data: ReportData) -> list[Any]:
+    """Enough to obtain the result again."""
+    out: list[Any] = [para("How it was obtained", "head")]
+    width, height = data.slide_size_px
+    items = {
+        "Slide file": f"{data.slide_name} ({data.slide_format}, {width:,} × {height:,} px)",
+        "Slide hash": data.slide_identity,
+        "Pixel size": pixel_size_text(data.pixel_size),
+        "Report made": data.created,
+        "Versions": ", ".join(f"{k} {v}" for k, v in data.versions.items()),
+    }
+    result = data.result
+    sentence = "No image analysis was run."
+    if result is not None:
+        p = result.provenance
+        sentence = (
+            f"Image analysis was used: scorer {data.scorer_title or p.scorer} {p.scorer_version} in her2viewer "
+            f"{p.program_version}. Its result is kept with the hashes below; the same input gives the same result."
+        )
+        items |= {
+            "Scorer": f"{p.scorer} {p.scorer_version} on {p.device}",
+            "Region hash": p.region_hash,
+            "Scored": f"{data.areas.scored:.2f} of {data.areas.roi:.2f} mm²",
+            "Run": ", ".join(t for t in (_duration(p.duration_s), p.started and f"started {p.started}") if t),
+            "Pixel size used": f"{p.mpp:.4f} µm/px ({p.mpp_source})",
+            "Settings": _values(p.settings) or "none",
+            "Estimated on the slide": _values(p.estimates) or "nothing",
+            "Weights": _values(p.weights) or "none: this scorer has no trained weights",
+        }
+        if result.warnings:
+            items["Warnings"] = "; ".join(w.text for w in result.warnings)
+    return [*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)]
+
+
+def pixel_size_text(size: PixelSize) -> str:
+    """Pixel size with its source."""
+    same = abs(size.x_um - size.y_um) < 5e-5
+    value = f"{size.x_um:.4f}" if same else f"{size.x_um:.4f} × {size.y_um:.4f}"
+    detail = f", {size.detail}" if size.detail else ""
+    doubt = "" if size.plausible else "; implausible"
+    return f"{value} µm/px, {size.source.value}{detail}{doubt}"
+
+
+def _made(data: ReportData) -> str:
+    return f"her2viewer {data.versions.get('her2viewer', '')}\n{data.created[:16].replace('T', ' ')}"
+
+
+def _headline(decision: Decision) -> list[Any]:
+    flags = f" ({', '.join(decision.flags)})" if decision.flags else ""
+    main = decision.headline.removesuffix(flags)
+    out: list[Any] = [para(main, "headline")]
+    if decision.flags:
+        out.append(para(", ".join(decision.flags), "bold"))
+    out.append(Spacer(1, 3))
+    return out
+
+
+def _own_probabilities(data: ReportData) -> list[Any]:
+    result = data.result
+    if result is None:
+        return []
+    out = []
+    if result.score_probabilities is not None:
+        parts = zip(HER2_LABELS, result.score_probabilities, strict=True)
+        out.append(para("Probabilities: " + ", ".join(f"{label} {100 * p:.0f} %" for label, p in parts), "small"))
+    if result.status is not None and result.status_probability is not None:
+        out.append(para(f"Probability of {result.status.value}: {100 * result.status_probability:.0f} %", "small"))
+    return out
+
+
+def _near(decision: Decision) -> str:
+    return "amber" if decision.near else "small"
+
+
+def _amount(decision: Decision) -> str:
+    shares = decision.shares
+    if shares is None:
+        return ""
+    if shares.unit is CountedUnit.CELLS:
+        return f"{shares.excluded:,.0f} cells"
+    return f"{shares.excluded:,.2f} mm²"
+
+
+def _trace_row(test: RowTest, note: int) -> list[Any]:
+    text = markup(test.question) + (f"&nbsp;<super>{note}</super>" if note else "")
+    if test.value is None or test.limit is None or test.margin is None:
+        value = limit = margin = ""
+    else:
+        value = f"{test.value:.2f} %"
+        limit = markup(f"{_SIGN.get(test.operator, test.operator)} {test.limit:g} %")
+        margin = f"{test.margin:+.2f}".replace("+0.00", "0.00") + (" ▲" if test.near else "")
+    result = "<b>YES</b>" if test.fired else "no"
+    return [
+        rich(text, "small"),
+        rich(value, "small"),
+        rich(limit, "small"),
+        rich(result, "small"),
+        rich(margin, "small"),
+    ]
+
+
+def _list(title: str, texts: Iterable[str]) -> list[Any]:
+    items = [rich(f"–&nbsp;{markup(t)}", "small") for t in texts]
+    return [Spacer(1, 3), para(title, "head"), *items] if items else []
+
+
+def _pairs(items: Mapping[str, str], columns: int) -> Any:
+    """Labels and values in one or two columns of pairs."""
+    cells = [[para(k, "label"), para(v, "small")] for k, v in items.items()]
+    while len(cells) % columns:
+        cells.append(["", ""])
+    per = len(cells) // columns
+    rows = [[part for c in range(columns) for part in cells[c * per + r]] for r in range(per)]
+    label = 31 * mm if columns == 1 else 27 * mm
+    table = Table(rows, colWidths=[label, WIDTH / columns - label] * columns)
+    table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5), ("RIGHTPADDING", (0, 0), (-1, -1), 6)])
+    return table
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    parts = [f"{k} = {_value(v)}" for k, v in values.items()]
+    text = "; ".join(parts)
+    if len(text) > _LONGEST_JSON:
+        text = text[:_LONGEST_JSON].rsplit("; ", 1)[0] + "; … (complete in the JSON file)"
+    return text
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _legend(data: ReportData) -> Any | None:
+    if not data.legend:
+        return None
+    cells: list[Any] = []
+    widths: list[float] = []
+    for entry in data.legend:
+        drawing = Drawing(14, 8)
+        if entry.her2 >= 0:
+            swatch(drawing, (0, 0, 13, 7.5), entry.her2, data.palette)
+        else:
+            drawing.add(Rect(0, 0, 13, 7.5, fillColor=rgb(entry.color), strokeColor=INK, strokeWidth=0.5))
+        amount = f"{entry.amount:,.0f}" if entry.unit == "cells" else f"{entry.amount:,.2f} mm²"
+        cells += [drawing, rich(f"{markup(entry.name)}  <font color='#5b6570'>{amount}</font>", "small")]
+        widths += [17, WIDTH / len(data.legend) - 17]
+    table = Table([cells], colWidths=widths)
+    table.setStyle([*FLAT, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
+    return table
+
+
+def _picture(image: RGBImage, width: float, height: float) -> Any:
+    """The picture as JPEG, as large as fits into width x height points."""
+    from PIL import Image as Pillow
+
+    buffer = BytesIO()
+    Pillow.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    buffer.seek(0)
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, height / rows)
+    return Image(buffer, width=columns * scale, height=rows * scale, hAlign="LEFT")
+
+
+def _box(content: list[Any], width: float) -> Any:
+    table = Table([[content]], colWidths=[width])
+    table.setStyle(BOXED)
+    return table
