@@ -34,9 +34,13 @@ class LoadedCase:
     problems: tuple[str, ...]
     """Sentences about what could not be read."""
 
+    def close(self) -> None:
+        """Let the case go; for a slide that is not shown after all."""
+        self.store.close()
+
 
 def load_case(slide: Slide) -> LoadedCase:
-    """Read the case of a slide; damaged parts are left out with a sentence. Runs in the storage thread.
+    """Read the case of a slide; damaged parts are left out with a sentence. For worker threads.
 
     Raises:
         CaseError: there is no folder in which a case could be kept.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt
-from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QAction, QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
@@ -27,24 +27,20 @@ def icon(name: str, token: str = "text", size: int = 20) -> QIcon:
     key = (name, color, size)
     if key not in _cache:
         made = QIcon(pixmap(name, color, size))
-        faded = QColor(tokens().muted)
-        faded.setAlpha(110)
-        made.addPixmap(pixmap(name, faded.name(QColor.NameFormat.HexArgb), size), QIcon.Mode.Disabled)
+        made.addPixmap(pixmap(name, tokens().faint, size), QIcon.Mode.Disabled)
         _cache[key] = made
     return _cache[key]
 
 
 def pixmap(name: str, color: str, size: int) -> QPixmap:
-    """The drawing ``name`` in ``color`` (``#rrggbb`` or ``#aarrggbb``), sharp on the sharpest screen."""
+    """The drawing ``name`` in ``color`` (``#rrggbb``), sharp on the sharpest screen."""
     if name not in _sources:
         _sources[name] = resource_path("icons", f"{name}.svg").read_bytes()
-    wanted = QColor(color)
-    source = _sources[name].replace(b"currentColor", wanted.name().encode())
+    source = _sources[name].replace(b"currentColor", color.encode())
     ratio = max((math.ceil(s.devicePixelRatio()) for s in QGuiApplication.screens()), default=1)
     image = QPixmap(size * ratio, size * ratio)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)
-    painter.setOpacity(wanted.alphaF())
     QSvgRenderer(QByteArray(source)).render(painter, QRectF(0, 0, size * ratio, size * ratio))
     painter.end()
     image.setDevicePixelRatio(ratio)

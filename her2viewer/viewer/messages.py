@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from her2viewer.viewer.icons import set_icon
 
@@ -117,9 +127,9 @@ class Messages(QWidget):
         self._place()
         return message
 
-    def set_hint(self, text: str) -> None:
-        """The sentence that says what to do next; empty for none."""
-        self._hint.set_text(text)
+    def set_hint(self, text: str, busy: bool = False) -> None:
+        """The sentence that says what to do next, empty for none; ``busy`` with a bar that moves."""
+        self._hint.set_text(text, busy)
         self._place()
 
     @property
@@ -177,15 +187,23 @@ class Hint(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._label = QLabel()
         self._label.setTextFormat(Qt.TextFormat.PlainText)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(10, 5, 10, 5)
-        row.addWidget(self._label)
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 0)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(4)
+        self._bar.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 5, 10, 5)
+        column.setSpacing(4)
+        column.addWidget(self._label)
+        column.addWidget(self._bar)
         self.hide()
 
     @property
     def text(self) -> str:
         return self._label.text()
 
-    def set_text(self, text: str) -> None:
+    def set_text(self, text: str, busy: bool = False) -> None:
         self._label.setText(text)
+        self._bar.setVisible(busy)
         self.setVisible(bool(text))

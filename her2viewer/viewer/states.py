@@ -1,10 +1,8 @@
-"""Which state the window is in, and the sentence that says what to do next."""
+"""What the canvas says in each state: the card while nothing is open, else the sentence on what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -12,86 +10,41 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from her2viewer import RESEARCH_USE
 from her2viewer.viewer.icons import set_icon
 from her2viewer.viewer.recent import RecentSlides
+from her2viewer.viewer.scoring_model import ScoringState
 
 _MOST_RECENT = 5
 
 
-class State(StrEnum):
-    """Where the reader is on the way from nothing to a report."""
+SENTENCES: dict[ScoringState, str] = {
+    # Nothing open: the card in the middle says it.
+    ScoringState.NO_SLIDE: "",
+    ScoringState.NO_ROI: "Outline the invasive carcinoma: P polygon, F freehand, B brush, T rectangle",
+    ScoringState.NO_PIXEL_SIZE: "The pixel size is unknown. Enter it (File, Pixel size) to have the region scored",
+    ScoringState.READY: "Press Enter to run {scorer}. X outlines what is to be left out",
+    ScoringState.RUNNING: "Scoring. Move about and edit the outline meanwhile; Esc cancels",
+    ScoringState.CANCELLING: "Cancelling...",
+    ScoringState.ANSWERED: "G shows the field that decides, hold H for the bare tissue, Ctrl+E writes the report",
+    ScoringState.PARTLY_SCORED: "The hatched part has not been scored yet: press Enter to score what is new",
+    ScoringState.NOT_ASSESSABLE: "Not assessable: the panel on the right says why, and what to do",
+    ScoringState.FAILED: "The scorer failed; nothing you drew is lost. Press Enter to try again",
+}
+SIGNED = "Read and signed: outlines are locked until the case is amended"
 
-    NOTHING_OPEN = "nothing open"
-    OPENING = "opening"
-    NO_PIXEL_SIZE = "no pixel size"
-    NO_ROI = "no roi"
-    READY = "ready"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
-    ANSWER = "answer"
-    PARTLY_SCORED = "partly scored"
-    NOT_ASSESSABLE = "not assessable"
-    FAILED = "failed"
-    SIGNED = "signed"
 
+def sentence(state: ScoringState, *, opening: str = "", locked: bool = False, scorer: str = "") -> str:
+    """What to do next, in one sentence for the canvas.
 
-@dataclass(frozen=True)
-class Situation:
-    """The facts that the state follows from."""
-
-    opening: str = ""
-    """Name of the slide that is being opened."""
-    slide: bool = False
-    pixel_size: bool = False
-    roi: bool = False
-    scorer: str = ""
-    """Title of the scorer that Run would start."""
-    running: bool = False
-    cancelling: bool = False
-    answer: bool = False
-    covered: bool = True
-    """Everything inside the region has been scored."""
-    not_assessable: bool = False
-    failed: bool = False
-    locked: bool = False
-
-    @property
-    def state(self) -> State:
-        if self.opening:
-            return State.OPENING
-        if not self.slide:
-            return State.NOTHING_OPEN
-        if self.running:
-            return State.CANCELLING if self.cancelling else State.RUNNING
-        if self.locked:
-            return State.SIGNED
-        if not self.roi:
-            return State.NO_ROI
-        if not self.pixel_size:
-            return State.NO_PIXEL_SIZE
-        if self.failed:
-            return State.FAILED
-        if self.not_assessable:
-            return State.NOT_ASSESSABLE
-        if self.answer:
-            return State.ANSWER if self.covered else State.PARTLY_SCORED
-        return State.READY
-
-    @property
-    def sentence(self) -> str:
-        """What to do next, for the canvas; empty where the window itself says it."""
-        return {
-            State.NOTHING_OPEN: "",
-            State.OPENING: f"Opening {self.opening}...",
-            State.NO_PIXEL_SIZE: "The pixel size is unknown. Enter it (File, Pixel size) to have the region scored",
-            State.NO_ROI: "Outline the invasive carcinoma: P polygon, F freehand, B brush, T rectangle",
-            State.READY: f"Press Enter to run {self.scorer or 'the scorer'}. X outlines what is to be left out",
-            State.RUNNING: "Scoring. You can move about and edit the outline meanwhile; Esc cancels",
-            State.CANCELLING: "Cancelling...",
-            State.ANSWER: "G shows the field that decides, hold H for the bare tissue, Ctrl+E writes the report",
-            State.PARTLY_SCORED: "The hatched part has not been scored yet: press Enter to score what is new",
-            State.NOT_ASSESSABLE: "Not assessable: the panel on the right says why, and what to do",
-            State.FAILED: "The scorer failed; nothing you drew is lost. Press Enter to try again",
-            State.SIGNED: "Read and signed: outlines are locked until the case is amended",
-        }[self.state]
+    Args:
+        state: where the reader is with the scorer.
+        opening: name of the slide that is being opened.
+        locked: the case is signed.
+        scorer: title of the scorer that Enter would start.
+    """
+    if opening:
+        return f"Opening {opening}..."
+    if locked and state not in (ScoringState.RUNNING, ScoringState.CANCELLING, ScoringState.NO_SLIDE):
+        return SIGNED
+    return SENTENCES[state].format(scorer=scorer or "the scorer")
 
 
 class StartCard(QFrame):

@@ -126,8 +126,11 @@ class StatusBar(QStatusBar):
         """What lies under the pointer, in the words of the layers."""
         _put(self._readout, text)
 
-    def set_progress(self, stage: str, fraction: float | None, seconds_left: float | None) -> None:
+    def set_progress(
+        self, stage: str, fraction: float | None, seconds_left: float | None, *, can_cancel: bool = False
+    ) -> None:
         """Something runs: stage, 0 to 1 or None where it cannot tell, seconds left or None."""
+        self._cancel.setVisible(can_cancel)
         _put(self._stage, stage)
         self._bar.setRange(0, 0 if fraction is None else 1000)
         if fraction is not None:

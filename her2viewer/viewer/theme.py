@@ -30,6 +30,8 @@ class Tokens:
     """Hair lines between things."""
     text: str
     muted: str
+    faint: str
+    """Words and signs of what cannot be used now."""
     accent: str
     on_accent: str
     """Text on the accent."""
@@ -62,6 +64,7 @@ DARK = Tokens(
     line="#3a3a3a",
     text="#e6e6e6",
     muted="#a0a0a0",
+    faint="#6c6c6c",
     accent="#62a8ea",
     on_accent="#0d1a26",
     amber="#e3a53c",
@@ -79,6 +82,7 @@ LIGHT = Tokens(
     line="#c4c4c4",
     text="#1c1c1c",
     muted="#5c5c5c",
+    faint="#969696",
     accent="#1766ae",
     on_accent="#ffffff",
     amber="#8f5a00",
@@ -183,10 +187,8 @@ def _palette(t: Tokens) -> QPalette:
         role.Shadow: "#000000",
     }.items():
         palette.setColor(key, QColor(color))
-    faint = QColor(t.muted)
-    faint.setAlpha(150)
     for key in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
-        palette.setColor(group.Disabled, key, faint)
+        palette.setColor(group.Disabled, key, QColor(t.faint))
     palette.setColor(group.Disabled, role.Highlight, QColor(t.line))
     palette.setColor(group.Disabled, role.Accent, QColor(t.line))
     return palette

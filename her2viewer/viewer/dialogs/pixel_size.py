@@ -29,6 +29,8 @@ _USUAL = (40, 20, 10)
 class PixelSizeDialog(QDialog):
     """One number, with what hangs on it and what the slide would then measure. Never blocks: use ``open()``.
 
+    ``found`` is an implausible value that the file states, ``present`` what is in use and is to be corrected.
+
     After it was accepted, ``chosen`` is the pixel size; after "Not now" it is None.
     """
 
@@ -40,6 +42,7 @@ class PixelSizeDialog(QDialog):
         *,
         found: PixelSize | None,
         objective_power: float | None,
+        present: PixelSize | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -49,9 +52,9 @@ class PixelSizeDialog(QDialog):
         self._found = found
         self._size = (width, height)
 
-        title = QLabel(self._title(found))
+        title = QLabel(self._title(found, present))
         title.setProperty("role", "title")
-        why = QLabel(self._why(name, found))
+        why = QLabel(self._why(name, found, present))
         why.setWordWrap(True)
         self._value = QDoubleSpinBox()
         self._value.setDecimals(4)
@@ -59,7 +62,8 @@ class PixelSizeDialog(QDialog):
         self._value.setSingleStep(0.01)
         self._value.setSuffix(" µm per pixel")
         self._value.setAccessibleName("Micrometres per pixel")
-        self._value.setValue(mpp_from_objective(objective_power) if objective_power else 0.25)
+        estimate = mpp_from_objective(objective_power) if objective_power else 0.25
+        self._value.setValue(present.mpp if present is not None else estimate)
         self._value.valueChanged.connect(self._show_consequence)
         usual = QHBoxLayout()
         usual.setSpacing(4)
@@ -87,7 +91,10 @@ class PixelSizeDialog(QDialog):
         use.setObjectName("primaryButton")
         use.setDefault(True)
         skip = buttons.addButton("Not now", QDialogButtonBox.ButtonRole.RejectRole)
-        skip.setToolTip("Areas are then given in pixels, and the slide cannot be scored")
+        if present is None:
+            skip.setToolTip("Areas are then given in pixels, and the slide cannot be scored")
+        else:
+            skip.setText("Cancel")
         if found is not None:
             keep = buttons.addButton(f"Keep {found.mpp:g} from the file", QDialogButtonBox.ButtonRole.ResetRole)
             keep.setToolTip("Only if you know that this is right")
@@ -108,21 +115,28 @@ class PixelSizeDialog(QDialog):
         self._value.selectAll()
 
     @staticmethod
-    def _title(found: PixelSize | None) -> str:
-        return "How large is a pixel?" if found is None else f"Is a pixel really {found.mpp:g} µm wide?"
+    def _title(found: PixelSize | None, present: PixelSize | None) -> str:
+        if found is not None:
+            return f"Is a pixel really {found.mpp:g} µm wide?"
+        return "How large is a pixel?" if present is None else "Correct the pixel size"
 
     @staticmethod
-    def _why(name: str, found: PixelSize | None) -> str:
+    def _why(name: str, found: PixelSize | None, present: PixelSize | None) -> str:
         needed = (
             "Areas, magnifications and every scorer depend on this number: with a wrong one they are wrong too. "
             "It is kept with the slide and printed in the report as entered by you."
         )
-        if found is None:
-            return f"{name} does not say its pixel size. {needed}"
-        return (
-            f"{name} says {found.mpp:g} µm per pixel ({found.source}). That is not a slide scanner's pixel size: "
-            f"scanners work between {PLAUSIBLE_MIN_UM:g} and {PLAUSIBLE_MAX_UM:g}. {needed}"
-        )
+        if found is not None:
+            return (
+                f"{name} says {found.mpp:g} µm per pixel ({found.source}). That is not a slide scanner's pixel "
+                f"size: scanners work between {PLAUSIBLE_MIN_UM:g} and {PLAUSIBLE_MAX_UM:g}. {needed}"
+            )
+        if present is not None:
+            return (
+                f"{name} is shown with {present.mpp:.4g} µm per pixel ({present.source}). {needed} "
+                "What was scored with another pixel size must be scored again."
+            )
+        return f"{name} does not say its pixel size. {needed}"
 
     @staticmethod
     def _hint(power: float | None) -> str:

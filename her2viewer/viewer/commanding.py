@@ -1,0 +1,235 @@
+"""What each command of the window does: connects the actions to those who do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QImage, QKeyEvent
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
+
+from her2viewer.domain.annotation import Role
+from her2viewer.viewer.actions import MAGNIFICATIONS
+from her2viewer.viewer.exporting import open_with_desktop
+from her2viewer.viewer.slide_flow import SLIDE_FILTERS
+from her2viewer.viewer.startup import log_file
+from her2viewer.viewer.theme import apply_theme
+from her2viewer.viewer.tools import commands
+from her2viewer.viewer.tools.drawing_tool import SessionTool
+
+if TYPE_CHECKING:
+    from her2viewer.viewer.main_window import MainWindow
+
+_OPACITY_STEP = 0.1
+
+
+class Commanding(QObject):
+    """The hands of one window; holds no state of its own."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.native_dialogs = True
+        """Tests use Qt's own file dialog."""
+        self._connect()
+
+    def _connect(self) -> None:
+        w = self._window
+        canvas, toolbox, session = w.canvas, w.toolbox, w.session
+        work: dict[str, Callable[[], object]] = {
+            "open": self.ask_slide,
+            "sample": w.open_sample,
+            "close_slide": w.flow.close,
+            "slide_info": self.show_slide_info,
+            "pixel_size": w.flow.ask_pixel_size,
+            "case_details": self.edit_case,
+            "import": w.exporting.ask_import,
+            "export": w.exporting.ask_export,
+            "save": w.keeper.flush,
+            "show_case": self.show_case,
+            "quit": w.close,
+            "fit": canvas.fit,
+            "mag_1:1": canvas.one_to_one,
+            "zoom_in": canvas.zoom_in,
+            "zoom_out": canvas.zoom_out,
+            "rotate": lambda: canvas.rotate(90),
+            "rotate_back": lambda: canvas.rotate(-90),
+            "next_field": lambda: w.looking.step(1),
+            "previous_field": lambda: w.looking.step(-1),
+            "go_decisive": w.looking.go_decisive,
+            "opacity_down": lambda: w.evidence.change_opacity(-_OPACITY_STEP),
+            "opacity_up": lambda: w.evidence.change_opacity(_OPACITY_STEP),
+            "theme_dark": lambda: self.set_theme("dark"),
+            "theme_light": lambda: self.set_theme("light"),
+            "role_roi": lambda: self.draw(Role.ROI),
+            "role_exclude": lambda: self.draw(Role.EXCLUDE),
+            "role_control": lambda: self.draw(Role.CONTROL),
+            "undo": session.undo_stack.undo,
+            "redo": session.undo_stack.redo,
+            "select_all": lambda: toolbox.report(commands.select_all(session)),
+            "merge": lambda: toolbox.report(commands.merge_selected(session)),
+            "subtract": lambda: toolbox.report(commands.subtract_selected(session)),
+            "smooth": lambda: toolbox.report(commands.smooth_selected(session)),
+            "delete": toolbox.delete,
+            "run": self.enter,
+            "cancel": self.escape,
+            "guide": self.show_guide,
+            "shortcuts": self.show_shortcuts,
+            "about": self.show_about,
+            "log": self.open_log,
+        }
+        for command_id, do in work.items():
+            w.commands[command_id].triggered.connect(lambda _=False, do=do: do())
+        for command_id, power in MAGNIFICATIONS.items():
+            w.commands[command_id].triggered.connect(lambda _=False, p=power: canvas.set_magnification(p))
+        for tool_id in ("select", "polygon", "freehand", "rectangle", "brush", "note"):
+            w.commands[f"tool_{tool_id}"].triggered.connect(lambda _=False, t=tool_id: self.use_tool(t))
+        for kind in ("pdf", "json", "csv"):
+            w.commands[f"report_{kind}"].triggered.connect(lambda _=False, k=kind: w.exporting.ask_report(k))
+        w.commands["overlays"].triggered.connect(w.looking.set_overlays)
+        w.commands["icc"].triggered.connect(self.set_icc)
+        w.commands["left_column"].toggled.connect(w.panels.show_left)
+        w.commands["right_column"].toggled.connect(w.panels.show_right)
+        w.commands["toolbar"].toggled.connect(w.bar.setVisible)
+        w.commands["overview"].toggled.connect(self.show_overview)
+        w.commands["full_screen"].triggered.connect(self.set_full_screen)
+
+    # -- slides and files -----------------------------------------------------------------------------------------
+
+    def ask_slide(self) -> None:
+        """Ask for a slide and open it."""
+        w = self._window
+        folder = w.recent.paths[0].parent if w.recent.paths else Path.home()
+        dialog = QFileDialog(w, "Open a slide", str(folder), SLIDE_FILTERS)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
+        dialog.fileSelected.connect(lambda name: w.open_slide(Path(name)))
+        self._show(dialog)
+
+    def show_slide_info(self) -> None:
+        """All that the slide file says about itself."""
+        from her2viewer.viewer.dialogs.slide_info import SlideInfoDialog
+
+        w = self._window
+        if w.session.slide is not None:
+            self._show(SlideInfoDialog(w.session.slide, w.session.pixel_size, w))
+
+    def show_image(self, title: str, image: QImage) -> None:
+        """Label or macro image at full size."""
+        from her2viewer.viewer.dialogs.slide_info import ImageDialog
+
+        self._show(ImageDialog(title, image, self._window))
+
+    def edit_case(self) -> None:
+        """Bring the case fields to view and put the cursor there."""
+        self._window.commands["left_column"].setChecked(True)
+        self._window.panels.edit_case()
+
+    def show_case(self) -> None:
+        """Open the folder of the case, or the slide's where nothing was saved yet."""
+        store = self._window.keeper.store
+        if store is not None:
+            open_with_desktop(store.folder if store.folder.is_dir() else store.folder.parent)
+
+    def open_log(self) -> None:
+        """Open the log file, or say that there is nothing in it."""
+        if log_file().exists():
+            open_with_desktop(log_file())
+        else:
+            self._window.messages.show_message("The log is empty: nothing has failed yet.")
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def set_theme(self, name: str) -> None:
+        """Dark or light; remembered."""
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            self._window.settings.set("theme", name)
+            apply_theme(app, name)
+
+    def set_icc(self, wanted: bool) -> None:
+        """Show the slide with or without its colour profile; remembered."""
+        self._window.settings.set("icc", wanted)
+        self._window.show_colours()
+
+    def show_overview(self, shown: bool) -> None:
+        """Show or hide the overview map."""
+        self._window.canvas.overview.shown = shown
+        self._window.canvas.overview.place()
+
+    def set_full_screen(self, wanted: bool) -> None:
+        """The window over the whole screen, or as it was."""
+        w = self._window
+        w.setWindowState(
+            w.windowState() | Qt.WindowState.WindowFullScreen
+            if wanted
+            else w.windowState() & ~Qt.WindowState.WindowFullScreen
+        )
+
+    # -- drawing and scoring --------------------------------------------------------------------------------------
+
+    def use_tool(self, tool_id: str) -> None:
+        """Take up a tool and give the slide the keys."""
+        self._window.toolbox.choose(tool_id)
+        self._window.canvas.setFocus()
+
+    def draw(self, role: Role, class_name: str | None = None) -> None:
+        """What is drawn next; the same key again goes back to the carcinoma."""
+        w = self._window
+        if role is Role.ROI:
+            w.toolbox.state.set_role(Role.ROI)
+        else:
+            w.toolbox.toggle_role(role, class_name)
+        w.show_drawing()
+        w.canvas.setFocus()
+
+    def enter(self) -> None:
+        """Enter: close the half-drawn shape, else run the scorer."""
+        w = self._window
+        event = QKeyEvent(QKeyEvent.Type.KeyPress, Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier)
+        if w.toolbox.current.key(event):
+            w.canvas.update()
+            return
+        reason = w.controller.obstacle
+        if reason:
+            w.messages.show_message(reason)
+        else:
+            w.controller.run()
+
+    def escape(self) -> None:
+        """Esc: drop what is half drawn, else stop scoring, else clear role and selection, else leave full screen."""
+        w = self._window
+        tool = w.toolbox.current
+        if isinstance(tool, SessionTool) and tool.cancel():
+            return
+        if w.controller.run_progress is not None:
+            w.controller.cancel()
+            return
+        if not w.toolbox.cancel() and w.isFullScreen():
+            w.commands["full_screen"].trigger()
+
+    # -- help -----------------------------------------------------------------------------------------------------
+
+    def show_guide(self) -> None:
+        """How to read a slide."""
+        from her2viewer.viewer.dialogs.help import GuideDialog
+
+        self._show(GuideDialog(self._window))
+
+    def show_shortcuts(self) -> None:
+        """All keys."""
+        from her2viewer.viewer.dialogs.help import ShortcutsDialog
+
+        self._show(ShortcutsDialog(self._window.commands.keys(), self._window))
+
+    def show_about(self) -> None:
+        """Versions, licence, research use."""
+        from her2viewer.viewer.dialogs.help import AboutDialog
+
+        self._show(AboutDialog(self._window))
+
+    def _show(self, dialog: QDialog) -> None:
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()

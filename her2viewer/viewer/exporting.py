@@ -1,0 +1,324 @@
+"""What leaves and enters the window as files: report, tables, outlines. All of it happens in the storage thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.result import Result
+from her2viewer.guidelines.decision import Decision
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.panels.case_panel import FIELDS
+from her2viewer.viewer.session import Session
+from her2viewer.viewer.storage import Storage
+
+if TYPE_CHECKING:
+    from her2viewer.viewer.scoring_controller import ScoringController
+
+_GEOJSON = "GeoJSON (*.geojson *.json *.gz *.zip);;All files (*)"
+
+_MOST_REMARKS = 3
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that a report is made of, as values: they cross into the storage thread."""
+
+    slide: Slide
+    pixel_size: PixelSize
+    annotations: AnnotationSet
+    result: Result | None
+    decision: Decision | None
+    others: tuple[Decision, ...]
+    case_fields: Mapping[str, str]
+    own_score: str
+    comment: str
+    reader: str
+    scorer_title: str
+    palette: str
+
+    def build(self) -> Any:
+        """The report's values; reads the slide.
+
+        Raises:
+            ReportError: the slide can no longer be read.
+        """
+        from her2viewer.reports.build import build_report
+        from her2viewer.reports.model import OwnAnswer
+
+        return build_report(
+            self.slide,
+            self.pixel_size,
+            self.annotations,
+            self.result,
+            self.decision,
+            self.others,
+            self.case_fields,
+            own=OwnAnswer(score=self.own_score, comment=self.comment, name=self.reader),
+            scorer_title=self.scorer_title,
+            palette=self.palette,
+        )
+
+
+def _write_pdf(inputs: ReportInputs, path: Path) -> None:
+    from her2viewer.reports.pdf import write_pdf
+
+    write_pdf(inputs.build(), path)
+
+
+def _write_json(inputs: ReportInputs, path: Path) -> None:
+    from her2viewer.reports.json_report import write_json
+
+    write_json(inputs.build(), path)
+
+
+def _write_csv(inputs: ReportInputs, path: Path) -> None:
+    from her2viewer.reports.tables import write_cells_csv
+
+    assert inputs.result is not None
+    write_cells_csv(path, inputs.result, inputs.annotations.region(), inputs.pixel_size)
+
+
+_WRITERS: Mapping[str, tuple[str, str, str, Callable[[ReportInputs, Path], None]]] = {
+    "pdf": ("Writing the report", ".pdf", "PDF (*.pdf)", _write_pdf),
+    "json": ("Writing the report", ".json", "JSON (*.json)", _write_json),
+    "csv": ("Writing the cells", ".csv", "CSV (*.csv)", _write_csv),
+}
+
+
+class Exporting(QObject):
+    """Asks where to, has it written, says where it is."""
+
+    busy_changed = Signal(str)
+    """What is being written, "" when nothing is."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        *,
+        session: Session,
+        controller: ScoringController,
+        keeper: CaseKeeper,
+        storage: Storage,
+        messages: Messages,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = session
+        self._controller = controller
+        self._keeper = keeper
+        self._storage = storage
+        self._messages = messages
+        self.palette = ""
+        self.native_dialogs = True
+        """Tests use Qt's own file dialog."""
+
+    # -- reports ------------------------------------------------------------------------------------------------
+
+    def obstacle(self, kind: str = "pdf") -> str:
+        """Why no report can be written now, "" where it can."""
+        if self._session.slide is None:
+            return "open a slide first"
+        if self._session.pixel_size is None:
+            return "the pixel size is unknown; enter it first (File, Pixel size)"
+        if self._session.region.empty:
+            return "outline the invasive carcinoma first"
+        if kind == "csv" and self._controller.result is None:
+            return "nothing has been scored yet"
+        return ""
+
+    def ask_report(self, kind: str) -> None:
+        """Ask for a file and write the report there; ``kind`` is pdf, json or csv."""
+        reason = self.obstacle(kind)
+        if reason:
+            self._messages.show_message(f"There is no report yet: {reason}.")
+            return
+        _, suffix, filters, _ = _WRITERS[kind]
+        store, slide = self._keeper.store, self._session.slide
+        assert slide is not None
+        case = self._keeper.case
+        name = (case.fields.get("case_id", "") if case is not None else "") or slide.path.stem
+        name = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
+        kept = "cells" if kind == "csv" else "report"
+        folder = store.folder.parent if store is not None else slide.path.parent
+        self._ask_file(
+            "Save the report",
+            str(folder / f"{name}-her2-{kept}{suffix}"),
+            filters,
+            suffix,
+            lambda path: self.write_report(kind, path),
+        )
+
+    def write_report(self, kind: str, path: Path) -> None:
+        """Write the report of what is in the window now."""
+        inputs = self._inputs()
+        if inputs is None:
+            self._messages.show_message(f"There is no report yet: {self.obstacle(kind)}.")
+            return
+        title, _, _, write = _WRITERS[kind]
+        self.busy_changed.emit(title)
+
+        def done(_: object) -> None:
+            self.busy_changed.emit("")
+            self._keeper.log("report exported", file=str(path))
+            self._messages.show_message(
+                f"The file {path.name} was written.",
+                "done",
+                [
+                    ("Open", lambda: open_with_desktop(path)),
+                    ("Show in folder", lambda: open_with_desktop(path.parent)),
+                ],
+            )
+
+        def failed(sentence: str) -> None:
+            self.busy_changed.emit("")
+            self._messages.show_message(sentence, "error")
+
+        self._storage.submit(title, lambda: write(inputs, path), done=done, failed=failed)
+
+    def _inputs(self) -> ReportInputs | None:
+        session, controller = self._session, self._controller
+        if session.slide is None or session.pixel_size is None or session.region.empty:
+            return None
+        case = self._keeper.case
+        fields = dict(case.fields) if case is not None else {}
+        reading = controller.reading
+        manifest = controller.manifest
+        return ReportInputs(
+            slide=session.slide,
+            pixel_size=session.pixel_size,
+            annotations=session.annotations,
+            result=controller.result,
+            decision=controller.decision,
+            others=controller.others,
+            case_fields={title: fields.get(name, "") for name, title, _ in FIELDS},
+            own_score=reading.own_score,
+            comment=reading.comment,
+            reader=fields.get("reader", ""),
+            scorer_title=manifest.title if manifest is not None else "",
+            palette=self.palette,
+        )
+
+    # -- outlines -----------------------------------------------------------------------------------------------
+
+    def ask_import(self) -> None:
+        """Ask for a GeoJSON file and add its outlines."""
+        slide = self._session.slide
+        if slide is None:
+            self._messages.show_message("Open a slide first: outlines belong to a slide.")
+            return
+        dialog = self._dialog("Import annotations", str(slide.path.parent), _GEOJSON)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self.import_file(Path(name)))
+        dialog.open()
+
+    def import_file(self, path: Path) -> None:
+        """Add the outlines of a GeoJSON file, undoable in one step."""
+        slide = self._session.slide
+        if slide is None:
+            self._messages.show_message("Open a slide first: outlines belong to a slide.")
+            return
+        if self._session.locked:
+            self._messages.show_message("This case is signed: amend it before importing outlines.", "warning")
+            return
+
+        def work() -> Any:
+            from her2viewer.cases.geojson import load_geojson
+
+            return load_geojson(path)
+
+        self._storage.submit("Importing", work, done=lambda content: self._imported(slide, path, content))
+
+    def _imported(self, slide: Slide, path: Path, content: Any) -> None:
+        if self._session.slide is not slide:
+            return
+        present = self._session.annotations
+        known = {a.id for a in present}
+        new = [a for a in content.annotations if a.id not in known]
+        again = len(content.annotations) - len(new)
+        remarks = [*content.skipped, *content.notices]
+        if len(remarks) > _MOST_REMARKS:
+            remarks = [
+                *remarks[:_MOST_REMARKS],
+                f"There are {len(remarks) - _MOST_REMARKS} more remarks of this kind.",
+            ]
+        if again:
+            remarks.append(f"{again} of its outlines are here already and were left as they are.")
+        outside = sum(1 for a in new if not _on_slide(a.geometry.bounds, slide))
+        if outside:
+            remarks.append(f"{outside} of its outlines lie outside this slide: is it the right file?")
+        if new:
+            self._session.edit(f"Import {path.name}", present.added(*new), ())
+            self._keeper.log("annotations imported", file=str(path), objects=len(new))
+        text = f"{len(new)} outlines were added from {path.name}."
+        kind = "warning" if outside or not new else "done"
+        self._messages.show_message(" ".join([text, *remarks]), "warning" if kind == "warning" else "done")
+
+    def ask_export(self) -> None:
+        """Ask for a file and write all outlines as GeoJSON."""
+        slide = self._session.slide
+        if slide is None or not len(self._session.annotations):
+            self._messages.show_message("There is nothing to export yet: outline a region first.")
+            return
+        self._ask_file(
+            "Export annotations",
+            str(slide.path.with_suffix(".geojson")),
+            _GEOJSON,
+            ".geojson",
+            self.export_file,
+        )
+
+    def export_file(self, path: Path) -> None:
+        """Write all outlines as GeoJSON."""
+        annotations = self._session.annotations
+
+        def work() -> None:
+            from her2viewer.cases.geojson import write_geojson
+
+            write_geojson(path, annotations)
+
+        def done(_: object) -> None:
+            self._messages.show_message(
+                f"{len(annotations)} outlines were written to {path.name}.",
+                "done",
+                [("Show in folder", lambda: open_with_desktop(path.parent))],
+            )
+
+        self._storage.submit("Exporting the annotations", work, done=done)
+
+    # -- details ------------------------------------------------------------------------------------------------
+
+    def _dialog(self, title: str, start: str, filters: str) -> QFileDialog:
+        dialog = QFileDialog(self._window, title, start, filters)
+        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
+        dialog.finished.connect(dialog.deleteLater)
+        return dialog
+
+    def _ask_file(self, title: str, start: str, filters: str, suffix: str, use: Callable[[Path], None]) -> None:
+        dialog = self._dialog(title, start, filters)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+        dialog.setDefaultSuffix(suffix.removeprefix("."))
+        dialog.selectFile(start)
+        dialog.fileSelected.connect(lambda name: use(Path(name)))
+        dialog.open()
+
+
+def open_with_desktop(path: Path) -> bool:
+    """Open a file or folder with the program that the desktop uses for it."""
+    return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def _on_slide(bounds: tuple[float, float, float, float], slide: Slide) -> bool:
+    x0, y0, x1, y1 = bounds
+    return x1 > 0 and y1 > 0 and x0 < slide.width and y0 < slide.height

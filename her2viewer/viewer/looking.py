@@ -1,0 +1,109 @@
+"""Keys that lead the eye: from field to field, to what decides, and the bare tissue while H is held."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+
+from her2viewer.viewer.canvas.canvas import SlideCanvas
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.fields import Point, deciding_classes, densest_field, neighbour, serpentine
+from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.scoring_controller import ScoringController
+from her2viewer.viewer.session import Session
+
+_OVERLAP = 0.9
+"""Side of a field as a share of the view: nothing at its edge is missed."""
+_CLOSE_LOOK = 20.0
+"""Magnification at which G shows the deciding field, where the view is coarser."""
+
+
+class Looking(QObject):
+    """Moves the view of one canvas."""
+
+    def __init__(
+        self,
+        session: Session,
+        canvas: SlideCanvas,
+        controller: ScoringController,
+        messages: Messages,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._canvas = canvas
+        self._controller = controller
+        self._messages = messages
+        self._fields: list[Point] = []
+        self._fields_of: tuple[object, float, float] | None = None
+        self._at: tuple[Viewport, Point] | None = None
+        self._held = False
+        self._before = False
+        canvas.installEventFilter(self)
+
+    def step(self, direction: int) -> None:
+        """Next (1) or previous (-1) field of the region at the present zoom; the whole slide without a region."""
+        slide = self._session.slide
+        if slide is None:
+            return
+        region = self._session.region
+        if region.empty:
+            self._messages.show_message("Outline a region first: Tab then goes through it field by field.")
+            return
+        view = self._canvas.viewport
+        x0, y0, x1, y1 = view.bounds()
+        width, height = (x1 - x0) * _OVERLAP, (y1 - y0) * _OVERLAP
+        key = (region, width, height)
+        if self._fields_of != key:
+            self._fields, self._fields_of = serpentine(region, width, height), key
+        # The canvas may not be able to centre a field at the very edge: go on from the field, not from the view.
+        here = self._at[1] if self._at is not None and self._at[0] == view else (view.cx, view.cy)
+        target = neighbour(self._fields, here, direction)
+        if target is not None:
+            self._canvas.set_viewport(view.centred(*target))
+            self._at = (self._canvas.viewport, target)
+
+    def go_decisive(self) -> None:
+        """Show the field with most tumour of the class that decided."""
+        decision = self._controller.decision
+        if decision is None:
+            self._messages.show_message("There is no answer yet: run the scorer first (Enter).")
+            return
+        classes = deciding_classes(decision)
+        pixel_size = self._session.pixel_size
+        view = self._canvas.viewport
+        downsample = view.downsample
+        if pixel_size is not None:
+            downsample = min(downsample, pixel_size.magnification / _CLOSE_LOOK)
+        size = (view.width * downsample, view.height * downsample)
+        point = densest_field(self._controller.evidence, self._session.region, classes, *size) if classes else None
+        if point is None:
+            self._messages.show_message("No single place decides: there is no tumour of the deciding class to show.")
+            return
+        middle = view.zoomed(downsample, view.width / view.dpr / 2, view.height / view.dpr / 2)
+        self._canvas.set_viewport(middle.centred(*point))
+
+    def set_overlays(self, shown: bool) -> None:
+        """Show or hide all overlays (the key O)."""
+        self._canvas.overlays_hidden = not shown
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        kind = event.type()
+        if kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and isinstance(event, QKeyEvent):
+            plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            if event.key() == Qt.Key.Key_H and (plain or self._held):
+                if not event.isAutoRepeat():
+                    self._hold(kind == QEvent.Type.KeyPress)
+                return True
+        elif kind == QEvent.Type.FocusOut:
+            # The release of a key goes to whoever has the focus then: never leave the overlays hidden.
+            self._hold(False)
+        return False
+
+    def _hold(self, held: bool) -> None:
+        if held and not self._held:
+            self._before = self._canvas.overlays_hidden
+            self._canvas.overlays_hidden = True
+        elif self._held and not held:
+            self._canvas.overlays_hidden = self._before
+        self._held = held

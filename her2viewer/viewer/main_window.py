@@ -1,0 +1,413 @@
+"""The window: puts canvas, panels, bars and models together and wires them. What they do is written in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QMainWindow, QSplitter
+
+from her2viewer.domain.annotation import Role
+from her2viewer.domain.palette import DEFAULT_PALETTE, PALETTES
+from her2viewer.viewer.actions import Actions
+from her2viewer.viewer.availability import show_availability
+from her2viewer.viewer.canvas.canvas import SlideCanvas
+from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.case_sync import CaseSync
+from her2viewer.viewer.commanding import Commanding
+from her2viewer.viewer.exporting import Exporting
+from her2viewer.viewer.icons import refresh_icons
+from her2viewer.viewer.looking import Looking
+from her2viewer.viewer.menus import Menus, ToolBar
+from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.opening import SlideExtras
+from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
+from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
+from her2viewer.viewer.overlays.legend import LegendWidget
+from her2viewer.viewer.recent import RecentSlides
+from her2viewer.viewer.scoring_controller import ScoringController
+from her2viewer.viewer.scoring_progress import RunProgress
+from her2viewer.viewer.session import Session
+from her2viewer.viewer.settings import Settings
+from her2viewer.viewer.side_panels import SidePanels
+from her2viewer.viewer.slide_flow import SlideFlow
+from her2viewer.viewer.states import StartCard, sentence
+from her2viewer.viewer.statusbar import StatusBar
+from her2viewer.viewer.storage import Storage
+from her2viewer.viewer.theme import Tokens, notifier, tokens
+from her2viewer.viewer.tools.drawing_tool import DrawingTool
+from her2viewer.viewer.tools.toolbox import ToolBox
+
+_LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
+_SAVE_WORDS = {
+    "saved": ("saved", "muted", "Everything is on the disk"),
+    "saving": ("saving...", "muted", "Writing to the disk"),
+    "unsaved": ("not saved yet", "amber", "Saved within a second; if it stays so, a message says why"),
+    "": ("", "muted", ""),
+}
+
+
+class MainWindow(QMainWindow):
+    """One slide in the middle, what one draws and sees on the left, the answer on the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("mainWindow")
+        self.setAcceptDrops(True)
+        self.settings = Settings()
+        self.storage = Storage(self)
+        self.session = Session(self)
+        self.canvas = SlideCanvas(self)
+        self.toolbox = ToolBox(self.session, self)
+        self.controller = ScoringController(self)
+        self.keeper = CaseKeeper(self.session, self.storage, self)
+        self.sync = CaseSync(self.controller, self.keeper, self)
+        self.recent = RecentSlides(self.settings, self.storage, self)
+        self.messages = Messages(self.canvas)
+        self.flow = SlideFlow(
+            self,
+            session=self.session,
+            canvas=self.canvas,
+            keeper=self.keeper,
+            sync=self.sync,
+            storage=self.storage,
+            recent=self.recent,
+            messages=self.messages,
+        )
+        self.exporting = Exporting(
+            self,
+            session=self.session,
+            controller=self.controller,
+            keeper=self.keeper,
+            storage=self.storage,
+            messages=self.messages,
+        )
+        self.legend = LegendWidget(self.canvas)
+        self.evidence = EvidenceLayers(self.canvas, self.legend, self)
+        self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
+        self.canvas.add_layer(self.outlines)
+        self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
+        self.panels = SidePanels(
+            self,
+            session=self.session,
+            state=self.toolbox.state,
+            controller=self.controller,
+            evidence=self.evidence,
+        )
+        self.commands = Actions(self, self.canvas)
+        self.menus = Menus(self, self.commands)
+        self.bar = ToolBar(self, self.commands)
+        self.status = StatusBar(self)
+        self.setStatusBar(self.status)
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._opening = self._writing = ""
+        self._closed = False
+        self._lay_out()
+        self.commanding = Commanding(self)
+        self._wire()
+        self.controller.set_session(self.session)
+        self.toolbox.attach(self.canvas)
+        self._restore()
+        self._slide_changed()
+        self.canvas.setFocus()
+
+    # -- called from outside --------------------------------------------------------------------------------------
+
+    def open_slide(self, path: Path) -> None:
+        """Open a slide; what happens is shown in the window."""
+        self.flow.open(path)
+
+    def open_sample(self) -> None:
+        """Open the bundled sample slide with its region."""
+        self.flow.open_sample()
+
+    def show_error(self, text: str) -> None:
+        """Show a sentence about something that went wrong."""
+        self.messages.show_message(text, "error", [("Open log", self.commanding.open_log)])
+
+    # -- building -------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self._split.setChildrenCollapsible(False)
+        self._split.setHandleWidth(4)
+        for widget in (self.panels.left, self.canvas, self.panels.right):
+            self._split.addWidget(widget)
+        self._split.setStretchFactor(1, 1)
+        self._split.setSizes([_LEFT_WIDTH, 900, _RIGHT_WIDTH])
+        self.setCentralWidget(self._split)
+        self.panels.fill_menu(self.menus)
+        self.card = StartCard(
+            self.canvas,
+            self.recent,
+            open_clicked=self.commands["open"].trigger,
+            sample_clicked=self.open_sample,
+            recent_clicked=self.open_slide,
+        )
+
+    def _wire(self) -> None:
+        session, canvas, controller, messages = self.session, self.canvas, self.controller, self.messages
+        canvas.viewport_changed.connect(lambda _: self._show_view())
+        canvas.cursor_moved.connect(self._show_position)
+        canvas.cursor_left.connect(self._clear_position)
+        canvas.files_dropped.connect(self._dropped)
+        canvas.message.connect(lambda text: messages.show_message(text, "warning"))
+        canvas.overlays_hidden_changed.connect(self._overlays_hidden)
+        self.toolbox.state.message.connect(messages.show_message)
+        self.toolbox.state.changed.connect(self.show_drawing)
+        self.toolbox.tool_changed.connect(lambda _: self.show_drawing())
+        self.panels.regions.message.connect(messages.show_message)
+        self.panels.regions.zoom_requested.connect(canvas.fit_region)
+        self.panels.slides.info_clicked.connect(self.commanding.show_slide_info)
+        self.panels.slides.image_clicked.connect(self.commanding.show_image)
+        self.panels.case.edited.connect(self._case_edited)
+        self.panels.layers.palette_changed.connect(self._use_palette)
+        controller.evidence_added.connect(self.evidence.append)
+        controller.evidence_changed.connect(self.evidence.replace)
+        controller.scored_changed.connect(self.evidence.set_region)
+        controller.shares_changed.connect(self.evidence.set_shares)
+        controller.progress.connect(lambda _: self._show_progress())
+        controller.device_known.connect(lambda name: self.status.set_device(name, "Where the scorers run"))
+        for signal in (
+            controller.state_changed,
+            controller.scorer_changed,
+            controller.decision_changed,
+            controller.result_changed,
+            session.annotations_changed,
+            session.selection_changed,
+            session.locked_changed,
+            session.undo_stack.indexChanged,
+            session.undo_stack.cleanChanged,
+        ):
+            signal.connect(lambda *_: self.refresh())
+        session.slide_changed.connect(lambda _: self._slide_changed())
+        session.pixel_size_changed.connect(lambda _: self._slide_changed())
+        self.flow.opening_changed.connect(self._set_opening)
+        self.flow.shown.connect(self._shown)
+        self.keeper.state_changed.connect(lambda _: self._show_title())
+        self.keeper.case_changed.connect(self._case_changed)
+        self.keeper.problem.connect(
+            lambda text: messages.show_message(text, "error", [("Try again", self.keeper.flush)])
+        )
+        self.storage.failed.connect(lambda text: messages.show_message(text, "error"))
+        self.exporting.busy_changed.connect(self._set_writing)
+        self.status.cancel_clicked.connect(controller.cancel)
+        self.status.pixel_size_clicked.connect(self.flow.ask_pixel_size)
+        self.menus.sub["recent"].aboutToShow.connect(self._fill_recent)
+        self.menus.sub["scorer"].aboutToShow.connect(self._fill_scorers)
+        self.menus.exclusions(lambda name: self.commanding.draw(Role.EXCLUDE, name))
+        notifier().changed.connect(self._theme_changed)
+
+    def _restore(self) -> None:
+        settings, commands = self.settings, self.commands
+        self._theme_changed(tokens())
+        geometry = settings.data("geometry")
+        if geometry.isEmpty() or not self.restoreGeometry(geometry):
+            self.resize(1440, 900)
+        sizes = settings.numbers("columns")
+        if len(sizes) == self._split.count():
+            self._split.setSizes(sizes)
+        self.panels.restore(settings)
+        for name in ("left_column", "right_column", "toolbar", "overview"):
+            commands[name].setChecked(settings.flag(name, True))
+        commands["icc"].setChecked(settings.flag("icc", False))
+        commands["overlays"].setChecked(True)
+        self._use_palette(settings.text("palette", DEFAULT_PALETTE))
+        self.show_drawing()
+        self.recent.check()
+
+    # -- what is shown --------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """What can be done now, and the sentence that says what to do next."""
+        session, controller, commands = self.session, self.controller, self.commands
+        manifest = controller.manifest if session.slide is not None else None
+        self.messages.set_hint(
+            sentence(
+                controller.state,
+                opening=self._opening,
+                locked=session.locked,
+                scorer=f"the scorer ({manifest.title})" if manifest is not None else "",
+            ),
+            busy=bool(self._opening),
+        )
+        show_availability(
+            commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
+        )
+        self.card.setVisible(session.slide is None and not self._opening)
+        self._show_progress()
+
+    def show_drawing(self) -> None:
+        """Which tool is in use, and what is drawn next."""
+        toolbox, state = self.toolbox, self.toolbox.state
+        action = f"tool_{toolbox.current.id}"
+        if action in self.commands:
+            self.commands[action].setChecked(True)
+        roles = {Role.ROI: "role_roi", Role.EXCLUDE: "role_exclude", Role.CONTROL: "role_control"}
+        self.commands[roles[state.role]].setChecked(True)
+        drawing = isinstance(toolbox.current, DrawingTool)
+        self.bar.set_drawing(f"draws: {state.label}" if drawing else "", state.color)
+
+    def show_colours(self) -> None:
+        """Apply the colour profile or not, and say which colours are on the screen."""
+        extras = self.flow.extras
+        wanted = self.commands["icc"].isChecked()
+        transform = extras.display_transform if extras is not None else None
+        if extras is None:
+            self.status.set_colours("")
+        elif transform is None:
+            self.status.set_colours("colours: no profile", extras.profile_problem or "")
+        elif wanted:
+            self.status.set_colours("colours: ICC applied", "As the scanner's profile says. Scorers use raw pixels")
+        else:
+            self.status.set_colours("colours: raw", "As stored in the file; View, Apply colour profile corrects them")
+        self.canvas.set_display_transform(transform if wanted else None)
+
+    def _profile_problem(self) -> str:
+        extras = self.flow.extras
+        return "" if extras is None or extras.display_transform is not None else "the slide has no usable profile"
+
+    def _slide_changed(self) -> None:
+        self.panels.slides.set_slide(self.session.slide, self.session.pixel_size)
+        self._show_view()
+        self._show_title()
+        self.refresh()
+
+    def _shown(self, extras: SlideExtras | None) -> None:
+        slide = self.session.slide
+        self.evidence.set_slide(slide.width if slide else 1, slide.height if slide else 1)
+        self.evidence.replace(self.controller.evidence)
+        self.evidence.set_region(self.session.region, self.controller.scored)
+        self.evidence.set_shares(self.controller.shares)
+        self.panels.slides.set_images(self.flow.images())
+        self.show_colours()
+        self._clear_position()
+        self.refresh()
+        if slide is not None:
+            self.canvas.setFocus()
+            self.controller.warm_up()
+
+    def _show_view(self) -> None:
+        slide = self.session.slide
+        downsample = self.canvas.viewport.downsample if slide is not None else None
+        self.status.set_view(downsample, self.session.pixel_size)
+
+    def _show_position(self, x: float, y: float) -> None:
+        self.status.set_position((x, y), self.session.pixel_size)
+        self.status.set_readout(self.canvas.readout(x, y) or "")
+
+    def _clear_position(self) -> None:
+        self.status.set_position(None, None)
+        self.status.set_readout("")
+
+    def _show_progress(self) -> None:
+        progress: RunProgress | None = self.controller.run_progress
+        if progress is not None:
+            self.status.set_progress(progress.stage, progress.fraction, progress.seconds_left, can_cancel=True)
+        elif self._writing:
+            self.status.set_progress(self._writing, None, None)
+        else:
+            self.status.end_progress()
+
+    def _show_title(self) -> None:
+        slide, case = self.session.slide, self.keeper.case
+        state = self.keeper.state
+        name = ""
+        if slide is not None:
+            case_id = case.fields.get("case_id", "") if case is not None else ""
+            name = f"case {case_id}, {slide.path.name}" if case_id else slide.path.name
+        self.setWindowTitle(f"{name}[*] - her2viewer" if name else "her2viewer[*]")
+        self.setWindowModified(state in ("unsaved", "saving"))
+        self.status.set_saved(*_SAVE_WORDS[state])
+
+    def _set_opening(self, name: str) -> None:
+        self._opening = name
+        self.refresh()
+
+    def _set_writing(self, name: str) -> None:
+        self._writing = name
+        self._show_progress()
+
+    def _case_changed(self, case) -> None:
+        self.panels.case.set_case_open(case is not None, self.session.locked)
+        if case is None or dict(case.fields) != self.panels.case.values():
+            self.panels.case.set_values(case.fields if case is not None else {})
+        self._show_title()
+
+    def _case_edited(self, fields: dict[str, str]) -> None:
+        case = self.keeper.case
+        if case is not None:
+            self.keeper.update(fields={**case.fields, **fields})
+
+    def _overlays_hidden(self, hidden: bool) -> None:
+        self.commands["overlays"].setChecked(not hidden)
+        self.evidence.set_all_hidden(hidden)
+
+    def _use_palette(self, palette: str) -> None:
+        chosen = palette if palette in PALETTES else DEFAULT_PALETTE
+        self.settings.set("palette", chosen)
+        self.evidence.set_palette(chosen)
+        self.panels.set_palette(chosen)
+        self.exporting.palette = chosen
+        self.menus.palettes(chosen, self._use_palette)
+
+    def _fill_recent(self) -> None:
+        self.recent.check()
+        self.menus.recent(self.recent, self.open_slide)
+
+    def _fill_scorers(self) -> None:
+        controller = self.controller
+        entries = [
+            (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem)
+            for e in controller.scorers
+        ]
+        self.menus.choices("scorer", entries, controller.scorer, controller.set_scorer)
+
+    def _theme_changed(self, chosen: Tokens) -> None:
+        self.commands[f"theme_{chosen.name}"].setChecked(True)
+        refresh_icons(self)
+        self.canvas.outside_color = chosen.color("background")
+        self.canvas.update()
+
+    # -- dropping and closing -------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self._dropped([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def _dropped(self, files: list[Path]) -> None:
+        outlines = [f for f in files if f.suffix.lower() in (".geojson", ".json")]
+        slides = [f for f in files if f not in outlines]
+        if len(slides) > 1:
+            self.messages.show_message(f"One slide at a time: only {slides[0].name} is opened.", "warning")
+        if slides:
+            then = (lambda: self.exporting.import_file(outlines[0])) if outlines else None
+            self.flow.open(slides[0], then)
+        elif outlines:
+            self.exporting.import_file(outlines[0])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self._closed:
+            self._closed = True
+            self._keep_settings()
+            # The disk first: nothing that follows may cost what was drawn.
+            self.flow.shutdown()
+            self.controller.shutdown()
+            self.storage.close()
+            self.canvas.shutdown()
+        event.accept()
+
+    def _keep_settings(self) -> None:
+        settings = self.settings
+        if not self.isFullScreen():
+            settings.set("geometry", QByteArray(self.saveGeometry()))
+        if self.panels.left.isVisible() and self.panels.right.isVisible():
+            settings.set("columns", self._split.sizes())
+        for name in ("left_column", "right_column", "toolbar", "overview"):
+            settings.set(name, self.commands[name].isChecked())
+        self.panels.save(settings)
+        settings.save()
