@@ -231,17 +231,17 @@ class Setup:
 
     def _why_pip_failed(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        errors = [line for line in lines if line.startswith(("ERROR", "error", "  ERROR"))] or lines[-3:]
-        network = any(
-            word in line for line in lines for word in ("NewConnectionError", "ConnectTimeout", "Temporary")
-        )
+        reasons = [line.strip() for line in lines if "Error: " in line or line.startswith("ERROR: ")]
+        errors = [reasons[0], reasons[-1]] if reasons else lines[-2:]
+        signs = ("NewConnectionError", "ConnectTimeout", "Temporary failure", "Could not fetch URL")
+        network = any(sign in line for line in lines for sign in signs)
         hint = (
             "The package index cannot be reached: check the network (and HTTPS_PROXY behind a proxy), then run the "
             "same command again."
             if network
             else "Run the same command again; if it fails again, the log tells more."
         )
-        return f"Packages could not be installed: {' '.join(errors[-2:]).strip()} {hint} Log: {self.log}"
+        return f"Packages could not be installed: {' '.join(dict.fromkeys(errors))} {hint} Log: {self.log}"
 
     # Details ---------------------------------------------------------------------------------------------
 
