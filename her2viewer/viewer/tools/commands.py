@@ -80,6 +80,8 @@ def fill_holes_selected(session: Session) -> str | None:
 def duplicate_selected(session: Session) -> str | None:
     """Copies of what is selected, a little beside it."""
     chosen, reason = _chosen(session)
+    if session.locked:
+        return LOCKED
     if reason:
         return reason
     copies = []

@@ -88,6 +88,7 @@ class SelectTool(SessionTool):
 
     def move(self, event: ToolEvent) -> bool:
         press = self._press
+        self._viewport = event.viewport
         if press is None or not event.buttons & Qt.MouseButton.LeftButton:
             self._hover(event)
             return False
