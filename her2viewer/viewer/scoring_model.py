@@ -137,11 +137,15 @@ def counts_of(result: Result) -> Literal["cells", "surface", "nothing"]:
     return "cells" if "cells" in kinds else "surface"
 
 
+def coverage_text(coverage: float) -> str:
+    """Scored share 0 to 1 of the region as printed; never ``100 %`` while something is missing."""
+    percent = round(100 * coverage)
+    return f"{percent if coverage >= 1 else min(99, percent)} %"
+
+
 def partly_text(coverage: float) -> str:
-    """How much of the region has been scored, never rounded up to all of it."""
-    percent = min(99.9, 100 * coverage)
-    shown = f"{percent:.0f}" if percent < 99 else f"{percent:.1f}"
-    return f"Only {shown} % of the region has been scored; run again to score the rest."
+    """The warning on a result that does not cover the whole region."""
+    return f"Only {coverage_text(coverage)} of the region has been scored; run again to score the rest."
 
 
 def shown_warnings(result: Result, coverage: float) -> tuple[ResultWarning, ...]:

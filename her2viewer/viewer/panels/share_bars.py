@@ -1,0 +1,141 @@
+"""Bars of the four classes with the guideline's cut-off lines; numbers change in place."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.palette import DEFAULT_PALETTE, her2_colors
+from her2viewer.domain.shares import Shares
+from her2viewer.viewer import theme
+
+_ROW = 24
+_BAR = 12
+_NAME = 28
+_AXIS = 18
+
+
+class ShareBars(QWidget):
+    """Horizontal bars on a fixed scale from 0 to 100 %, so that a bar means the same on every slide."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("shareBars")
+        self.setAccessibleName("Shares of the classes")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._shares: Shares | None = None
+        self._limits: tuple[float, ...] = (10.0,)
+        self._near: frozenset[str] = frozenset()
+        self._palette = DEFAULT_PALETTE
+
+    def sizeHint(self) -> QSize:
+        """Four rows and the axis."""
+        return QSize(240, 4 * _ROW + _AXIS)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow panels shorten the bars, never the numbers."""
+        return QSize(160, 4 * _ROW + _AXIS)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The percentages as printed, one for each class; empty where nothing was counted."""
+        if self._shares is None or self._shares.total <= 0:
+            return ("", "", "", "")
+        return tuple(percent_text(p) for p in self._shares.percent)
+
+    def set_shares(
+        self, shares: Shares | None, limits: tuple[float, ...] = (10.0,), near: frozenset[str] = frozenset()
+    ) -> None:
+        """Show these.
+
+        Args:
+            shares: what was counted, or None.
+            limits: cut-off lines, percent.
+            near: labels of the classes that lie close to a limit.
+        """
+        if (shares, limits, near) != (self._shares, self._limits, self._near):
+            self._shares, self._limits, self._near = shares, limits, near
+            said = ", ".join(f"{n} {t}" for n, t in zip(HER2_LABELS, self.texts, strict=True) if t)
+            self.setAccessibleDescription(said or "nothing counted")
+            self.update()
+
+    def set_palette(self, palette: str) -> None:
+        """Class colours by the id of a palette."""
+        self._palette = palette
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw rows, cut-off lines and their labels."""
+        t = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics = QFontMetrics(self.font())
+        number = metrics.horizontalAdvance("100.0 %") + 12
+        left, width = float(_NAME), max(20.0, float(self.width() - _NAME - number))
+        shares = self._shares if self._shares is not None and self._shares.total > 0 else None
+        fractions = shares.fractions if shares is not None else (0.0,) * 4
+        for i, (name, text) in enumerate(zip(HER2_LABELS, self.texts, strict=True)):
+            top = i * _ROW
+            painter.setPen(t.color("text" if shares is not None else "muted"))
+            painter.drawText(QRectF(0, top, _NAME, _ROW), Qt.AlignmentFlag.AlignVCenter, name)
+            track = QRectF(left, top + (_ROW - _BAR) / 2, width, _BAR)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(t.color("field"))
+            painter.drawRoundedRect(track, 2, 2)
+            self._paint_bar(painter, track, i, fractions[i])
+            painter.setPen(t.color("amber" if name in self._near else "text"))
+            painter.drawText(QRectF(left + width, top, number, _ROW), _RIGHT, text)
+        for limit in self._limits:
+            x = left + width * limit / 100
+            painter.setPen(QPen(t.color("text"), 1, Qt.PenStyle.DotLine))
+            painter.drawLine(QPointF(x, 2), QPointF(x, 4 * _ROW - 1))
+        painter.setFont(self._small(t))
+        painter.setPen(t.color("muted"))
+        if self._limits:
+            words = "cut-off " + " and ".join(f"{limit:g}" for limit in self._limits) + " %"
+            x = left + width * self._limits[0] / 100
+            painter.drawText(QRectF(x - 4, 4 * _ROW, width, _AXIS), Qt.AlignmentFlag.AlignVCenter, words)
+        painter.end()
+
+    def _paint_bar(self, painter: QPainter, track: QRectF, index: int, fraction: float) -> None:
+        if fraction <= 0:
+            return
+        bar = QRectF(track)
+        # A share above zero is never invisible: "limited 3+" may be half a per cent.
+        bar.setWidth(max(2.0, track.width() * fraction))
+        painter.setBrush(QColor(*her2_colors(self._palette)[index]))
+        painter.drawRoundedRect(bar, 2, 2)
+        half = self._shares.half_width[index] if self._shares is not None and self._shares.half_width else 0.0
+        if half > 0:
+            y = track.center().y()
+            x0 = track.left() + track.width() * max(0.0, fraction - half)
+            x1 = track.left() + track.width() * min(1.0, fraction + half)
+            painter.setPen(QPen(theme.tokens().color("text"), 1.5))
+            painter.drawLine(QPointF(x0, y), QPointF(x1, y))
+            painter.setPen(Qt.PenStyle.NoPen)
+
+    def _small(self, t: theme.Tokens) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(t.font_small)
+        return font
+
+
+def percent_text(percent: float) -> str:
+    """One decimal, and never ``0.0 %`` for something that is there nor ``10.0 %`` for what is not exactly ten.
+
+    Rounding must not put a number on the other side of a limit: the last digit is cut towards the truth.
+    """
+    if 0 < percent < 0.05:
+        return "<0.1 %"
+    shown = round(percent, 1)
+    for limit in (10.0, 100.0):
+        if shown == limit and percent != limit:
+            return (
+                f"{percent:.2f} %" if round(percent, 2) != limit else f"{'<' if percent < limit else '>'}{limit:g} %"
+            )
+    return f"{shown:.1f} %"
+
+
+_RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
