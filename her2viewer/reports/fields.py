@@ -146,13 +146,15 @@ def _by_class(points: _Points, side: float, deciding: tuple[int, ...], count: in
             return None
         left, top = x0 + column * step, y0 + row * step
         inside = (points.x >= left) & (points.x < left + side) & (points.y >= top) & (points.y < top + side)
-        # A nearly empty window looks better round what it holds; a full one hardly moves.
-        cx = (points.x[inside].min() + points.x[inside].max()) / 2
-        cy = (points.y[inside].min() + points.y[inside].max()) / 2
-        chosen.append(FieldChoice(float(cx), float(cy), side, title))
-        # Recentred fields move by less than half a side: keep one and a half sides clear.
-        reach = _BINS + _BINS // 2
-        free[max(0, row - reach + 1) : row + reach, max(0, column - reach + 1) : column + reach] = False
+        # A nearly empty window looks better round what it holds, unless that pushes it over an earlier field.
+        cx = float(points.x[inside].min() + points.x[inside].max()) / 2
+        cy = float(points.y[inside].min() + points.y[inside].max()) / 2
+        if any(abs(cx - c.x) < side and abs(cy - c.y) < side for c in chosen):
+            cx, cy = left + side / 2, top + side / 2
+        chosen.append(FieldChoice(cx, cy, side, title))
+        near_x = np.abs(x0 + np.arange(shape[1]) * step + side / 2 - cx) < side
+        near_y = np.abs(y0 + np.arange(shape[0]) * step + side / 2 - cy) < side
+        free[np.ix_(near_y, near_x)] = False
         return int(row), int(column)
 
     densest = take(wanted, np.ones(shape, dtype=bool), f"Most {label}")

@@ -64,7 +64,7 @@ def _build(data: ReportData, pages: int) -> tuple[bytes, int]:
         rightMargin=_MARGIN - _FRAME_PADDING,
         topMargin=13 * mm,
         bottomMargin=15 * mm,
-        title=f"HER2 report {_case_name(data)}".strip(),
+        title=f"HER2 report {_case_name(data)[:150]}".strip(),
         author=data.own.name or "her2viewer",
         subject=f"{data.slide_name}: {data.decision.headline if data.decision else 'not scored'}",
         creator=f"her2viewer {data.versions.get('her2viewer', '')}".strip(),
@@ -82,7 +82,7 @@ def _build(data: ReportData, pages: int) -> tuple[bytes, int]:
         canvas.line(_MARGIN, y, A4[0] - _MARGIN, y)
         canvas.setFont(REGULAR, 6.8)
         canvas.setFillColor(MUTED)
-        text = printable(" · ".join(t for t in (_case_name(data), data.slide_name) if t))
+        text = printable(" · ".join(t[:150] for t in (_case_name(data), data.slide_name) if t))
         room = 0.68 * (A4[0] - 2 * _MARGIN)
         while stringWidth(text, REGULAR, 6.8) > room:
             text = text[:-2].rstrip("…") + "…"

@@ -16,7 +16,7 @@ from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.shares import CountedUnit
 from her2viewer.guidelines.decision import Decision, RowTest
-from her2viewer.reports.model import ReportData
+from her2viewer.reports.model import OwnAnswer, ReportData
 from her2viewer.reports.pdf_bars import share_bars, swatch
 from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, TINT, markup, para, rgb, rich
 from her2viewer.slides.slide import RGBImage
@@ -30,6 +30,9 @@ _FIELD = 57 * mm
 _LONGEST_JSON = 1500
 _LONG_COMMENT = 420
 """Characters; a longer comment of the pathologist gets a place of its own, which may run over pages."""
+_LONGEST_FIELD = 300
+_MOST_ITEMS = 9
+"""Of one list; a table row cannot be split over pages."""
 _SIGN = {">=": "≥", "<=": "≤"}
 
 
@@ -42,7 +45,7 @@ def header(data: ReportData) -> list[Any]:
     title.setStyle([("VALIGN", (0, 0), (-1, -1), "BOTTOM"), *FLAT, ("LINEBELOW", (0, 0), (-1, -1), 1.2, INK)])
     size = data.pixel_size
     items = {
-        **{k: v for k, v in data.case.items() if v},
+        **{k: _short(v, _LONGEST_FIELD) for k, v in data.case.items() if v},
         "Slide": data.slide_name,
         "Pixel size": pixel_size_text(size),
         "Region": f"{data.areas.roi:.2f} mm², {data.areas.excluded:.2f} mm² excluded",
@@ -152,12 +155,12 @@ def own_part(data: ReportData) -> list[Any]:
     own = data.own
     line = "." * 34
     signed = [
-        rich(f"<b>Own score</b>  {markup(own.score) or line}"),
-        rich(f"<b>Name</b>  {markup(own.name) or line}"),
+        rich(f"<b>Own score</b>  {markup(_short(own.score, 60)) or line}"),
+        rich(f"<b>Name</b>  {markup(_short(own.name, 120)) or line}"),
         rich(f"<b>Date, signature</b>  {markup(own.signed_at)} {line if not own.signed_at else '.' * 20}"),
     ]
     if own.reason:
-        signed.insert(1, rich(f"<b>Why it differs</b>  {markup(own.reason)}"))
+        signed.insert(1, rich(f"<b>Why it differs</b>  {markup(_reason_in_box(own))}"))
     comment: list[Any] = [para("Comment", "bold")]
     if not own.comment:
         comment.append(Spacer(1, 60))
@@ -174,10 +177,22 @@ def own_part(data: ReportData) -> list[Any]:
 
 
 def long_comment(data: ReportData) -> list[Any]:
-    """A comment that does not fit into the box of the pathologist."""
-    if len(data.own.comment) <= _LONG_COMMENT:
-        return []
-    return [para("Comment of the pathologist", "head"), *(para(p) for p in data.own.comment.split("\n") if p.strip())]
+    """Words of the pathologist that do not fit into the box."""
+    own = data.own
+    out: list[Any] = []
+    if _reason_in_box(own) != own.reason:
+        out += [para("Why the pathologist's score differs", "head"), *_paragraphs(own.reason)]
+    if len(own.comment) > _LONG_COMMENT:
+        out += [para("Comment of the pathologist", "head"), *_paragraphs(own.comment)]
+    return out
+
+
+def _reason_in_box(own: OwnAnswer) -> str:
+    return own.reason if len(own.reason) <= _LONG_COMMENT / 2 else "see below"
+
+
+def _paragraphs(text: str) -> list[Any]:
+    return [para(part) for part in text.split("\n") if part.strip()]
 
 
 def pictures(data: ReportData) -> list[Any]:
@@ -246,7 +261,7 @@ def provenance(data: ReportData) -> list[Any]:
             "Weights": _values(p.weights) or "none: this scorer has no trained weights",
         }
         if result.warnings:
-            items["Warnings"] = "; ".join(w.text for w in result.warnings)
+            items["Warnings"] = _short("; ".join(w.text for w in result.warnings), _LONGEST_JSON)
     return [*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)]
 
 
@@ -318,7 +333,10 @@ def _trace_row(test: RowTest, note: int) -> list[Any]:
 
 
 def _list(title: str, texts: Iterable[str]) -> list[Any]:
-    items = [rich(f"–&nbsp;{markup(t)}", "small") for t in texts]
+    known = list(texts)
+    items = [rich(f"–&nbsp;{markup(_short(t, _LONGEST_FIELD))}", "small") for t in known[:_MOST_ITEMS]]
+    if len(known) > _MOST_ITEMS:
+        items.append(para(f"and {len(known) - _MOST_ITEMS} more (complete in the JSON file)", "small"))
     return [Spacer(1, 3), para(title, "head"), *items] if items else []
 
 
@@ -333,6 +351,10 @@ def _pairs(items: Mapping[str, str], columns: int) -> Any:
     table = Table(rows, colWidths=[label, WIDTH / columns - label] * columns)
     table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5), ("RIGHTPADDING", (0, 0), (-1, -1), 6)])
     return table
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _values(values: Mapping[str, Any]) -> str:

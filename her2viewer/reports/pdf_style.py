@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+from reportlab.graphics import shapes
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
@@ -27,6 +28,7 @@ AMBER = HexColor("#b35c00")
 
 _EVERY = ((0, 0), (-1, -1))
 FLAT: tuple[tuple[Any, ...], ...] = (
+    ("FONTNAME", *_EVERY, REGULAR),
     ("LEFTPADDING", *_EVERY, 0),
     ("RIGHTPADDING", *_EVERY, 0),
     ("TOPPADDING", *_EVERY, 0),
@@ -35,6 +37,7 @@ FLAT: tuple[tuple[Any, ...], ...] = (
 )
 """Table style: columns of text without lines."""
 BOXED: tuple[tuple[Any, ...], ...] = (
+    ("FONTNAME", *_EVERY, REGULAR),
     ("BOX", *_EVERY, 0.8, INK),
     ("VALIGN", *_EVERY, "TOP"),
     ("LEFTPADDING", *_EVERY, 7),
@@ -44,6 +47,7 @@ BOXED: tuple[tuple[Any, ...], ...] = (
 )
 """Table style: one box."""
 LINED: tuple[tuple[Any, ...], ...] = (
+    ("FONTNAME", *_EVERY, REGULAR),
     ("LINEBELOW", *_EVERY, 0.4, RULE),
     ("LINEABOVE", (0, 1), (-1, 1), 0.8, INK),
     ("VALIGN", *_EVERY, "TOP"),
@@ -64,6 +68,8 @@ def register_fonts() -> None:
     """
     pdfmetrics.registerFont(TTFont(REGULAR, str(resource_path("fonts", "DejaVuSans.ttf"))))
     pdfmetrics.registerFont(TTFont(BOLD, str(resource_path("fonts", "DejaVuSans-Bold.ttf"))))
+    # Drawings select this font before any other, even where no text follows; Helvetica would not be embedded.
+    shapes.STATE_DEFAULTS["fontName"] = REGULAR
     pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD)
 
 
