@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
-from her2viewer.slides.slide import Slide
+from her2viewer.slides.slide import Slide, TileError
 from her2viewer.stains.background import RGB, Background, brightest_colour, glass_colour
 from her2viewer.stains.density import optical_density
 from her2viewer.stains.kind import KindEvidence, StainKind, stain_kind
@@ -137,8 +138,10 @@ def estimate_stains(
         entered: values that are not to be estimated.
         check: called between reads; may raise to stop.
 
+    Areas that cannot be decoded are passed over.
+
     Raises:
-        SlideError: the slide cannot be read.
+        SlideError: the slide is gone or no longer readable.
     """
     entered = entered or Entered()
     overview = _overview(slide, pixel_size, region, check)
@@ -147,7 +150,8 @@ def estimate_stains(
     spots, even = _spots(overview, tissue, background, working_um)
     patches = []
     for x, y, size in spots:
-        patches.append(slide.read_at(working_um / pixel_size.mpp, x, y, size, size))
+        with suppress(TileError):
+            patches.append(slide.read_at(working_um / pixel_size.mpp, x, y, size, size))
         check()
     if not background.measured and entered.background is None and patches:
         inside = np.concatenate([p.reshape(-1, 3) for p in patches])
@@ -216,7 +220,12 @@ def _read_overview(
     rows = max(1, int(BLOCK_PX / max(1.0, width * ratio * ratio)))
     strips = []
     for top in range(0, height, rows):
-        strips.append(slide.read_at(downsample, x, y + top * downsample, width, min(rows, height - top)))
+        tall = min(rows, height - top)
+        try:
+            strips.append(slide.read_at(downsample, x, y + top * downsample, width, tall))
+        except TileError:
+            # Looks like an area that was not scanned: no glass, no tissue.
+            strips.append(np.full((tall, width, 3), slide.background, np.uint8))
         check()
     return np.concatenate(strips)
 
@@ -268,7 +277,7 @@ def _spots(
     size = min(PATCH_PX, max(16, round(min(scale_x, scale_y) * overview.um / working_um)))
     (x, y), ds = overview.origin, overview.downsample
     places = (divmod(cell, columns) for cell in picked)
-    return [(x + c * scale_x * ds, y + r * scale_y * ds, size) for r, c in places], even
+    return [(round(x + c * scale_x * ds), round(y + r * scale_y * ds), size) for r, c in places], even
 
 
 def _stains(

@@ -99,7 +99,7 @@ def measure(
         cytoplasm = np.where(known, rings.rest, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     classes = np.asarray(rules.table, dtype=np.uint8)[intensity, pattern]
     left_out = not_tumour(shapes, hue, typical_density, um, rules.not_tumour)
-    classes = np.where(left_out & (classes == 0), NOT_TUMOUR, classes).astype(np.uint8)
+    classes = np.where(left_out & (completeness < rules.not_tumour.stained), NOT_TUMOUR, classes).astype(np.uint8)
     columns = (
         membrane_od,
         100 * completeness,

@@ -50,6 +50,7 @@ class NotTumourRules:
     stroma_roundness: float
     debris_area_max: float
     grey_hue: float
+    stained: float
     lymphocytes: bool = True
     stroma: bool = True
 
@@ -60,6 +61,7 @@ class VerdictRules:
 
     tissue_mm2: float
     sharpness: float
+    soft: float
     tumour_cells: int
     nuclear_share: float
     few_cells: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from her2viewer.api import CompactDab, Deconvolution, Slide, StainEstimate, compact_dab, deconvolve
+from her2viewer.api import CompactDab, Deconvolution, Slide, StainEstimate, TileError, compact_dab, deconvolve
 from her2viewer_membrane.nuclei import detect
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.tiles import Plan
@@ -39,17 +39,20 @@ def survey(
     rules: Rules,
     check: Callable[[], None],
 ) -> Survey:
-    """Look at ``FIELDS`` fields spread over the tissue."""
+    """Look at ``FIELDS`` fields spread over the tissue; fields that cannot be decoded are passed over."""
     places = estimate.samples
     picks = np.unique(np.linspace(0, len(places) - 1, min(FIELDS, len(places))).round().astype(int))
     densities, found = [], []
     for pick in picks:
+        check()
         x, y = places[int(pick)]
-        rgb = slide.read_at(plan.downsample, x, y, FIELD_PX, FIELD_PX)
+        try:
+            rgb = slide.read_at(plan.downsample, x, y, FIELD_PX, FIELD_PX)
+        except TileError:
+            continue
         haematoxylin, dab = deconvolve(rgb, tables)
         densities.append(detect(haematoxylin, dab, plan.um, rules.nuclei).shapes[:, 5])
         found.append(compact_dab(dab, plan.um))
-        check()
     density = np.concatenate(densities) if densities else np.zeros(0)
     stained = sum(f.stained_share for f in found)
     compact = sum(f.compact_share * f.stained_share for f in found) / stained if stained else 0.0

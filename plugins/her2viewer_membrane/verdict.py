@@ -19,8 +19,8 @@ def before_cells(estimate: StainEstimate, rules: Rules) -> NotAssessable | None:
     if estimate.tissue_mm2 < limits.tissue_mm2:
         return NotAssessable(
             "no_tissue",
-            f"There is hardly any tissue in the outlined region: {estimate.tissue_mm2:.3f} mm2, and at least "
-            f"{limits.tissue_mm2:g} mm2 is needed. It may be empty glass or an unstained section.",
+            f"There is hardly any tissue in the outlined region: {1e6 * estimate.tissue_mm2:.0f} um2, and at least "
+            f"{1e6 * limits.tissue_mm2:.0f} um2 is needed. It may be empty glass or an unstained section.",
             "Outline an area with stained tissue, or enter the glass colour if it was measured wrongly "
             f"({_rgb(estimate)}, {estimate.background_source}).",
         )
@@ -108,6 +108,15 @@ def warnings_for(
     elif min(estimate.background) < 200 or max(estimate.background) - min(estimate.background) > 25:
         found.append(
             ResultWarning("unusual_glass", f"The glass is unusually dark or tinted ({_rgb(estimate)}): check it.")
+        )
+    if 0 < estimate.sharpness < rules.verdict.soft:
+        found.append(
+            ResultWarning(
+                "soft_focus",
+                f"The region is not quite in focus (sharpness {estimate.sharpness:.2f}; sharp slides have "
+                "0.35 to 0.9): "
+                "thin membranes come out paler and less complete than they are.",
+            )
         )
     for name, source in (("haematoxylin", estimate.haematoxylin_source), ("DAB", estimate.dab_source)):
         # Too little DAB is what HER2 0 looks like, and no reason to worry.
