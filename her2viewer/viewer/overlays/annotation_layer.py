@@ -15,7 +15,7 @@ from her2viewer.viewer.overlays.outlines import Bounds, Outline
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.theme import tokens
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
-from her2viewer.viewer.tools.hit import annotation_at, screen_transform
+from her2viewer.viewer.tools.hit import annotation_at, screen_transform, screen_xy
 from her2viewer.viewer.tools.measure import area_text
 
 LINE_PX = 2.0
@@ -194,10 +194,10 @@ class AnnotationLayer(Layer):
     def _paint_name(self, painter: QPainter, annotation: Annotation, outline: Outline, viewport: Viewport) -> None:
         if not annotation.name and annotation.role is Role.ROI:
             return
-        x0, y0, x1, y1 = outline.bounds
-        corners = [viewport.to_screen(*p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
-        left, right = min(c[0] for c in corners), max(c[0] for c in corners)
-        top, bottom = min(c[1] for c in corners), max(c[1] for c in corners)
+        corners = screen_xy(outline.corners(viewport.scale), viewport)
+        if len(corners) == 0:
+            return
+        (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
         font = label_font()
         metrics = QFontMetricsF(font)
         text = title_of(annotation)
@@ -205,7 +205,8 @@ class AnnotationLayer(Layer):
         if right - left < width + 12 or bottom - top < 2 * metrics.height():
             return
         # Inside the view where the outline begins outside it.
-        x = max((left + right - width) / 2, 8.0)
+        highest = corners[corners[:, 1] < top + 4, 0]
+        x = max((highest.min() + highest.max() - width) / 2, 8.0)
         y = max(top - metrics.height() - 5, 6.0)
         if y > bottom or x > viewport.width / viewport.dpr:
             return

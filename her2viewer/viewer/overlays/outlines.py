@@ -100,6 +100,10 @@ class Outline:
         seen = (b[:, 0] <= view[2]) & (b[:, 2] >= view[0]) & (b[:, 1] <= view[3]) & (b[:, 3] >= view[1])
         return [level.pieces[i] for i in np.flatnonzero(seen)]
 
+    def corners(self, scale: float) -> NDArray[np.float64]:
+        """All corners that are drawn at this scale, (n, 2) level-0 px."""
+        return np.vstack([np.empty((0, 2)), *self._level(scale).rings])
+
     def fill(self, view: Bounds, scale: float) -> QPainterPath:
         """The area, level-0 px, right within ``view``."""
         level = self._level(scale)

@@ -28,7 +28,7 @@ from her2viewer.viewer.theme import tokens
 from her2viewer.viewer.tools import commands
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
 from her2viewer.viewer.tools.drawing_tool import LOCKED
-from her2viewer.viewer.tools.measure import area_text
+from her2viewer.viewer.tools.measure import area_number, area_text, area_unit
 
 NO_SLIDE = "Open a slide to outline regions on it."
 EMPTY = "No region yet. Outline the invasive carcinoma:\nP polygon, F freehand, B brush."
@@ -106,6 +106,7 @@ class RegionsPanel(QWidget):
                 self._items[a.id] = QTreeWidgetItem(self.tree)
         for a in annotations:
             self._dress(self._items[a.id], a)
+        self.tree.headerItem().setText(1, area_unit(self._session.pixel_size))
         self._filling = False
         self.empty.setText(NO_SLIDE if self._session.slide is None and not annotations else EMPTY)
         self._pages.setCurrentWidget(self.tree if annotations else self.empty)
@@ -133,7 +134,7 @@ class RegionsPanel(QWidget):
     def _area(self, annotation: Annotation) -> str:
         if annotation.role is Role.NOTE:
             return ""
-        return area_text(annotation.geometry.area, self._session.pixel_size)
+        return area_number(annotation.geometry.area, self._session.pixel_size)
 
     def _show_live(self) -> None:
         """Areas follow the pointer while a region is being changed."""
@@ -299,7 +300,8 @@ class _Tree(QTreeWidget):
         super().__init__()
         self.setAccessibleName("Regions")
         self.setColumnCount(2)
-        self.setHeaderHidden(True)
+        self.setHeaderLabels(["Region", "mm²"])
+        self.headerItem().setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setIndentation(0)
@@ -312,6 +314,7 @@ class _Tree(QTreeWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         header = self.header()
         header.setStretchLastSection(False)
+        header.setSectionsClickable(False)
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from her2viewer.domain.pixelsize import PixelSize
 
 
-def area_text(area_px: float, pixel_size: PixelSize | None) -> str:
-    """Area in mm2, or in px2 while the pixel size is unknown. ``area_px`` in level-0 px2."""
+def area_unit(pixel_size: PixelSize | None) -> str:
+    """Unit of ``area_number``."""
+    return "px²" if pixel_size is None else "mm²"
+
+
+def area_number(area_px: float, pixel_size: PixelSize | None) -> str:
+    """Area in mm2, or in px2 while the pixel size is unknown, without the unit. ``area_px`` in level-0 px2."""
     if pixel_size is None:
-        return f"{area_px:,.0f} px²"
+        return f"{area_px:,.0f}"
     mm2 = pixel_size.mm2(area_px)
     # Two decimals everywhere keep columns aligned; small areas get more, for "0.00" tells nothing.
-    return f"{mm2:.2f} mm²" if mm2 >= 0.1 or mm2 == 0 else f"{mm2:.4f} mm²"
+    return f"{mm2:.2f}" if mm2 >= 0.1 or mm2 == 0 else f"{mm2:.4f}"
+
+
+def area_text(area_px: float, pixel_size: PixelSize | None) -> str:
+    """Area with its unit. ``area_px`` in level-0 px2."""
+    return f"{area_number(area_px, pixel_size)} {area_unit(pixel_size)}"
 
 
 def size_text(width_px: float, height_px: float, pixel_size: PixelSize | None) -> str:
