@@ -28,6 +28,7 @@ class Library:
 # What Qt's own libraries and its offscreen platform load.
 OFFSCREEN = (
     Library("libstdc++.so.6", ("libstdc++6",)),
+    Library("libzstd.so.1", ("libzstd1",)),
     Library("libglib-2.0.so.0", ("libglib2.0-0t64", "libglib2.0-0")),
     Library("libgthread-2.0.so.0", ("libglib2.0-0t64", "libglib2.0-0")),
     Library("libGL.so.1", ("libgl1",)),

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,7 +268,12 @@ def _run(request: JobRequest, slide: Slide, threads: int | None, output: Output)
 
     runtime = LocalRuntime(threads)
     try:
-        with _cancelled_by_signal(runtime), ScoringProgress(output.aside()) as progress:
+        # What a scorer prints is no result: stdout stays for the answer.
+        with (
+            redirect_stdout(sys.stderr),
+            _cancelled_by_signal(runtime),
+            ScoringProgress(output.aside()) as progress,
+        ):
             return score_slide(request, slide, runtime, on_event=progress.on_event)
     except Cancelled as error:
         raise CommandError(exit_codes.CANCELLED, "Cancelled. Nothing was written.") from error

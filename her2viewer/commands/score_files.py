@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,10 @@ def make_out_folder(folder: Path) -> None:
     try:
         make_folder(folder)
         atomic_text(probe, "")
+        with suppress(OSError):
+            probe.unlink()
     except StorageError as error:
         raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def write_all(scored: Scored, folder: Path) -> dict[str, str]:
