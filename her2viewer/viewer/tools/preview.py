@@ -26,7 +26,10 @@ class Previewer(QObject):
         super().__init__(parent)
         self._session = session
         self._state = state
+        self._others: tuple[Annotation, ...] = ()
+        self._united = AnnotationSet()
         self._rest: AnnotationSet | None = None
+        """What stays during the drag that is on; None between drags."""
         self._wanted: tuple[Annotation, ...] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -35,15 +38,18 @@ class Previewer(QObject):
     def start(self, changing: Iterable[str] = ()) -> None:
         """A drag begins that may change the annotations with these ids, or add new ones."""
         ids = set(changing)
-        others = [a for a in self._session.annotations if a.id not in ids]
-        # All that stays is united once, so that each step of the drag unites two shapes and not hundreds.
-        self._rest = AnnotationSet(
-            tuple(
-                Annotation(shapely.union_all([polygonal(a.geometry) for a in others if a.role is role]), role)
-                for role in (Role.ROI, Role.EXCLUDE, Role.CONTROL)
-                if any(a.role is role for a in others)
+        others = tuple(a for a in self._session.annotations if a.id not in ids)
+        if self._others != others:
+            # All that stays is united once, so that each step of the drag unites two shapes and not hundreds.
+            self._united = AnnotationSet(
+                tuple(
+                    Annotation(shapely.union_all([polygonal(a.geometry) for a in others if a.role is role]), role)
+                    for role in (Role.ROI, Role.EXCLUDE, Role.CONTROL)
+                    if any(a.role is role for a in others)
+                )
             )
-        )
+            self._others = others
+        self._rest = self._united
         self._wanted = None
 
     def show(self, *annotations: Annotation, draw: bool = True) -> None:
