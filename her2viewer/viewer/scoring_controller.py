@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from her2viewer.domain.evidence import Evidence
+from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
@@ -16,7 +18,7 @@ from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
 from her2viewer.guidelines.engine import decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile, load_profiles
-from her2viewer.scoring.aggregate import ShareCounter
+from her2viewer.scoring.aggregate import Counts, ShareCounter
 from her2viewer.scoring.contract import Progress
 from her2viewer.scoring.job import JobRequest, request_after
 from her2viewer.scoring.manifest import Manifest
@@ -39,6 +41,8 @@ from her2viewer.viewer.session import Session
 _FRAME_MS = 16
 _RUNNING_MS = 120
 """While evidence streams in, numbers change about eight times a second: readable, and cheap."""
+_AT_ONCE = 100_000
+"""Cells of a restored result that are sorted on the spot."""
 _NEGLIGIBLE = 0.002
 """Share of the region that may be unscored before it counts: outlines are rounded differently here and there."""
 
@@ -52,6 +56,14 @@ class _Held:
     evidence: list[Evidence] = field(default_factory=list)
     """As it was shown, part by part, until a result takes its place."""
     result: Result | None = None
+    counting: bool = False
+    """A restored result is being sorted for counting; until then its saved shares are shown."""
+
+    def shares(self, region: Region) -> Shares | None:
+        """Shares of what is known inside the region."""
+        if self.counting and self.result is not None:
+            return self.result.shares
+        return self.live.shares(region)
 
 
 class ScoringController(QObject):
@@ -81,6 +93,8 @@ class ScoringController(QObject):
     scorer_changed = Signal(str)
     """Another scorer, or other settings of it."""
 
+    _counted = Signal(object, object)
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
@@ -104,6 +118,7 @@ class ScoringController(QObject):
         self._watcher.finished_run.connect(self._on_finished)
         self._watcher.stopped_run.connect(self._on_stopped)
         self._watcher.failed_run.connect(self._on_failed)
+        self._counted.connect(self._take_counter, Qt.ConnectionType.QueuedConnection)
         # Many edits and parts within a frame are one update.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -210,7 +225,7 @@ class ScoringController(QObject):
         result = held.result
         if result.not_assessable is not None:
             return result
-        shares = held.live.shares(self._region)
+        shares = held.shares(self._region)
         warnings = tuple(w for w in result.warnings if w.code == STOPPED)
         warnings += shown_warnings(result, self.coverage)
         provenance = replace(result.provenance, region_hash=self._region.hash)
@@ -314,13 +329,34 @@ class ScoringController(QObject):
         scorer = result.provenance.scorer
         entry = self._choice.entry(scorer)
         counts = entry.manifest.counts if entry is not None and entry.manifest is not None else counts_of(result)
-        live = LiveShares(counts, session.pixel_size)
-        live.set_whole(ShareCounter.of(result.evidence, counts, session.pixel_size))
-        self._held[scorer] = _Held(live, result.scored, result=result)
+        held = _Held(LiveShares(counts, session.pixel_size), result.scored, result=result)
+        self._held[scorer] = held
+        self._count(held, result, counts, session.pixel_size)
         self._choice.keep_settings(scorer, result.provenance.settings)
         self._choice.id = scorer
         self.scorer_changed.emit(scorer)
         self.evidence_changed.emit(result.evidence)
+        self._refresh()
+
+    def _count(self, held: _Held, result: Result, counts: Counts, pixel_size: PixelSize) -> None:
+        """Sort the cells of a restored result for counting; many of them beside the main thread."""
+
+        def work() -> ShareCounter:
+            return ShareCounter.of(result.evidence, counts, pixel_size)
+
+        def later() -> None:
+            with contextlib.suppress(RuntimeError):  # the window is gone
+                self._counted.emit(held, work())
+
+        if sum(len(e) for e in result.evidence if isinstance(e, CellTable)) < _AT_ONCE:
+            held.live.set_whole(work())
+            return
+        held.counting = True
+        threading.Thread(target=later, name="count cells", daemon=True).start()
+
+    def _take_counter(self, held: _Held, counter: ShareCounter) -> None:
+        held.counting = False
+        held.live.set_whole(counter)
         self._refresh()
 
     def set_scorer(self, scorer: str) -> None:
@@ -485,7 +521,7 @@ class ScoringController(QObject):
         held = self._held.get(self.scorer)
         shares = None
         if held is not None and not region.empty and not (held.result and held.result.not_assessable):
-            shares = held.live.shares(region)
+            shares = held.shares(region)
         self.scored_changed.emit(region, self.scored)
         if shares != self._shares:
             self._shares = shares

@@ -32,6 +32,16 @@ def scattered(n: int, seed: int = 1, size: float = 20_000) -> CellTable:
     return cells(rng.uniform(0, size, n), rng.uniform(0, size, n), rng.integers(0, 5, n))
 
 
+def add(store: CellStore, table: CellTable) -> None:
+    prepared = store.prepared(table)
+    assert prepared is not None
+    store.append(prepared)
+
+
+def count(density: CellDensity, x, y, classes) -> None:
+    density.add(density.counted(CellChunk.of(cells(x, y, classes))))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-3000, 9000), st.integers(-3000, 9000)), min_size=1, max_size=60),
@@ -52,7 +62,7 @@ def test_parts_that_come_one_by_one_are_joined_into_few_chunks_and_none_is_lost(
     store = CellStore(CELL_SCHEME, 20_000, 20_000)
     parts = [scattered(100, seed) for seed in range(50)]
     for part in parts:
-        store.append(part)
+        add(store, part)
     assert len(store) == 5000
     assert sum(len(c.table) for c in store.chunks) == 5000
     assert len(store.chunks) <= 7
@@ -63,13 +73,13 @@ def test_parts_that_come_one_by_one_are_joined_into_few_chunks_and_none_is_lost(
 
 def test_an_empty_part_changes_nothing():
     store = CellStore(CELL_SCHEME, 100, 100)
-    assert store.append(cells([], [])) is None
+    assert store.prepared(cells([], [])) is None
     assert store.chunks == ()
 
 
 def test_the_nearest_cell_is_found_among_the_shown_classes_only():
     store = CellStore(CELL_SCHEME, 1000, 1000)
-    store.append(cells([100, 110], [100, 100], [0, 3]))
+    add(store, cells([100, 110], [100, 100], [0, 3]))
     everything = np.ones(5, dtype=bool)
     found = store.nearest(101, 100, 30, everything)
     assert found is not None
@@ -83,19 +93,19 @@ def test_the_nearest_cell_is_found_among_the_shown_classes_only():
 
 def test_the_size_of_a_cell_comes_from_its_outline_or_from_the_spacing():
     store = CellStore(CELL_SCHEME, 2000, 2000)
-    store.append(cells([100, 300], [100, 300], contours=40))
+    add(store, cells([100, 300], [100, 300], contours=40))
     assert store.typical_size() == pytest.approx(40)
     dense = CellStore(CELL_SCHEME, 2000, 2000)
     at = np.arange(16, 1600, 32)
     gx, gy = np.meshgrid(at, at)
-    dense.append(cells(gx.ravel(), gy.ravel()))
+    add(dense, cells(gx.ravel(), gy.ravel()))
     assert 20 < dense.typical_size() < 34
 
 
 def test_density_bins_stay_few_on_a_huge_slide_and_take_cells_beyond_its_edge():
     density = CellDensity(200_000, 150_000, 5)
     assert density.rows * density.columns <= 2_100_000
-    density.add(np.float32([-5, 250_000]), np.float32([10, 10]), np.uint8([1, 1]))
+    count(density, np.float32([-5, 250_000]), np.float32([10, 10]), np.uint8([1, 1]))
     assert density.counts[1].sum() == 2
 
 
@@ -141,7 +151,7 @@ def test_a_hidden_class_is_not_drawn():
     style = CellStyle(COLORS, shown, STYLE.order)
     assert draw_cells((chunk,), (0, 0, 512, 512), size=512, downsample=1.0, style=style, cell_size=40) is None
     density = CellDensity(512, 512, 5)
-    density.add(np.float32([100]), np.float32([100]), np.uint8([3]))
+    count(density, np.float32([100]), np.float32([100]), np.uint8([3]))
     assert draw_density(density, (0, 0, 32768, 32768), size=512, downsample=64.0, style=style, cell_size=40) is None
 
 
@@ -149,8 +159,8 @@ def test_density_has_the_colour_of_the_most_frequent_class_and_nothing_where_no_
     density = CellDensity(40_000, 40_000, 5)
     rng = np.random.default_rng(2)
     x, y = rng.uniform(10_000, 12_000, 900).astype(np.float32), rng.uniform(10_000, 12_000, 900).astype(np.float32)
-    density.add(x, y, np.full(900, 2, dtype=np.uint8))
-    density.add(x[:90], y[:90], np.full(90, 1, dtype=np.uint8))
+    count(density, x, y, np.full(900, 2, dtype=np.uint8))
+    count(density, x[:90], y[:90], np.full(90, 1, dtype=np.uint8))
     image = draw_density(
         density, (0, 0, 512 * 64.0, 512 * 64.0), size=512, downsample=64.0, style=STYLE, cell_size=40
     )

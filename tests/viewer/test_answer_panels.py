@@ -343,3 +343,16 @@ def test_settings_that_were_changed_ask_for_another_run(qtbot: QtBot, controller
 )
 def test_a_printed_percentage_never_crosses_a_limit(percent: float, text: str) -> None:
     assert percent_text(percent) == text
+
+
+def test_a_large_saved_result_is_counted_beside_the_main_thread(
+    qtbot: QtBot, controller: ScoringController, session: Session
+) -> None:
+    saved = result((61_000, 21_000, 14_000, 14_000))
+    controller.restore(saved)
+    assert controller.shares is None
+    qtbot.waitUntil(lambda: controller.shares is not None, timeout=10_000)
+    assert controller.decision is not None
+    assert controller.decision.score == "3+"
+    outline(session, 0, 0, 700, 1000)
+    qtbot.waitUntil(lambda: controller.decision is not None and controller.decision.score == "2+", timeout=2000)

@@ -173,6 +173,7 @@ def test_a_class_map_has_hard_edges_and_obeys_its_opacity(qtbot: QtBot, host: Ho
 
 def test_everything_turns_with_the_view(qtbot: QtBot, host: Host, layers: EvidenceLayers) -> None:
     layers.append((class_map(), cells([100], [100], [2])))
+    layers.layers[0].visible = True
     turned = Viewport(500, 500, 2.0, 512, 512, rotation=90)
     image = settle(qtbot, host, turned)
     sx, sy = turned.to_screen(300, 300)
@@ -207,6 +208,10 @@ def test_what_was_chosen_for_a_layer_holds_for_the_next_run(layers: EvidenceLaye
 
 def test_the_readout_names_what_lies_under_the_pointer(layers: EvidenceLayers) -> None:
     layers.append((class_map(), heatmap(), cells([250], [250], [1])))
+    # Where there are cells, maps are not shown before somebody asks for them.
+    assert layers.readout_at(250, 250, VIEW) == "1+ · membrane OD 0.14 · complete 62 %"
+    for layer in layers.layers:
+        layer.visible = True
     assert layers.readout_at(250, 250, VIEW) == "1+ · membrane OD 0.14 · complete 62 %  |  3+ · tumour 100 %"
     assert layers.readout_at(650, 650, VIEW) == "Attention 0.90"
     assert layers.readout_at(850, 150, VIEW) == ""

@@ -97,18 +97,30 @@ class CellDensity:
         self.rows = max(1, int(np.ceil(height / side)))
         self.counts = np.zeros((classes, self.rows, self.columns), dtype=np.uint16)
 
-    def add(self, x: NDArray[np.float32], y: NDArray[np.float32], classes: NDArray[np.uint8]) -> None:
-        """Count more cells; those outside the slide are counted at its edge."""
-        if len(x) == 0:
-            return
-        column = np.clip((x / self.bin).astype(np.int64), 0, self.columns - 1)
-        row = np.clip((y / self.bin).astype(np.int64), 0, self.rows - 1)
+    def counted(self, chunk: CellChunk) -> tuple[int, int, NDArray[np.uint32]]:
+        """Cells of a chunk per bin: first row, first column, counts (classes, rows, columns). For any thread."""
+        # Cells outside the slide are counted at its edge.
+        column = np.clip((chunk.x / self.bin).astype(np.int64), 0, self.columns - 1)
+        row = np.clip((chunk.y / self.bin).astype(np.int64), 0, self.rows - 1)
         r0, c0 = int(row.min()), int(column.min())
         h, w = int(row.max()) - r0 + 1, int(column.max()) - c0 + 1
-        key = (classes.astype(np.int64) * h + (row - r0)) * w + (column - c0)
+        key = (chunk.classes.astype(np.int64) * h + (row - r0)) * w + (column - c0)
         count = np.bincount(key, minlength=len(self.counts) * h * w).reshape(len(self.counts), h, w)
-        block = self.counts[:, r0 : r0 + h, c0 : c0 + w]
-        block += np.minimum(count, 65535 - block.astype(np.int64)).astype(np.uint16)
+        return r0, c0, count.astype(np.uint32)
+
+    def add(self, counted: tuple[int, int, NDArray[np.uint32]]) -> None:
+        """Add what ``counted`` gave; main thread only."""
+        r0, c0, count = counted
+        block = self.counts[:, r0 : r0 + count.shape[1], c0 : c0 + count.shape[2]]
+        block += np.minimum(count, 65535 - block.astype(np.uint32)).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class IndexedCells:
+    """Some cells, ready to be added to a store; made in any thread."""
+
+    chunk: CellChunk
+    counted: tuple[int, int, NDArray[np.uint32]]
 
 
 class CellStore:
@@ -125,13 +137,18 @@ class CellStore:
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def append(self, table: CellTable) -> Box | None:
-        """Add cells; gives the rectangle they lie in, or None for an empty table."""
+    def prepared(self, table: CellTable) -> IndexedCells | None:
+        """Index a table, in any thread; None for an empty one."""
         if len(table) == 0:
             return None
         chunk = CellChunk.of(table)
-        self.density.add(chunk.x, chunk.y, chunk.classes)
-        self.counts = self.counts + np.bincount(table.classes, minlength=len(self.counts))
+        return IndexedCells(chunk, self.density.counted(chunk))
+
+    def append(self, cells: IndexedCells) -> Box:
+        """Add cells; gives the rectangle they lie in."""
+        chunk = cells.chunk
+        self.density.add(cells.counted)
+        self.counts = self.counts + np.bincount(chunk.classes, minlength=len(self.counts))
         box = chunk.box
         chunks = list(self.chunks)
         # As in a binary counter, so that n cells are joined log n times at most.

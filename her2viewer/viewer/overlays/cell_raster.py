@@ -184,9 +184,8 @@ def draw_density(
     block = density.counts[:, r0 * join : r1 * join, c0 * join : c1 * join]
     if not block.any():
         return None
-    h, w = r1 - r0, c1 - c0
-    pad = ((0, 0), (0, h * join - block.shape[1]), (0, w * join - block.shape[2]))
-    counts = np.pad(block, pad).reshape(len(block), h, join, w, join).sum(axis=(2, 4), dtype=np.int64)
+    counts = _joined(block, join)
+    h, w = counts.shape[1:]
     counts[~style.shown] = 0
     total = counts.sum(axis=0)
     if not total.any():
@@ -203,6 +202,24 @@ def draw_density(
     columns = ((x0 + at) // side).astype(np.int64) - c0
     rows = ((y0 + at) // side).astype(np.int64) - r0
     inside_c, inside_r = (columns >= 0) & (columns < w), (rows >= 0) & (rows < h)
-    image = np.zeros((size, size, 4), dtype=np.uint8)
-    image[np.ix_(inside_r, inside_c)] = rgba[rows[inside_r][:, None], columns[inside_c][None, :]]
-    return image
+    image = np.zeros((size, size), dtype=np.uint32)
+    if inside_c.any() and inside_r.any():
+        # Both are one run, so plain slices serve; pixels are moved as whole words.
+        at_r, at_c = np.flatnonzero(inside_r), np.flatnonzero(inside_c)
+        words = rgba.view(np.uint32)[..., 0]
+        picked = words[rows[inside_r]][:, columns[inside_c]]
+        image[at_r[0] : at_r[-1] + 1, at_c[0] : at_c[-1] + 1] = picked
+    return image.view(np.uint8).reshape(size, size, 4)
+
+
+def _joined(block: NDArray[np.uint16], join: int) -> NDArray[np.uint32]:
+    """Counts in blocks of ``join`` x ``join`` bins (a power of two); bins beyond the edge are empty."""
+    counts = block.astype(np.uint32)
+    while join > 1:
+        odd_r, odd_c = counts.shape[1] % 2, counts.shape[2] % 2
+        if odd_r or odd_c:
+            counts = np.pad(counts, ((0, 0), (0, odd_r), (0, odd_c)))
+        counts = counts[:, 0::2] + counts[:, 1::2]
+        counts = counts[:, :, 0::2] + counts[:, :, 1::2]
+        join //= 2
+    return counts

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+
 import numpy as np
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import CellTable
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer
-from her2viewer.viewer.overlays.cell_index import Box, CellStore
+from her2viewer.viewer.overlays.cell_index import Box, CellStore, IndexedCells
 from her2viewer.viewer.overlays.cell_raster import CellStyle, CellView, draw_cells, draw_density, view_for
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 FEATURE_NAMES = {"membrane_od": "membrane OD", "completeness": "complete", "area": "area", "nucleus_area": "nucleus"}
+_AT_ONCE = 50_000
+"""Tables below this size are indexed on the spot, within a frame."""
 _READOUT_REACH_PX = 14.0
 """How far from the pointer a cell is still meant, logical screen px."""
 
 
 class CellLayer(ClassLayer):
     """Draws a ``CellTable`` that may still be growing."""
+
+    z = 20
+    _indexed = Signal(object)
 
     def __init__(
         self,
@@ -36,12 +44,33 @@ class CellLayer(ClassLayer):
         self._sized_at = 0
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed)
+        self._indexing = 0
+        self._indexed.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def append(self, table: CellTable) -> None:
         """Add the cells of one part; only the tiles they touch are drawn again."""
-        box = self.store.append(table)
-        if box is None:
+        if len(table) < _AT_ONCE:
+            self._attach(self.store.prepared(table))
             return
+        # A saved case may hold a million cells: they are indexed beside the main thread.
+        self._indexing += 1
+        store, done = self.store, self._indexed
+
+        def index() -> None:
+            cells = store.prepared(table)
+            with contextlib.suppress(RuntimeError):  # the layer is gone
+                done.emit(cells)
+
+        threading.Thread(target=index, name="index cells", daemon=True).start()
+
+    def _take(self, cells: IndexedCells | None) -> None:
+        self._indexing -= 1
+        self._attach(cells)
+
+    def _attach(self, cells: IndexedCells | None) -> None:
+        if cells is None:
+            return
+        box = self.store.append(cells)
         if len(self.store) >= 2 * self._sized_at:
             # Measured anew each time the number of cells has doubled: it settles, and costs nothing later.
             self._cell_size, self._sized_at = self.store.typical_size(), len(self.store)
@@ -59,7 +88,7 @@ class CellLayer(ClassLayer):
     @property
     def idle(self) -> bool:
         """True when all ordered tiles are there."""
-        return self._tiles.idle
+        return self._tiles.idle and not self._indexing
 
     def stop(self) -> None:
         """End the work in the background; the layer is about to go."""

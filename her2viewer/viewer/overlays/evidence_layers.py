@@ -19,7 +19,6 @@ from her2viewer.viewer.overlays.grids import ClassMapLayer, HeatmapLayer
 from her2viewer.viewer.overlays.legend import LegendWidget
 from her2viewer.viewer.overlays.scored_mask import ScoredMaskLayer
 
-# Maps lie under cells: a map covers the tissue, cells leave it to be seen.
 _DEFAULT_OPACITY = {"cells": 1.0, "class_map": 0.6, "heatmap": 0.6}
 
 
@@ -88,8 +87,10 @@ class EvidenceLayers(QObject):
 
     def append(self, evidence: Iterable[Evidence]) -> None:
         """Add parts as they arrive; a layer is made with the first part of its name and kind."""
+        evidence = tuple(evidence)
+        cells = any(isinstance(x, CellTable) for x in evidence) or any(key[0] == "cells" for key in self._layers)
         for item in evidence:
-            layer = self._layer(item)
+            layer = self._layer(item, wanted=not cells or isinstance(item, CellTable))
             match layer, item:
                 case CellLayer(), CellTable():
                     layer.append(item)
@@ -174,7 +175,11 @@ class EvidenceLayers(QObject):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _layer(self, item: Evidence) -> EvidenceLayer | None:
+    def _layer(self, item: Evidence, *, wanted: bool) -> EvidenceLayer | None:
+        """The layer of this evidence; a new one is shown if ``wanted``, unless the reader chose otherwise before.
+
+        Where there are cells, maps wait unseen until the reader asks for them: both at once hide the tissue.
+        """
         key = (item.kind, item.name)
         layer = self._layers.get(key)
         if layer is not None:
@@ -188,7 +193,7 @@ class EvidenceLayers(QObject):
             layer = HeatmapLayer(title, self)
         else:
             return None
-        wanted, opacity = self._remembered.get(key, (True, _DEFAULT_OPACITY[item.kind]))
+        wanted, opacity = self._remembered.get(key, (wanted, _DEFAULT_OPACITY[item.kind]))
         layer.visible = wanted
         layer.opacity = opacity
         layer.set_palette(self._palette)

@@ -42,6 +42,8 @@ def _paint_grid(painter: QPainter, viewport: Viewport, grid: Grid, image: QImage
 class ClassMapLayer(ClassLayer):
     """Draws class maps of one scheme, part by part as they come."""
 
+    z = 11
+
     def __init__(self, title: str, scheme: ClassScheme, parent: QObject | None = None) -> None:
         super().__init__(title, scheme, parent)
         self._parts: list[tuple[ClassMap, QImage]] = []
@@ -83,6 +85,9 @@ class ClassMapLayer(ClassLayer):
 
 class HeatmapLayer(EvidenceLayer):
     """Draws a heatmap with its scale; low values can be left out."""
+
+    # Maps lie under cells: a map covers the tissue, cells leave it to be seen.
+    z = 10
 
     def __init__(self, title: str, parent: QObject | None = None) -> None:
         super().__init__(title, parent)

@@ -16,6 +16,8 @@ _HATCH = 10
 class ScoredMaskLayer(EvidenceLayer):
     """Hatches the part of the ROI that is not yet scored; while a scorer runs that part shrinks."""
 
+    z = 30
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Not yet scored", parent)
         self._path = QPainterPath()
