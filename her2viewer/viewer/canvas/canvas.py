@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
@@ -181,6 +182,13 @@ class SlideCanvas(TiledView):
     def _paint(
         self, painter: QPainter, rect: QRect, *, layers: bool = True, scale_bar: bool = True, tool: bool = True
     ) -> None:
+        # At fractional screen scalings a widget may begin between two device pixels, and Qt rounds the halves of
+        # positive and negative positions to different sides: begin on a whole one.
+        device = painter.deviceTransform()
+        dpr = self.frame_view.dpr
+        painter.translate(
+            (math.floor(device.dx() + 0.5) - device.dx()) / dpr, (math.floor(device.dy() + 0.5) - device.dy()) / dpr
+        )
         self._paint_tissue(painter, rect)
         if self.slide is None:
             return

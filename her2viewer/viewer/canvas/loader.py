@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 COALESCE_MS = 8
 """Tiles that become ready within this time are painted together."""
 MOST_WORKERS = 6
+STOP_S = 5.0
 
 
 def worker_count() -> int:
@@ -35,6 +39,18 @@ class LoadedTile:
 
     tile: Tile[QImage]
     problem: str | None
+
+
+_loaders: weakref.WeakSet[TileLoader] = weakref.WeakSet()
+
+
+def _stop_all() -> None:
+    for loader in list(_loaders):
+        loader.stop()
+
+
+# Python ends threads that still run at its exit in the middle of C++ code, which aborts the process.
+atexit.register(_stop_all)
 
 
 class TileLoader(QObject):
@@ -59,6 +75,9 @@ class TileLoader(QObject):
         self._busy: dict[TileKey, TileRenderer] = {}
         self._renderer: TileRenderer | None = None
         self._generation = 0
+        """Changes with the slide and with the display transform."""
+        self._crew = 0
+        """Changes with the slide only."""
         self._tray: list[tuple[int, TileKey, BGRAImage, QImage, str | None]] = []
         self._told = False
         self._stopping = False
@@ -71,22 +90,26 @@ class TileLoader(QObject):
         self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
         self._threads: list[threading.Thread] = []
         self._workers = worker_count() if workers is None else workers
+        _loaders.add(self)
 
     # -- what is loaded -------------------------------------------------------------------------------------------
 
     def set_source(self, slide: Slide | None, transform: Transform | None = None) -> None:
         """Load from this slide from now on; results for the one before are dropped."""
         with self._lock:
-            if slide is not None and self._renderer is not None and self._renderer.slide is slide:
+            same = slide is not None and self._renderer is not None and self._renderer.slide is slide
+            if same and self._renderer is not None:
                 self._renderer = self._renderer.with_transform(transform)
             else:
                 self._renderer = None if slide is None else TileRenderer(slide, transform)
+                self._crew += 1
             self._generation += 1
             self._queue.clear()
             self._urgent.clear()
             self._wanted.clear()
             self._tray.clear()
-        if slide is not None:
+            self._lock.notify_all()
+        if not same and slide is not None and not self._stopping:
             self._start()
 
     def set_wanted(self, keys: Sequence[TileKey], urgent: int | None = None) -> None:
@@ -116,6 +139,11 @@ class TileLoader(QObject):
 
     def shutdown(self) -> None:
         """End the workers after what they hold; to be called before the loader goes."""
+        self._timer.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """As ``shutdown``, but touches nothing of Qt."""
         with self._lock:
             self._stopping = True
             self._renderer = None
@@ -123,28 +151,30 @@ class TileLoader(QObject):
             self._queue.clear()
             self._tray.clear()
             self._lock.notify_all()
-        self._timer.stop()
+        deadline = time.monotonic() + STOP_S
         for thread in self._threads:
-            thread.join(10)
+            # A drive that does not answer must not keep the window open; the threads are daemons.
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._threads.clear()
 
     # -- workers --------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        if self._threads or self._stopping:
-            return
-        self._threads = [
-            threading.Thread(target=self._work, name=f"tile reader {i + 1}", daemon=True)
+        """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        crew = [
+            threading.Thread(target=self._work, args=(self._crew,), name=f"tile reader {i + 1}", daemon=True)
             for i in range(self._workers)
         ]
-        for thread in self._threads:
+        self._threads += crew
+        for thread in crew:
             thread.start()
 
-    def _work(self) -> None:
+    def _work(self, crew: int) -> None:
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._stopping or (self._queue and self._renderer is not None))
-                if self._stopping:
+                self._lock.wait_for(lambda: self._stopping or crew != self._crew or self._queue)
+                if self._stopping or crew != self._crew:
                     return
                 renderer, generation = self._renderer, self._generation
                 assert renderer is not None

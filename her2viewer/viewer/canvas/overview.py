@@ -47,7 +47,7 @@ class OverviewMap(QWidget):
     @shown.setter
     def shown(self, value: bool) -> None:
         self._wanted = value
-        self.setVisible(value and self._scale is not None)
+        self.place()
 
     def set_pyramid(self, pyramid: Pyramid | None) -> None:
         """Another slide, another display transform or another screen."""
@@ -64,7 +64,6 @@ class OverviewMap(QWidget):
         width, height = (max(SHORTEST, round(v * LONGEST / longest)) for v in (level.width, level.height))
         self.setFixedSize(QSize(width + 2 * FRAME, height + 2 * FRAME))
         self.place()
-        self.setVisible(self._wanted)
         self.update()
 
     def place(self) -> None:

@@ -68,10 +68,11 @@ class TissuePainter:
             if piece.exact:
                 painter.drawImage(target.x0 - left, target.y0 - top, image)
                 continue
+            # A quarter pixel more on each side: Qt's rounding may else leave out a line at an edge. No pixel of a
+            # neighbour has its middle there.
+            area = QRectF(target.x0 - left - 0.25, target.y0 - top - 0.25, target.width + 0.5, target.height + 0.5)
             painter.setRenderHint(smooth, True)
-            painter.drawImage(
-                QRectF(target.x0 - left, target.y0 - top, target.width, target.height), image, QRectF(*piece.source)
-            )
+            painter.drawImage(area, image, QRectF(*piece.source))
             painter.setRenderHint(smooth, False)
 
     def _turned(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:

@@ -132,13 +132,16 @@ class TiledView(QWidget):
         self._show_view(view)
 
     def _show_view(self, view: Viewport) -> None:
-        dpr = self.devicePixelRatioF()
-        view = view.resized(round(self.width() * dpr), round(self.height() * dpr), dpr)
+        view = self._sized(view)
         if self.slide is not None:
             view = view.limited(self.slide.width, self.slide.height)
         if view != self._viewport:
             self._viewport = view
             self._view_moved()
+
+    def _sized(self, view: Viewport) -> Viewport:
+        dpr = self.devicePixelRatioF()
+        return view.resized(round(self.width() * dpr), round(self.height() * dpr), dpr)
 
     def _view_moved(self) -> None:
         self.frame_view = aligned(self._viewport)
@@ -150,12 +153,12 @@ class TiledView(QWidget):
     def fit(self) -> None:
         """The whole slide."""
         if self.slide is not None:
-            self._show_view(self._viewport.fitted(0, 0, self.slide.width, self.slide.height))
+            self._show_view(self._sized(self._viewport).fitted(0, 0, self.slide.width, self.slide.height))
         self._fitted = True
 
     def fit_region(self, x0: float, y0: float, x1: float, y1: float, margin: float = 0.1) -> None:
         """A level-0 rectangle, with a margin as a share of the view."""
-        self.set_viewport(self._viewport.fitted(x0, y0, x1, y1, margin))
+        self.set_viewport(self._sized(self._viewport).fitted(x0, y0, x1, y1, margin))
 
     def one_to_one(self) -> None:
         """One level-0 px on one px of the screen."""
@@ -302,7 +305,8 @@ class TiledView(QWidget):
         box, origin = key.scale.box(key.column, key.row), view_box(self.frame_view, self.frame_view.downsample)
         dpr = self.frame_view.dpr
         area = QRectF((box.x0 - origin.x0) / dpr, (box.y0 - origin.y0) / dpr, box.width / dpr, box.height / dpr)
-        return area.toAlignedRect()
+        # One more on each side for fractional screen scalings.
+        return area.toAlignedRect().adjusted(-1, -1, 1, 1)
 
     def _paint_tissue(self, painter: QPainter, rect: QRect) -> None:
         """Fill ``rect`` (logical px)."""
@@ -315,6 +319,8 @@ class TiledView(QWidget):
         # Device pixels: tissue is blitted one to one on every screen.
         painter.setWorldTransform(QTransform.fromScale(1 / dpr, 1 / dpr), True)
         dirty = QRectF(rect.x() * dpr, rect.y() * dpr, rect.width() * dpr, rect.height() * dpr).toAlignedRect()
+        if dpr != int(dpr):
+            dirty.adjust(-1, -1, 1, 1)
         self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty)
         painter.restore()
 

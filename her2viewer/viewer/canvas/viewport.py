@@ -82,7 +82,8 @@ class Viewport:
 
     def rotated(self, degrees: float) -> Viewport:
         """Turned clockwise by ``degrees`` about the centre of the view."""
-        return replace(self, rotation=(self.rotation + degrees) % 360)
+        # Twice: a tiny negative angle plus 360 rounds to 360.
+        return replace(self, rotation=(self.rotation + degrees) % 360 % 360)
 
     def resized(self, width: int, height: int, dpr: float) -> Viewport:
         """For a canvas of another size; centre and zoom stay."""
