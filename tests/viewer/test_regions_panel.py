@@ -62,7 +62,7 @@ def test_rows_are_ordered_by_role_with_areas_in_mm2_and_the_total_is_what_will_b
     assert rows(panel) == [
         ("Invasive carcinoma", "1.00"),
         ("− In situ carcinoma", "0.25"),
-        ("Slide control", "0.0625"),
+        ("Slide control", "0.06"),
         ("weak here", ""),
     ]
     assert panel.total.text() == "0.75 mm²"

@@ -423,6 +423,33 @@ def test_a_note_is_typed_on_the_canvas(desk: Desk) -> None:
     assert desk.session.region.empty
 
 
+def test_letters_of_a_note_are_not_the_keys_of_the_window(desk: Desk, qtbot: QtBot) -> None:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.setCentralWidget(desk.canvas)
+    fired: list[str] = []
+    for key in ("P", "Return", "Esc", "Del", "Ctrl+Z"):
+        action = QAction(key, window)
+        action.setShortcut(QKeySequence(key))
+        action.triggered.connect(lambda _checked=False, key=key: fired.append(key))
+        window.addAction(action)
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    desk.use("note")
+    desk.click((1200, 900))
+    editor = desk.toolbox.note_editor
+    assert editor is not None
+    qtbot.waitUntil(editor.hasFocus)
+    QTest.keyClicks(editor, "PpX")
+    QTest.keyClick(editor, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(editor, "stop")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    assert desk.only.text == "stop"
+    assert fired == []
+    window.takeCentralWidget().setParent(None)
+
+
 def test_esc_drops_a_note(desk: Desk) -> None:
     desk.use("note")
     desk.click((1200, 900))

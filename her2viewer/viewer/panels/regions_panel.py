@@ -84,19 +84,20 @@ class RegionsPanel(QWidget):
         column.addLayout(self._pages, 1)
         column.addWidget(self._footer)
 
-        session.annotations_changed.connect(lambda _annotations: self._fill())
-        session.slide_changed.connect(lambda _slide: self._fill())
-        session.pixel_size_changed.connect(lambda _pixel_size: self._fill())
-        session.locked_changed.connect(lambda _locked: self._fill())
-        session.selection_changed.connect(lambda _ids: self._show_selection())
-        session.region_changed.connect(lambda _region: self._show_total())
+        # Methods, not lambdas: Qt forgets them when the panel goes before the session.
+        session.annotations_changed.connect(self._fill)
+        session.slide_changed.connect(self._fill)
+        session.pixel_size_changed.connect(self._fill)
+        session.locked_changed.connect(self._fill)
+        session.selection_changed.connect(self._show_selection)
+        session.region_changed.connect(self._show_total)
         if state is not None:
             state.live_changed.connect(self._show_live)
         self._fill()
 
     # --- content -----------------------------------------------------------------------------------------------
 
-    def _fill(self) -> None:
+    def _fill(self, _changed: object = None) -> None:
         self._filling = True
         annotations = sorted(self._session.annotations, key=lambda a: _ORDER.index(a.role))
         if [a.id for a in annotations] != list(self._items):
@@ -149,12 +150,12 @@ class RegionsPanel(QWidget):
                 item.setText(1, text)
         self._filling = False
 
-    def _show_total(self) -> None:
+    def _show_total(self, _region: object = None) -> None:
         self.total.setText(area_text(self._session.region.area_px, self._session.pixel_size))
 
     # --- selection ---------------------------------------------------------------------------------------------
 
-    def _show_selection(self) -> None:
+    def _show_selection(self, _ids: object = None) -> None:
         self._filling = True
         chosen = self._session.selection
         for annotation_id, item in self._items.items():

@@ -177,7 +177,8 @@ def paint_outline(
     """A half-drawn outline in screen coordinates: line with a dark seam, faint fill."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     tint = QColor(color)
-    tint.setAlpha(40)
+    # Faint: the stain is judged while it is outlined.
+    tint.setAlpha(16)
     painter.setBrush(tint if fill else Qt.BrushStyle.NoBrush)
     painter.setPen(Qt.PenStyle.NoPen)
     if closed and fill:

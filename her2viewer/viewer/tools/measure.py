@@ -16,7 +16,7 @@ def area_number(area_px: float, pixel_size: PixelSize | None) -> str:
         return f"{area_px:,.0f}"
     mm2 = pixel_size.mm2(area_px)
     # Two decimals everywhere keep columns aligned; small areas get more, for "0.00" tells nothing.
-    return f"{mm2:.2f}" if mm2 >= 0.1 or mm2 == 0 else f"{mm2:.4f}"
+    return f"{mm2:.2f}" if mm2 >= 0.01 or mm2 == 0 else f"{mm2:.4f}"
 
 
 def area_text(area_px: float, pixel_size: PixelSize | None) -> str:

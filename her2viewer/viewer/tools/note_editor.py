@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from her2viewer.viewer.session import Session
@@ -28,8 +28,8 @@ class NoteEditor(QLineEdit):
         state.note_asked.connect(self._ask)
         state.note_edit_asked.connect(self._ask_again)
         self.returnPressed.connect(self.finish)
-        session.slide_changed.connect(lambda _slide: self.drop())
-        session.locked_changed.connect(lambda _locked: self.drop())
+        session.slide_changed.connect(self.drop)
+        session.locked_changed.connect(self.drop)
 
     def finish(self) -> None:
         """Keep the text as a note."""
@@ -43,7 +43,7 @@ class NoteEditor(QLineEdit):
         if reason:
             self._state.message.emit(reason)
 
-    def drop(self) -> None:
+    def drop(self, _changed: object = None) -> None:
         """Close without keeping."""
         had_focus = self.hasFocus()
         self._point, self._editing = None, None
@@ -66,13 +66,10 @@ class NoteEditor(QLineEdit):
             return True
         return super().event(event)
 
-    def focusOutEvent(self, event) -> None:
+    def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         if self.isVisible() and event.reason() in (Qt.FocusReason.MouseFocusReason, Qt.FocusReason.TabFocusReason):
             self.finish()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        return super().eventFilter(watched, event)
 
     def _ask(self, x: float, y: float) -> None:
         if self.isVisible():
