@@ -64,8 +64,8 @@ def write_pyramid(
     height, width = levels[0].shape[:2]
     options: dict[str, Any] = {"tile": (tile, tile), "compression": compression, "software": WRITER, "metadata": None}
     if compression == "jpeg":
-        # Colours at half resolution, as scanners write them.
-        options["compressionargs"] = {"level": quality}
+        # Colours at full resolution: a membrane is two or three pixels wide.
+        options |= {"compressionargs": {"level": quality}, "subsampling": (1, 1)}
     if levels[0].ndim == 3:
         options["photometric"] = "rgb"
     if mpp is not None:
