@@ -13,6 +13,7 @@ from her2viewer.viewer.panels.case_panel import CasePanel
 from her2viewer.viewer.panels.collapsible import CollapsiblePanel, SideColumn
 from her2viewer.viewer.panels.layers_panel import LayersPanel
 from her2viewer.viewer.panels.profiles_panel import ProfilesPanel
+from her2viewer.viewer.panels.reading_form import ReadingForm
 from her2viewer.viewer.panels.regions_panel import RegionsPanel
 from her2viewer.viewer.panels.scorer_panel import ScorerPanel
 from her2viewer.viewer.panels.slides_panel import SlidesPanel
@@ -48,6 +49,7 @@ class SidePanels(QObject):
         self.layers = LayersPanel(evidence)
         self.answer = AnswerPanel(controller)
         self.why = WhyPanel(controller)
+        self.reading = ReadingForm(controller)
         self.profiles = ProfilesPanel(controller)
         self.scorers = ScorerPanel(controller)
         self.left = SideColumn("Slide, regions, layers")
@@ -62,6 +64,7 @@ class SidePanels(QObject):
             (self.left, "Layers", self.layers),
             (self.right, "Answer", self.answer),
             (self.right, "Why", self.why),
+            (self.right, "Your reading", self.reading),
             (self.right, "Other profiles", self.profiles),
             (self.right, "Scorers", self.scorers),
         ):
