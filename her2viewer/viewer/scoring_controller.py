@@ -240,6 +240,11 @@ class ScoringController(QObject):
         return dict(held.result.provenance.settings) != self.settings_of(self.scorer)
 
     @property
+    def locked(self) -> bool:
+        """The case is signed."""
+        return self._session is not None and self._session.locked
+
+    @property
     def obstacle(self) -> str:
         """Why the scorer cannot be run now, as a sentence; "" where it can."""
         if self._run is not None:
@@ -253,7 +258,7 @@ class ScoringController(QObject):
                 return "Outline the invasive carcinoma first: P polygon, F freehand, B brush."
         if problem := self._choice.problem:
             return problem
-        if self._session is not None and self._session.locked:
+        if self.locked:
             return "The case is signed: amend it before scoring again."
         return ""
 

@@ -22,6 +22,7 @@ from her2viewer.domain.result import NotAssessable, Provenance, Result
 from her2viewer.scoring.manifest import Setting
 from her2viewer.viewer.panels.answer_panel import AnswerPanel
 from her2viewer.viewer.panels.profiles_panel import ProfilesPanel
+from her2viewer.viewer.panels.reading_form import ReadingForm
 from her2viewer.viewer.panels.scorer_panel import ScorerPanel
 from her2viewer.viewer.panels.settings_form import SettingsForm
 from her2viewer.viewer.panels.share_bars import percent_text
@@ -187,11 +188,12 @@ def test_the_profiles_show_their_answers_and_a_click_chooses_one(qtbot: QtBot, c
     assert checked == [controller.profile.title]
 
 
-def test_what_is_read_is_edited_and_kept(qtbot: QtBot, controller: ScoringController) -> None:
-    panel = AnswerPanel(controller)
-    qtbot.addWidget(panel)
-    panel.show()
-    form = panel.reading
+def test_what_is_read_is_edited_and_kept_until_the_case_is_signed(
+    qtbot: QtBot, controller: ScoringController, session: Session
+) -> None:
+    form = ReadingForm(controller)
+    qtbot.addWidget(form)
+    form.show()
     own = form.findChild(QComboBox, "ownScore")
     own.setCurrentIndex(own.findData("1+"))
     own.activated.emit(own.currentIndex())
@@ -209,16 +211,16 @@ def test_what_is_read_is_edited_and_kept(qtbot: QtBot, controller: ScoringContro
         True,
         "seen",
     )
-    form.set_locked(True)
+    session.set_locked(True)
     assert not own.isEnabled()
     assert comment.isReadOnly()
 
 
 def test_a_wheel_over_a_field_that_is_not_chosen_changes_nothing(qtbot: QtBot, controller: ScoringController) -> None:
-    panel = AnswerPanel(controller)
+    panel = ReadingForm(controller)
     qtbot.addWidget(panel)
     panel.show()
-    own = panel.reading.findChild(QComboBox, "ownScore")
+    own = panel.findChild(QComboBox, "ownScore")
     panel.setFocus()
     own.clearFocus()
     event = QWheelEvent(
@@ -237,12 +239,13 @@ def test_a_wheel_over_a_field_that_is_not_chosen_changes_nothing(qtbot: QtBot, c
 
 
 def test_the_marks_of_a_biopsy_profile_can_be_set(qtbot: QtBot, controller: ScoringController) -> None:
-    panel = AnswerPanel(controller)
+    panel, form = AnswerPanel(controller), ReadingForm(controller)
     qtbot.addWidget(panel)
+    qtbot.addWidget(form)
     controller.restore(result((61, 21, 14, 4)))
     controller.change_reading(profile="gastric_2016_biopsy")
     assert panel.headline == "Not evaluable"
-    boxes = {b.text(): b for b in panel.reading.findChildren(QCheckBox)}
+    boxes = {b.text(): b for b in form.findChildren(QCheckBox)}
     boxes["Cluster of 5 or more cells, strong"].click()
     assert panel.headline == "3+ positive"
 

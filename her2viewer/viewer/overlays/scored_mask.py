@@ -10,7 +10,7 @@ from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import EvidenceLayer, region_path
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
 
-_HATCH = 10
+_HATCH = 14
 
 
 class ScoredMaskLayer(EvidenceLayer):
@@ -57,7 +57,7 @@ class ScoredMaskLayer(EvidenceLayer):
             painter = QPainter(tile)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
             # Dark beside light: visible on white glass and on dark tissue alike.
-            for color, shift in ((QColor(255, 255, 255, 130), 1.0), (QColor(40, 40, 40, 140), 0.0)):
+            for color, shift in ((QColor(255, 255, 255, 110), 1.0), (QColor(40, 40, 40, 110), 0.0)):
                 painter.setPen(QPen(color, 1.2))
                 for start in (-_HATCH, 0, _HATCH):
                     painter.drawLine(int(start + shift) - 1, _HATCH + 1, int(start + shift) + _HATCH + 1, -1)

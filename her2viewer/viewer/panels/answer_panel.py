@@ -20,7 +20,6 @@ from her2viewer.domain.result import Result
 from her2viewer.domain.shares import CountedUnit, Shares
 from her2viewer.guidelines.decision import Decision
 from her2viewer.viewer import theme
-from her2viewer.viewer.panels.reading_form import ReadingForm
 from her2viewer.viewer.panels.share_bars import ShareBars
 from her2viewer.viewer.panels.words import label, say, set_role
 from her2viewer.viewer.scoring_controller import ScoringController
@@ -86,7 +85,6 @@ class AnswerPanel(QWidget):
             numbers.addWidget(part)
         self._profile = label("", "small")
         self._use = label(RESEARCH_USE, "small")
-        self._reading = ReadingForm(controller)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(4)
@@ -94,8 +92,6 @@ class AnswerPanel(QWidget):
         words: tuple[QWidget, ...] = (self._flags, self._sentence, self._advice, self._log)
         for item in (*words, self._numbers, self._profile, self._use):
             column.addWidget(item)
-        column.addSpacing(8)
-        column.addWidget(self._reading)
         controller.state_changed.connect(self._show)
         controller.decision_changed.connect(self._show)
         controller.shares_changed.connect(self._show)
@@ -118,11 +114,6 @@ class AnswerPanel(QWidget):
     def bars(self) -> ShareBars:
         """The bars of the classes."""
         return self._bars
-
-    @property
-    def reading(self) -> ReadingForm:
-        """Own score, comment and marks."""
-        return self._reading
 
     def set_palette(self, palette: str) -> None:
         """Class colours by the id of a palette."""
@@ -161,7 +152,6 @@ class AnswerPanel(QWidget):
         say(self._profile, "" if decision is None else decision.profile_title)
         self._profile.setToolTip("" if decision is None else decision.profile_reference)
         self._use.setVisible(decision is not None)
-        self._reading.setVisible(state is not ScoringState.NO_SLIDE)
 
     def _answer(self, decision: Decision) -> tuple[str, str, str, str]:
         if decision.outcome == "cannot_be_determined":

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QGridLayout, QPlainTextEdit, QVBoxLayou
 from her2viewer.viewer.panels.calm import CalmCombo
 from her2viewer.viewer.panels.words import label
 from her2viewer.viewer.scoring_controller import ScoringController
-from her2viewer.viewer.scoring_model import Reading
+from her2viewer.viewer.scoring_model import Reading, ScoringState
 
 OWN_SCORES = ("", "0", "1+", "2+", "3+", "not assessable")
 _CONTROLS = (("not checked", None), ("stains as it should", True), ("does not", False))
@@ -59,9 +59,8 @@ class ReadingForm(QWidget):
             grid.addWidget(label(title, wrap=False), at, 0)
             grid.addWidget(field, at, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(4)
-        column.addWidget(label("YOUR READING", "heading"))
         column.addLayout(grid)
         column.addWidget(self._pattern)
         column.addLayout(self._marks)
@@ -77,16 +76,22 @@ class ReadingForm(QWidget):
         self._pattern.clicked.connect(lambda on: controller.change_reading(pattern_marked=on))
         self._comment.textChanged.connect(self._timer.start)
         controller.reading_changed.connect(self._show)
+        controller.state_changed.connect(self._show_state)
         self._show(controller.reading)
+        self._show_state()
 
-    def set_locked(self, locked: bool) -> None:
-        """A signed case is shown and not edited."""
+    def _show_state(self, *_: object) -> None:
+        """A signed case is shown and not edited; without a slide there is nothing to read."""
+        locked = self._controller.locked
+        closed = self._controller.state is ScoringState.NO_SLIDE
+        why = "Open a slide first" if closed else "The case is signed: amend it to change this" if locked else ""
         for field in (self._score, self._control, self._pattern, *self._mark_boxes.values()):
-            field.setEnabled(not locked)
-            field.setToolTip("The case is signed: amend it to change this" if locked else "")
-        if not locked:
+            field.setEnabled(not why)
+            field.setToolTip(why)
+        if not why:
             self._pattern.setToolTip(_PATTERN_TIP)
-        self._comment.setReadOnly(locked)
+        self._comment.setReadOnly(bool(why))
+        self._comment.setToolTip(why)
 
     def keep_comment(self) -> None:
         """Hand the comment over now; also before the window closes."""
@@ -125,6 +130,7 @@ class ReadingForm(QWidget):
                     box.clicked.connect(self._take_marks)
                     self._mark_boxes[row.mark] = box
                     self._marks.addWidget(box)
+            self._show_state()
             self._pattern.setVisible("pattern" in profile.marks)
         for mark, box in self._mark_boxes.items():
             box.setChecked(mark in reading.marks)
