@@ -38,7 +38,7 @@ class Painter:
             "grain": texture(rng, 1024, 1.6, 1.6),
             "clumps": texture(rng, 1024, 3.2, 3.2),
             "mottle": texture(rng, 1024, 9.0, 9.0),
-            "fibres": texture(rng, 2048, 46.0, 2.4),
+            "fibres": texture(rng, 2048, 22.0, 2.6),
             "bundles": texture(rng, 2048, 120.0, 9.0),
             "wave": texture(rng, 2048, 130.0, 130.0),
             "shift x": texture(rng, 1024, 17.0, 17.0),
@@ -105,7 +105,7 @@ class Painter:
         stains = np.array([HAEMATOXYLIN, DAB], dtype=np.float32)
         od = h[..., None] * stains[0] + d[..., None] * stains[1]
         light = np.array(GLASS, dtype=np.float32) * np.power(np.float32(10), -od)
-        light = cv2.GaussianBlur(light, (0, 0), 0.9)[4:-4, 4:-4]
+        light = cv2.GaussianBlur(light, (0, 0), 0.8)[4:-4, 4:-4]
         noise = window.tiled(self._textures["noise"])
         shade = window.tiled(self._textures["wave"])
         # Shot noise grows with the light; one grain for all colours and one for each.
@@ -149,9 +149,9 @@ class Painter:
         streaks = cv2.remap(t["fibres"], w, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         bundles = cv2.remap(t["bundles"], w, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         # Fibrils are the ridges of the pattern: thin lines that end, thicker where fibres lie in bundles.
-        thin = np.exp(-((streaks / 0.28) ** 2))
-        lacy = np.clip(0.55 + 0.45 * bundles + 0.35 * big.tiled(t["mottle"]), 0, None)
-        fibre = 0.014 + 0.011 * bundles + (0.012 + 0.030 * thin) * lacy + 0.007 * big.tiled(t["grain"])
+        thin = np.exp(-((streaks / 0.16) ** 2))
+        lacy = np.clip(0.45 + 0.45 * bundles + 0.45 * big.tiled(t["mottle"]), 0, 1.6)
+        fibre = 0.012 + 0.010 * bundles + (0.010 + 0.062 * thin) * lacy + 0.006 * big.tiled(t["grain"])
         fibre = np.clip(fibre, 0.0, 0.16)
         # Tissue draws back from nests here and there and leaves a cleft.
         cleft = ramp(epithelium + np.maximum(big.enlarged(self.plan.clefts, STEP), 0), 6)
@@ -210,7 +210,7 @@ class Painter:
         rim = np.exp(-(((depth - 1.6) / 1.6) ** 2))
         spot = np.hypot(nx - shape["spot x"][own] * 12, ny - shape["spot y"][own] * 12)
         nucleolus = ramp(shape["spot"][own] - spot, 1.6)
-        chromatin = shape["density"][own] * (0.86 + 0.2 * clumps + 0.09 * grain + 0.5 * rim + 0.75 * nucleolus)
+        chromatin = shape["density"][own] * (0.72 + 0.22 * clumps + 0.12 * grain + 0.75 * rim + 0.95 * nucleolus)
         haze = shape["haze"][own] * (1 + 0.28 * clumps + 0.12 * grain)
         h[where] += amount * np.clip(np.where(nucleus > 0, nucleus * chromatin + (1 - nucleus) * haze, haze), 0, None)
         # DAB: a blush in the cytoplasm, and the membrane where its outline is stained.
