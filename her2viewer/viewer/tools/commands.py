@@ -68,7 +68,7 @@ def smooth_selected(session: Session) -> str | None:
 
 
 def simplify_selected(session: Session, tolerance_px: float) -> str | None:
-    """Fewer corners; outlines move by at most ``tolerance_px`` level-0 px."""
+    """Fewer corners; outlines move by about ``tolerance_px`` level-0 px or less."""
     return _reshape(session, "Simplify", lambda g: editing.simplify(g, tolerance_px))
 
 
