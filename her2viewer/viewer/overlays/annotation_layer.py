@@ -13,7 +13,7 @@ from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.outlines import Bounds, Outline
 from her2viewer.viewer.session import Session
-from her2viewer.viewer.theme import tokens
+from her2viewer.viewer.theme import DARK, tokens
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
 from her2viewer.viewer.tools.hit import annotation_at, screen_transform, screen_xy
 from her2viewer.viewer.tools.measure import area_text
@@ -22,6 +22,8 @@ LINE_PX = 2.0
 SEAM = QColor(0, 0, 0, 110)
 """Dark seam under every line: a pale outline stays visible on white glass."""
 SEAM_SELECTED = QColor(0, 0, 0, 190)
+# The slide is as bright in every theme: one colour for all.
+SELECTED = QColor(DARK.accent)
 SMALL_PX = 7.0
 """Areas smaller than this on the screen get a mark, so that they are not lost at low power."""
 CROWD = 6_000
@@ -147,7 +149,7 @@ class AnnotationLayer(Layer):
         x0, y0, x1, y1 = outline.bounds
         if max(x1 - x0, y1 - y0) * viewport.scale < SMALL_PX:
             at = QPointF(*viewport.to_screen((x0 + x1) / 2, (y0 + y1) / 2))
-            painter.setPen(QPen(QColor(tokens().accent) if selected else SEAM, 2.0 if selected else 1.0))
+            painter.setPen(QPen(SELECTED if selected else SEAM, 2.0 if selected else 1.0))
             painter.setBrush(color)
             painter.drawRect(QRectF(at.x() - 3.5, at.y() - 3.5, 7, 7))
             return
@@ -155,7 +157,7 @@ class AnnotationLayer(Layer):
             self._paint_fast(frame, color, pieces)
             return
         if selected:
-            pens = [QPen(SEAM_SELECTED, 5.0), QPen(QColor(tokens().accent), 2.6)]
+            pens = [QPen(SEAM_SELECTED, 5.0), QPen(SELECTED, 2.6)]
         else:
             pens = [QPen(SEAM, LINE_PX + 1.6), QPen(color, LINE_PX)]
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -226,7 +228,7 @@ class AnnotationLayer(Layer):
         if with_text or selected:
             self._paint_note_text(painter, annotation, selected, at, viewport)
         if selected:
-            painter.setPen(QPen(QColor(tokens().accent), 3.0))
+            painter.setPen(QPen(SELECTED, 3.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawEllipse(at, NOTE_RADIUS + 2, NOTE_RADIUS + 2)
         painter.setPen(QPen(QColor(0, 0, 0, 200), 1.2))

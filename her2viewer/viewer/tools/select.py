@@ -15,7 +15,7 @@ from her2viewer.domain.editing import Vertex
 from her2viewer.viewer.canvas.tool import ToolEvent
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.session import Session
-from her2viewer.viewer.theme import tokens
+from her2viewer.viewer.theme import DARK
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.drawing_tool import CLICK_PX, SessionTool, distance
 from her2viewer.viewer.tools.hit import annotation_at, screen_xy
@@ -193,7 +193,7 @@ class SelectTool(SessionTool):
         one = self._one_selected()
         if one is None or one.locked or self.session.locked or not self._shown():
             return
-        accent = QColor(tokens().accent)
+        accent = QColor(DARK.accent)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for vertex, at in self._handles(one.geometry, viewport):
             half = 5.0 if vertex == self._hot else 3.5
