@@ -95,8 +95,8 @@ def canvases(qtbot: QtBot) -> Iterator[MakeCanvas]:
         made.append(canvas)
         qtbot.addWidget(canvas)
         canvas.resize(width, height)
-        canvas.show()
-        qtbot.waitExposed(canvas)
+        with qtbot.waitExposed(canvas):
+            canvas.show()
         if slide is not None:
             canvas.set_slide(slide, slide.pixel_size)
         return canvas

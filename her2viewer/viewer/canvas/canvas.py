@@ -31,7 +31,7 @@ from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.navigation import Navigator
 from her2viewer.viewer.canvas.overview import OverviewMap
-from her2viewer.viewer.canvas.scalebar import paint_scale_bar
+from her2viewer.viewer.canvas.scalebar import ScaleBar
 from her2viewer.viewer.canvas.store import SCREEN_BYTES
 from her2viewer.viewer.canvas.tool import Tool
 from her2viewer.viewer.canvas.view import TiledView
@@ -66,7 +66,8 @@ class SlideCanvas(TiledView):
         self.tool: Tool | None = None
         self._layers: list[Layer] = []
         self._overlays_hidden = False
-        self._scale_bar = True
+        self._scale_bar = ScaleBar()
+        self._scale_bar_visible = True
         self._navigator = Navigator(self)
         self.overview = OverviewMap(self)
         """The map in the corner; ``overview.shown`` switches it."""
@@ -128,11 +129,11 @@ class SlideCanvas(TiledView):
     @property
     def scale_bar_visible(self) -> bool:
         """Whether the scale bar is drawn."""
-        return self._scale_bar
+        return self._scale_bar_visible
 
     @scale_bar_visible.setter
     def scale_bar_visible(self, visible: bool) -> None:
-        self._scale_bar = visible
+        self._scale_bar_visible = visible
         self.schedule()
 
     def set_tool(self, tool: Tool | None) -> None:
@@ -204,8 +205,8 @@ class SlideCanvas(TiledView):
             self.tool.paint(painter, view)
             painter.restore()
             self._paint_tool_readout(painter)
-        if scale_bar and self._scale_bar:
-            paint_scale_bar(painter, view, self.pixel_size)
+        if scale_bar and self._scale_bar_visible:
+            self._scale_bar.paint(painter, view, self.pixel_size)
 
     def _paint_tool_readout(self, painter: QPainter) -> None:
         words = self.tool.readout() if self.tool is not None else None

@@ -83,16 +83,16 @@ class Scale(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """Tiles across the slide."""
-        return -(-self.width // self.span)
+        """Tiles across the slide; a rest that rounds to no screen pixel at all is none."""
+        return self._count(self.width, self.extent.x1)
 
     @property
     def rows(self) -> int:
         """Tiles down the slide."""
-        return -(-self.height // self.span)
+        return self._count(self.height, self.extent.y1)
 
     def box(self, column: int, row: int) -> Box:
-        """Screen pixels of a tile. Empty where rounding leaves nothing of a narrow rest of the slide."""
+        """Screen pixels of a tile; never empty for a column and row of the scale."""
         extent = self.extent
         return Box(
             min(self._edge(column), extent.x1),
@@ -129,7 +129,13 @@ class Scale(NamedTuple):
         end = min(count, max(first + 1, int(high * self.ratio // self.span)))
         while end < count and self._edge(end) < high:
             end += 1
+        while end > first + 1 and self._edge(end - 1) >= high:
+            end -= 1
         return range(first, end)
+
+    def _count(self, size: int, screen: int) -> int:
+        count = -(-size // self.span)
+        return count - 1 if count > 1 and self._edge(count - 1) >= screen else count
 
 
 @dataclass(frozen=True)
@@ -218,13 +224,10 @@ def nearest_first(keys: Sequence[TileKey], view: Viewport) -> list[TileKey]:
     """Keys sorted by the distance of their middle from the middle of the view; equal ones row by row."""
 
     def distance(key: TileKey) -> tuple[float, int, int]:
-        box = key.scale.box(key.column, key.row)
-        d = key.scale.downsample
-        return (
-            math.hypot((box.x0 + box.x1) / 2 * d - view.cx, (box.y0 + box.y1) / 2 * d - view.cy),
-            key.row,
-            key.column,
-        )
+        scale, column, row = key
+        # Level-0 px per tile; the last, narrower tiles count as whole ones.
+        side = scale.span / scale.ratio * scale.downsample
+        return (math.hypot((column + 0.5) * side - view.cx, (row + 0.5) * side - view.cy), row, column)
 
     return sorted(keys, key=distance)
 

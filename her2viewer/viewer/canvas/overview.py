@@ -88,7 +88,7 @@ class OverviewMap(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(24, 26, 30))
-        if self._scale is None:
+        if self._scale is None or self._canvas.slide is None:
             return
         picture = self._map()
         area = self._area()

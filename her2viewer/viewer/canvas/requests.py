@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey, nearest_first, view_box
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -32,7 +33,6 @@ def visible_tiles(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
     grown = Box(box.x0 - ring * side, box.y0 - ring * side, box.x1 + ring * side, box.y1 + ring * side)
     columns, rows = scale.tiles(grown)
     keys = [TileKey(scale, column, row) for row in rows for column in columns]
-    keys = [key for key in keys if not scale.box(key.column, key.row).empty]
     if view.rotation % 90:
         keys = [key for key in keys if _shows(key, view, ring * side)]
     return nearest_first(keys, view)
@@ -69,7 +69,9 @@ def wanted(view: Viewport, pyramid: Pyramid, have: Callable[[TileKey], bool]) ->
     add(visible_tiles(view, scale, ring=RING), most)
     if scale.level > 0 and scale.downsample < 2 * pyramid.levels[scale.level].downsample:
         finer = pyramid.natural(scale.level - 1)
-        add(visible_tiles(view, finer)[:MOST_FINER], most)
+        share = finer.downsample / view.downsample
+        middle = replace(view, width=max(1, int(share * view.width)), height=max(1, int(share * view.height)))
+        add(visible_tiles(middle, finer)[:MOST_FINER], most)
     return list(order), urgent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -42,36 +42,56 @@ def bar(view: Viewport, pixel_size: PixelSize | None, longest: float = LONGEST) 
     return um / pixel_size.mpp * view.scale, length_label(um)
 
 
-def paint_scale_bar(painter: QPainter, view: Viewport, pixel_size: PixelSize | None) -> QRectF:
-    """Draw the bar in the lower left corner, in logical coordinates; returns the plate's rectangle."""
-    length, label = bar(view, pixel_size)
-    dpr = view.dpr
-    # Whole device pixels, so that the bar is crisp at every screen scaling.
-    length = round(length * dpr) / dpr
-    thick = max(1, round(3 * dpr)) / dpr
-    font = QFont(painter.font())
+class ScaleBar:
+    """Paints the bar; keeps it as a picture, because text costs more than all tiles of a frame."""
+
+    def __init__(self) -> None:
+        self._picture: QImage | None = None
+        self._of: tuple[float, str, float, str] | None = None
+
+    def paint(self, painter: QPainter, view: Viewport, pixel_size: PixelSize | None) -> QRectF:
+        """Into the lower left corner, in logical coordinates; returns the rectangle of its plate."""
+        length, label = bar(view, pixel_size)
+        of = (length, label, view.dpr, painter.font().family())
+        if self._picture is None or self._of != of:
+            self._picture, self._of = _drawn(length, label, view.dpr, painter.font()), of
+        size = self._picture.deviceIndependentSize()
+        # On whole device pixels, so that the bar is crisp at every screen scaling.
+        top = round(view.height - MARGIN * view.dpr - self._picture.height()) / view.dpr
+        left = round(MARGIN * view.dpr) / view.dpr
+        painter.drawImage(QPointF(left, top), self._picture)
+        return QRectF(QPointF(left, top), size)
+
+
+def _drawn(length: float, label: str, dpr: float, font: QFont) -> QImage:
+    """White on a dark plate: legible on any tissue."""
+    font = QFont(font)
     font.setPixelSize(13)
     font.setWeight(QFont.Weight.DemiBold)
     metrics = QFontMetricsF(font)
-    width = max(length, metrics.horizontalAdvance(label)) + 20
-    height = metrics.height() + thick + 14
-    bottom = view.height / dpr - MARGIN
-    plate = QRectF(MARGIN, round((bottom - height) * dpr) / dpr, math.ceil(width), math.ceil(height))
-    painter.save()
+    text = metrics.horizontalAdvance(label)
+    bar_px, thick_px = round(length * dpr), max(2, round(3 * dpr))
+    width = math.ceil((max(length, text) + 20) * dpr)
+    height = math.ceil((metrics.height() + 14) * dpr) + thick_px
+    image = QImage(width, height, QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(16, 18, 22, 190))
-    painter.drawRoundedRect(plate, 4, 4)
+    painter.drawRoundedRect(QRectF(0, 0, width, height), 4 * dpr, 4 * dpr)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-    left = round((plate.center().x() - length / 2) * dpr) / dpr
-    top = round((plate.bottom() - 7 - thick) * dpr) / dpr
-    painter.fillRect(QRectF(left, top, length, thick), QColor(255, 255, 255))
-    for x in (left, left + length - thick / 3):
-        painter.fillRect(QRectF(x, top - 3, max(1 / dpr, thick / 3), thick + 3), QColor(255, 255, 255))
+    white = QColor(255, 255, 255)
+    left, top = (width - bar_px) // 2, height - round(7 * dpr) - thick_px
+    painter.fillRect(left, top, bar_px, thick_px, white)
+    end_px, rise_px = max(1, thick_px // 3), round(3 * dpr)
+    for x in (left, left + bar_px - end_px):
+        painter.fillRect(x, top - rise_px, end_px, rise_px, white)
+    painter.end()
+    image.setDevicePixelRatio(dpr)
+    painter = QPainter(image)
     painter.setFont(font)
-    painter.setPen(QColor(255, 255, 255))
-    painter.drawText(
-        QPointF(plate.center().x() - metrics.horizontalAdvance(label) / 2, plate.top() + 4 + metrics.ascent()), label
-    )
-    painter.restore()
-    return plate
+    painter.setPen(white)
+    painter.drawText(QPointF((width / dpr - text) / 2, 4 + metrics.ascent()), label)
+    painter.end()
+    return image

@@ -118,6 +118,7 @@ class TiledView(QWidget):
         self.pyramid = None
         self.store.clear()
         self.tissue.forget()
+        self._pyramid_changed()
 
     # -- view -----------------------------------------------------------------------------------------------------
 
