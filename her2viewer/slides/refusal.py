@@ -184,6 +184,7 @@ def _cut_off(size: int, needed: int) -> str:
 def _end_of_directories(path: Path) -> int:
     """Where the last directory of a TIFF file ends, or 0 where the chain makes no sense to us."""
     needed = 0
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(16)
         order = "<" if head[:2] == b"II" else ">"
@@ -197,6 +198,8 @@ def _end_of_directories(path: Path) -> int:
         seen: set[int] = set()
         while offset and offset not in seen:
             seen.add(offset)
+            if offset >= size:
+                return int(offset) + count_size
             file.seek(offset)
             first = file.read(count_size)
             needed = max(needed, offset + count_size)

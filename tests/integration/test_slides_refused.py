@@ -67,6 +67,7 @@ def test_a_file_that_must_not_be_read(tmp_path):
         (b"\x8f\x12\xfe\x00random bytes\xff" * 50, "not an image"),
         (b"II*\0", "cut off"),
         (b"II*\0\xff\xff\xff\x7f", "cut off"),
+        (b"II+\0\x08\0\0\0" + b"\xff" * 8, "cut off"),
         (b"\x89PNG\r\n\x1a\n" + b"\1" * 50, "Copy it again"),
     ],
 )
