@@ -315,8 +315,7 @@ def _headline(score: str, status: str, flags: Sequence[str]) -> str:
 
 
 def _answer_text(row: Row) -> str:
-    text = _headline(row.score, row.status, ())
-    return f"{text} (review)" if row.review else text
+    return _headline(row.score, row.status, (*row.flags, "review") if row.review else row.flags)
 
 
 def _counted(profile: Profile, shares: Shares | None) -> str:

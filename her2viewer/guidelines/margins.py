@@ -48,8 +48,8 @@ def nearest_other(
     """The closest other answer, and whether any other answer lies within the near margin of its row.
 
     Tumour is moved between each pair of classes up to each limit that this crosses; the answer is looked up
-    again at the limit and just past it. Rows that ask for a class to be present at all (limit 0) count only where
-    it is present.
+    again at the limit and just past it. Rows that are never near (near margin 0) are left out; rows that ask for a
+    class to be present at all (limit 0) count only where it is present.
     """
     base = fired_row(profile, amounts, marks, by_program=by_program)
     total = sum(amounts)
@@ -67,7 +67,7 @@ def nearest_other(
                 continue
             limit = row.effective(by_program=by_program)[1]
             gap = compare.margin(amounts, row.classes, limit)
-            if limit == 0 and (gap <= 0 or near_margin(profile, row) <= 0):
+            if near_margin(profile, row) <= 0 or (limit == 0 and gap <= 0):
                 # A class that was not seen is always "0 points" from being present: that says nothing.
                 continue
             move = gap if source in row.classes else -gap

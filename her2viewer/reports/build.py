@@ -18,7 +18,7 @@ from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.guidelines.decision import Decision
-from her2viewer.reports.fields import FieldChoice, choose_fields
+from her2viewer.reports.fields import FieldChoice, choose_fields, control_field
 from her2viewer.reports.model import (
     Areas,
     FieldPicture,
@@ -28,7 +28,7 @@ from her2viewer.reports.model import (
     ReportData,
     ReportError,
 )
-from her2viewer.reports.pictures import field_pictures, overview_picture
+from her2viewer.reports.pictures import field_pictures, overview_picture, region_picture
 from her2viewer.slides.slide import Slide, SlideError
 
 _LIBRARIES = (
@@ -78,10 +78,18 @@ def build_report(  # noqa: PLR0917
     region = annotations.region()
     mpp = pixel_size.mpp
     evidence = () if result is None else result.evidence
-    choices = choose_fields(evidence, region, mpp, decision)
+    control = control_field(annotations.control_region(), mpp)
+    # The control tissue takes the place of the third field.
+    choices = choose_fields(evidence, region, mpp, decision, 3 if control is None else 2)
+    if control is not None:
+        choices = (*choices, control)
     try:
         image, um_per_px = overview_picture(slide, annotations, choices, mpp)
-        fields = tuple(_field(slide, choice, result, region, mpp=mpp, palette=palette) for choice in choices)
+        close = region_picture(slide, annotations, evidence, mpp=mpp, palette=palette)
+        fields = tuple(
+            _field(slide, choice, None if choice is control else result, region, mpp=mpp, palette=palette)
+            for choice in choices
+        )
     except SlideError as error:
         raise ReportError(f"The pictures of the report cannot be made: {error}") from error
     now = created or datetime.now().astimezone()
@@ -99,6 +107,7 @@ def build_report(  # noqa: PLR0917
         own=own or OwnAnswer(),
         scorer_title=scorer_title or ("" if result is None else result.provenance.scorer),
         overview=Overview(image, um_per_px),
+        region=None if close is None else Overview(*close),
         fields=fields,
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
@@ -137,7 +146,9 @@ def _field(
     plain, overlay, um_per_px = field_pictures(slide, choice, evidence, region, mpp=mpp, palette=palette)
     x, y = choice.x - choice.side / 2, choice.y - choice.side / 2
     box = Region.rectangle(x, y, choice.side, choice.side).intersection(region)
-    parts = [_composition(result, box)]
+    parts = [] if box.empty else [_composition(result, box)]
+    if result is not None and overlay is None:
+        parts.append("no evidence here")
     side = choice.side * mpp
     parts.append(f"{side:.0f} × {side:.0f} µm at {um_per_px:.3g} µm/px ({10 / um_per_px:.3g}x)")
     parts.append(f"centre x {choice.x * mpp / 1000:.2f}, y {choice.y * mpp / 1000:.2f} mm")
@@ -155,7 +166,8 @@ def _composition(result: Result | None, box: Region) -> str:
             text = f"{total:,} tumour cells"
             if total:
                 text += ": " + ", ".join(
-                    f"{label} {100 * n / total:.0f} %" for label, n in zip(HER2_LABELS, counts, strict=True)
+                    f"{label}:\u00a0{100 * n / total:.0f}\u00a0%"
+                    for label, n in zip(HER2_LABELS, counts, strict=True)
                 )
             return text
     return ""

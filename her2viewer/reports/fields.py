@@ -84,6 +84,14 @@ def choose_fields(
     return (FieldChoice(middle.x, middle.y, side, "Middle of the region"),)
 
 
+def control_field(control: Region, mpp: float) -> FieldChoice | None:
+    """A field in the middle of the control tissue; None where none is outlined."""
+    if control.empty:
+        return None
+    middle = control.geometry.representative_point()
+    return FieldChoice(middle.x, middle.y, FIELD_UM / mpp, "Control tissue")
+
+
 def _points(item: CellTable | ClassMap, region: Region) -> _Points:
     if isinstance(item, CellTable):
         x, y, classes = item.x.astype(np.float64), item.y.astype(np.float64), item.classes
@@ -157,12 +165,12 @@ def _by_class(points: _Points, side: float, deciding: tuple[int, ...], count: in
         free[np.ix_(near_y, near_x)] = False
         return int(row), int(column)
 
-    densest = take(wanted, np.ones(shape, dtype=bool), f"Most {label}")
+    densest = take(wanted, np.ones(shape, dtype=bool), f"Where {label} is densest")
     if densest is not None:
         fuller = np.where(tumour.max() > 0, tumour / tumour.max(), 0.0)
         differs = part < part[densest] - 0.1
-        take(-part + 0.1 * fuller, full & differs, f"Least {label}")
-    take(-distance, full, "Closest to the shares of the whole region")
+        take(-part + 0.1 * fuller, full & differs, f"Where {label} is rarest")
+    take(-distance, full, "Typical: closest to the shares of the whole region")
     return tuple(chosen)
 
 

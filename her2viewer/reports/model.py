@@ -44,7 +44,7 @@ class Areas:
 
 @dataclass(frozen=True)
 class Overview:
-    """The whole slide with its outlines and the places of the fields."""
+    """A picture with outlines: the whole slide, or the region with what the scorer saw."""
 
     image: RGBImage
     um_per_px: float
@@ -55,7 +55,7 @@ class FieldPicture:
     """One field at working magnification."""
 
     title: str
-    """Why this field: "Most 2+"."""
+    """Why this field: "Where 2+ is densest"."""
     caption: str
     """What it shows, with numbers."""
     x: float
@@ -103,6 +103,9 @@ class ReportData:
     own: OwnAnswer = OwnAnswer()
     scorer_title: str = ""
     overview: Overview | None = None
+    """The whole slide with the places of the fields."""
+    region: Overview | None = None
+    """The region alone, with the evidence over all of it."""
     fields: tuple[FieldPicture, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
     palette: str = DEFAULT_PALETTE

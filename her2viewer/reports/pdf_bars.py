@@ -20,7 +20,7 @@ _SPACING: tuple[tuple[float, bool], ...] = ((0.0, False), (5.0, False), (2.6, Fa
 def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: float) -> Any:
     """A drawing of ``width`` points: label, bar, percentage and amount of each class."""
     register_fonts()
-    left, right = 24.0, 92.0
+    left, right = 24.0, 98.0
     span = width - left - right
     height = 4 * _ROW + 20
     drawing = Drawing(width, height)
@@ -35,7 +35,7 @@ def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: f
             high = min(100.0, percent + 100 * shares.half_width[row])
             _whisker(drawing, left + span * low / 100, left + span * high / 100, y + _BAR / 2)
         drawing.add(
-            String(left + span + 40, y + 2, f"{percent:.1f} %", fontName=BOLD, fontSize=8.6, textAnchor="end")
+            String(left + span + 44, y + 2, f"{percent:.1f} %", fontName=BOLD, fontSize=8.6, textAnchor="end")
         )
         drawing.add(
             String(width, y + 2.4, _amount(amount, shares.unit), fontName=REGULAR, fontSize=7, textAnchor="end")

@@ -48,7 +48,7 @@ def header(data: ReportData) -> list[Any]:
         **{k: _short(v, _LONGEST_FIELD) for k, v in data.case.items() if v},
         "Slide": data.slide_name,
         "Pixel size": pixel_size_text(size),
-        "Region": f"{data.areas.roi:.2f} mm², {data.areas.excluded:.2f} mm² excluded",
+        "Region": f"{data.areas.roi:.2f} mm², {_excluded(data)}",
         "Control tissue": f"{data.areas.control:.2f} mm² outlined" if data.areas.control else "none outlined",
     }
     return [title, Spacer(1, 3), para(RESEARCH_USE, "small"), Spacer(1, 4), _pairs(items, 2)]
@@ -198,18 +198,16 @@ def _paragraphs(text: str) -> list[Any]:
 def pictures(data: ReportData) -> list[Any]:
     """Overview and fields, each field without and with what the scorer saw."""
     out: list[Any] = []
-    if data.overview is not None:
-        picture = _picture(data.overview.image, WIDTH, _OVERVIEW)
+    shown = [p for p in (data.overview, data.region) if p is not None]
+    if shown:
+        half = WIDTH / 2 - 3
+        table = Table([[_picture(p.image, half, _OVERVIEW) for p in shown]], colWidths=[WIDTH / 2] * len(shown))
+        table.setStyle(FLAT)
+        table.hAlign = "LEFT"
         outline = "Red: region; grey hatching: excluded; blue: control tissue; numbered squares: fields below."
-        out += [
-            KeepTogether(
-                [
-                    para("Slide", "head"),
-                    picture,
-                    para(f"{data.slide_name} at {data.overview.um_per_px:.3g} µm/px. {outline}", "tiny"),
-                ]
-            )
-        ]
+        scales = " and ".join(f"{p.um_per_px:.3g} µm/px" for p in shown)
+        close = "; right: the region with what the scorer saw" if data.legend and data.region else ""
+        out += [para("Slide", "head"), table, para(f"{data.slide_name} at {scales}{close}. {outline}", "tiny")]
     if not data.fields:
         return out
     drawn = any(f.overlay is not None for f in data.fields)
@@ -220,12 +218,10 @@ def pictures(data: ReportData) -> list[Any]:
         out += [legend, Spacer(1, 3)]
     for number, field in enumerate(data.fields, 1):
         text = [para(f"{number}  {field.title}", "bold"), para(field.caption, "small")]
-        shown: list[Any] = [_picture(field.plain, _FIELD, _FIELD)]
-        if field.overlay is None:
-            shown += ["", [*text, para("The evidence shows nothing to draw here.", "small")]]
-        else:
-            shown += [_picture(field.overlay, _FIELD, _FIELD), text]
-        table = Table([shown], colWidths=[_FIELD + 5, _FIELD + 8, WIDTH - 2 * _FIELD - 13])
+        row = [_picture(field.plain, _FIELD, _FIELD)]
+        row.append("" if field.overlay is None else _picture(field.overlay, _FIELD, _FIELD))
+        row.append(text)
+        table = Table([row], colWidths=[_FIELD + 5, _FIELD + 8, WIDTH - 2 * _FIELD - 13])
         table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 4)])
         out.append(table)
     return out
@@ -262,7 +258,7 @@ def provenance(data: ReportData) -> list[Any]:
         }
         if result.warnings:
             items["Warnings"] = _short("; ".join(w.text for w in result.warnings), _LONGEST_JSON)
-    return [*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)]
+    return [KeepTogether([*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)])]
 
 
 def pixel_size_text(size: PixelSize) -> str:
@@ -272,6 +268,10 @@ def pixel_size_text(size: PixelSize) -> str:
     detail = f", {size.detail}" if size.detail else ""
     doubt = "" if size.plausible else "; implausible"
     return f"{value} µm/px, {size.source.value}{detail}{doubt}"
+
+
+def _excluded(data: ReportData) -> str:
+    return f"{data.areas.excluded:.2f} mm² excluded" if data.areas.excluded > 0 else "nothing excluded"
 
 
 def _made(data: ReportData) -> str:
@@ -372,6 +372,8 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(_value(v) for v in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
+    if value is None or (isinstance(value, str) and not value):
+        return "–"
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
@@ -390,8 +392,8 @@ def _legend(data: ReportData) -> Any | None:
             swatch(drawing, (0, 0, 13, 7.5), entry.her2, data.palette)
         else:
             drawing.add(Rect(0, 0, 13, 7.5, fillColor=rgb(entry.color), strokeColor=INK, strokeWidth=0.5))
-        amount = f"{entry.amount:,.0f}" if entry.unit == "cells" else f"{entry.amount:,.2f} mm²"
-        cells += [drawing, rich(f"{markup(entry.name)}  <font color='#5b6570'>{amount}</font>", "small")]
+        amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else f"{entry.amount:,.2f} mm²"
+        cells += [drawing, rich(f"{markup(entry.name)}:  <font color='#5b6570'>{amount}</font>", "small")]
         widths += [17, WIDTH / len(data.legend) - 17]
     table = Table([cells], colWidths=widths)
     table.setStyle([*FLAT, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+from reportlab import rl_config
 from reportlab.graphics import shapes
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.enums import TA_RIGHT
@@ -68,6 +69,8 @@ def register_fonts() -> None:
     """
     pdfmetrics.registerFont(TTFont(REGULAR, str(resource_path("fonts", "DejaVuSans.ttf"))))
     pdfmetrics.registerFont(TTFont(BOLD, str(resource_path("fonts", "DejaVuSans-Bold.ttf"))))
+    # Pictures as they are, not as text: a tenth of the time and four fifths of the size.
+    rl_config.useA85 = 0
     # Drawings select this font before any other, even where no text follows; Helvetica would not be embedded.
     shapes.STATE_DEFAULTS["fontName"] = REGULAR
     pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD)

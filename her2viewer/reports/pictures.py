@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import DEFAULT_CLASS, RGB, AnnotationSet, Role
 from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, Grid, Heatmap
-from her2viewer.domain.palette import class_colors, sequential_colormap
+from her2viewer.domain.palette import class_colors, her2_colors, sequential_colormap
 from her2viewer.domain.region import Region
 from her2viewer.reports.fields import FieldChoice
 from her2viewer.resources import resource_path
@@ -22,10 +22,14 @@ FIELD_UM_PER_PX = 0.5
 """20x, at which the cells were judged."""
 OVERVIEW_PX = 1500
 """Longest side of the overview."""
+REGION_PX = 1100
+"""Longest side of the picture of the region."""
 _BLOCK = 512
 _SHIFT = 4
 _MISSING = (205, 205, 205)
 _FILL = 0.42
+_DOT_UM = 9.0
+"""Diameter of a cell's dot in the picture of the region: about that of a nucleus."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,7 @@ def overview_picture(
     whole = Frame(0.0, 0.0, downsample)
     width, height = max(1, round(slide.width / downsample)), max(1, round(slide.height / downsample))
     image = read_area(slide, whole, width, height)
-    thick = 3
-    for role in (Role.CONTROL, Role.EXCLUDE, Role.ROI):
-        for annotation in annotations.with_role(role):
-            color = DEFAULT_CLASS[role][1] if role is not Role.EXCLUDE else (90, 90, 90)
-            rings = _rings(annotation.geometry, whole)
-            if role is Role.EXCLUDE:
-                _hatch(image, rings, color)
-            cv2.polylines(image, rings, True, (255, 255, 255), thick + 2, cv2.LINE_AA, _SHIFT)
-            cv2.polylines(image, rings, True, color, thick, cv2.LINE_AA, _SHIFT)
+    _draw_annotations(image, annotations, whole)
     for number, field in enumerate(fields, 1):
         half = max(field.side / downsample / 2, 8)
         cx, cy = field.x / downsample, field.y / downsample
@@ -91,6 +87,44 @@ def overview_picture(
     um_per_px = um_per_level0 * downsample
     _scale_bar(image, um_per_px)
     return image, um_per_px
+
+
+def region_picture(
+    slide: Slide, annotations: AnnotationSet, evidence: Iterable[Evidence], *, mpp: float, palette: str
+) -> tuple[RGBImage, float] | None:
+    """The region as large as a page has room for, with the evidence over all of it; and um per px.
+
+    None where nothing is outlined.
+
+    Raises:
+        SlideError: the file is gone.
+    """
+    region = annotations.region()
+    if region.empty:
+        return None
+    x0, y0, x1, y1 = region.bounds
+    border = 0.04 * max(x1 - x0, y1 - y0)
+    x0, y0, x1, y1 = x0 - border, y0 - border, x1 + border, y1 + border
+    frame = Frame(x0, y0, max(1.0, max(x1 - x0, y1 - y0) / REGION_PX))
+    width, height = max(1, round((x1 - x0) / frame.downsample)), max(1, round((y1 - y0) / frame.downsample))
+    image = read_area(slide, frame, width, height)
+    colors = np.array(her2_colors(palette), dtype=np.uint8)
+    for item in evidence:
+        if isinstance(item, CellTable):
+            inside = replace(item, contours=None, contour_starts=None).selected(
+                region.contains_points(item.x, item.y)
+            )
+            _draw_dots(image, inside, frame, colors, _DOT_UM / (mpp * frame.downsample))
+        elif isinstance(item, ClassMap):
+            _draw_map(image, item, frame, palette)
+        elif isinstance(item, Heatmap):
+            _draw_heat(image, item, frame)
+        else:
+            continue
+        break
+    _draw_annotations(image, annotations, frame)
+    _scale_bar(image, mpp * frame.downsample)
+    return image, mpp * frame.downsample
 
 
 def field_pictures(
@@ -203,6 +237,36 @@ def _draw_heat(image: RGBImage, item: Heatmap, frame: Frame) -> bool:
     span = item.high - item.low or 1.0
     index = np.clip(np.nan_to_num((values - item.low) / span) * 255, 0, 255).astype(np.uint8)
     return _blend(image, sequential_colormap()[index], known)
+
+
+def _draw_dots(image: RGBImage, cells: CellTable, frame: Frame, colors: NDArray[np.uint8], size: float) -> None:
+    """Every tumour cell as a dot of ``size`` px; where several fall on one pixel, the class of most of them."""
+    import cv2
+
+    height, width = image.shape[:2]
+    column = np.floor((cells.x - frame.x) / frame.downsample).astype(np.int64)
+    row = np.floor((cells.y - frame.y) / frame.downsample).astype(np.int64)
+    her2 = np.asarray(cells.scheme.her2)[cells.classes]
+    keep = (her2 >= 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    index = (row[keep] * width + column[keep]) * 4 + her2[keep]
+    counts = np.bincount(index, minlength=height * width * 4).reshape(height, width, 4)
+    codes = np.where(counts.any(axis=2), counts.argmax(axis=2) + 1, 0).astype(np.uint8)
+    side = max(3, round(size) | 1)
+    codes = cv2.dilate(codes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    image[codes > 0] = colors[codes[codes > 0] - 1]
+
+
+def _draw_annotations(image: RGBImage, annotations: AnnotationSet, frame: Frame) -> None:
+    import cv2
+
+    for role in (Role.CONTROL, Role.EXCLUDE, Role.ROI):
+        for annotation in annotations.with_role(role):
+            color = DEFAULT_CLASS[role][1] if role is not Role.EXCLUDE else (90, 90, 90)
+            rings = _rings(annotation.geometry, frame)
+            if role is Role.EXCLUDE:
+                _hatch(image, rings, color)
+            cv2.polylines(image, rings, True, (255, 255, 255), 5, cv2.LINE_AA, _SHIFT)
+            cv2.polylines(image, rings, True, color, 3, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_outline(image: RGBImage, region: Region, frame: Frame) -> None:

@@ -164,7 +164,7 @@ def test_the_pdf_says_all_that_a_reader_needs(data: ReportData, tmp_path: Path) 
         "ab" * 32,
         "12.4 s",
         f"{data.areas.roi:.2f} mm²",
-        "Most 2+",
+        "Where 2+ is densest",
         "Own score",
         "Date, signature",
         "page 1 of ",
@@ -185,7 +185,7 @@ def test_the_pdf_has_one_to_three_pages_with_embedded_fonts_and_pictures(data: R
         assert "DejaVuSans" in font["/BaseFont"]
         assert "/FontFile2" in font["/FontDescriptor"].get_object()
     pictures = [image for page in reader.pages for image in page.images]
-    assert len(pictures) == 1 + 2 * len(data.fields)
+    assert len(pictures) == 2 + sum(1 if f.overlay is None else 2 for f in data.fields)
 
 
 def test_the_numbers_of_the_report_follow_from_the_slide_and_the_outlines(data: ReportData) -> None:
@@ -228,6 +228,19 @@ def test_the_overview_shows_the_outline_and_hatches_the_exclusion(data: ReportDa
     x, y = round(1300 / scale), round(700 / scale)
     inside = image[y - 20 : y + 20, x - 20 : x + 20].reshape(-1, 3)
     assert (inside == (90, 90, 90)).all(axis=1).mean() > 0.1
+
+
+def test_the_picture_of_the_region_shows_cells_by_class_inside_the_outline_only(data: ReportData) -> None:
+    assert data.region is not None
+    image = data.region.image.astype(int)
+    scale = data.region.um_per_px / 0.5
+    y0 = 100 - 0.04 * (WIDTH - 200)
+    for color in her2_colors(data.palette):
+        hits = np.argwhere(np.abs(image - color).max(axis=2) == 0)
+        assert len(hits) > 100
+        assert (hits[:, 0] * scale + y0).max() < HEIGHT - 400 + 20
+    assert data.fields[-1].title == "Control tissue"
+    assert data.fields[-1].overlay is None
 
 
 def test_a_long_comment_is_printed_whole(data: ReportData) -> None:
@@ -279,8 +292,8 @@ def test_what_cannot_be_assessed_makes_a_proper_report_too(slide: Slide) -> None
     text = text_of(content)
     for part in ("cannot be determined", why.reason, why.advice, "Own score", data.slide_identity):
         assert part in text
-    assert len(data.fields) == 1
-    assert data.fields[0].overlay is None
+    assert [f.title for f in data.fields] == ["Middle of the region", "Control tissue"]
+    assert all(f.overlay is None for f in data.fields)
     assert pages_of(content) <= 3
 
 
@@ -330,7 +343,7 @@ def test_maps_are_drawn_in_the_fields(slide: Slide) -> None:
     assert "mm² of tumour surface (a proxy of cells)" in text_of(pdf_bytes(data))
     values = np.linspace(0, 1, grid.rows * grid.columns, dtype=np.float32).reshape(grid.shape)
     heat = report(slide, result_of(slide, (Heatmap("attention", grid, values, "", 0, 1),), shares=None, score=1))
-    assert [f.title for f in heat.fields] == ["Highest attention", "Lowest attention"]
+    assert [f.title for f in heat.fields] == ["Highest attention", "Lowest attention", "Control tissue"]
     assert heat.fields[0].overlay is not None
 
 

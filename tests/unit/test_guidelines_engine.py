@@ -210,6 +210,15 @@ def test_a_trace_of_3_below_the_noise_floor_does_not_decide_but_is_named() -> No
     assert answer((99.5, 0, 0, 0.5), by_program=False).score == "2+"
 
 
+def test_a_trace_of_2_below_the_noise_floor_asks_for_no_review() -> None:
+    decision = answer((99.1, 0, 0.9, 0))
+    assert (decision.headline, decision.near) == ("0 negative", False)
+    assert any(c.startswith("2+ in 0.9 %: below the noise floor") for c in decision.comments)
+    assert answer((98, 1.1, 0.9, 0)).fired == "0+"
+    assert answer((99, 0, 1, 0)).fired == "0+ review"
+    assert answer((99.1, 0, 0.9, 0), by_program=False).fired == "0+ review"
+
+
 def test_what_was_counted_is_said() -> None:
     def counted(shares: Shares | None, profile: Profile = DEFAULT) -> str:
         return decide(profile, shares).counted
@@ -281,7 +290,7 @@ def test_a_scorer_without_shares_keeps_its_own_answer_and_no_row_is_evaluated() 
 
 def test_rows_to_be_confirmed_say_so_in_the_trace() -> None:
     decision = answer((100, 0, 0, 0))
-    assert [t.row for t in decision.trace if t.confirm] == ["limited 3+", "pattern", "1+", "0+"]
+    assert [t.row for t in decision.trace if t.confirm] == ["limited 3+", "pattern", "1+", "0+ review", "0+"]
 
 
 # Properties.

@@ -47,7 +47,7 @@ def test_the_first_field_holds_most_of_what_decides_and_another_one_the_least() 
     cells = table(strong[0] + weak[0], strong[1] + weak[1], strong[2] + weak[2])
     decision = decide(DEFAULT, Shares.from_percent((60, 0, 40, 0)))
     chosen = choose_fields([cells], REGION, MPP, decision)
-    assert [c.title for c in chosen] == ["Most 2+", "Least 2+"]
+    assert [c.title for c in chosen] == ["Where 2+ is densest", "Where 2+ is rarest"]
     assert (chosen[0].x, chosen[0].y) == pytest.approx((1000, 1000), abs=20)
     assert (chosen[1].x, chosen[1].y) == pytest.approx((4000, 3000), abs=20)
     assert chosen[0].side == SIDE
@@ -106,9 +106,9 @@ def test_a_class_map_gives_fields_by_tumour_surface() -> None:
     weight = np.where(classes == 3, 0.5, 1.0).astype(np.float32)
     item = ClassMap("Classes", grid, TUMOUR_SCHEME, classes, weight)
     chosen = choose_fields([item], REGION, MPP, decide(DEFAULT, Shares.from_percent((67, 0, 0, 33))))
-    assert chosen[0].title == "Most 3+"
+    assert chosen[0].title == "Where 3+ is densest"
     assert 500 <= chosen[0].x <= 1500
-    assert chosen[1].title == "Least 3+"
+    assert chosen[1].title == "Where 3+ is rarest"
     assert 4000 <= chosen[1].x <= 5000
 
 
