@@ -40,6 +40,7 @@ from her2viewer.viewer.tools.drawing_tool import DrawingTool
 from her2viewer.viewer.tools.toolbox import ToolBox
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
+_HIDEABLE = ("left_column", "right_column", "toolbar", "overview")
 _SAVE_WORDS = {
     "saved": ("saved", "muted", "Everything is on the disk"),
     "saving": ("saving...", "muted", "Writing to the disk"),
@@ -208,7 +209,9 @@ class MainWindow(QMainWindow):
         if len(sizes) == self._split.count():
             self._split.setSizes(sizes)
         self.panels.restore(settings)
-        for name in ("left_column", "right_column", "toolbar", "overview"):
+        for name in _HIDEABLE:
+            # Everything is there at first; what was hidden hides itself by the change.
+            commands[name].setChecked(True)
             commands[name].setChecked(settings.flag(name, True))
         commands["icc"].setChecked(settings.flag("icc", False))
         commands["overlays"].setChecked(True)
@@ -407,7 +410,7 @@ class MainWindow(QMainWindow):
             settings.set("geometry", QByteArray(self.saveGeometry()))
         if self.panels.left.isVisible() and self.panels.right.isVisible():
             settings.set("columns", self._split.sizes())
-        for name in ("left_column", "right_column", "toolbar", "overview"):
+        for name in _HIDEABLE:
             settings.set(name, self.commands[name].isChecked())
         self.panels.save(settings)
         settings.save()

@@ -58,6 +58,9 @@ _TOOLS = (
     "rotate",
     "overlays",
     "go_decisive",
+    SEPARATOR,
+    "run",
+    "report_pdf",
 )
 
 
@@ -209,6 +212,11 @@ class ToolBar(QToolBar):
         holder.setLayout(row)
         self.addWidget(holder)
         window.addToolBar(Qt.ToolBarArea.TopToolBarArea, self)
+
+    @property
+    def drawing(self) -> str:
+        """What is drawn next, as shown."""
+        return self._label.text()
 
     def set_drawing(self, text: str, color: QColor) -> None:
         """Say what is drawn next, in its colour; an empty text for a tool that does not draw."""

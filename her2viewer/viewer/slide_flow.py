@@ -208,6 +208,9 @@ class SlideFlow(QObject):
         self._dialog = None
         chosen = dialog.chosen
         dialog.deleteLater()
+        # Keys go to the slide again.
+        self._window.activateWindow()
+        self._canvas.setFocus()
         if self._session.slide is not slide:
             return
         if chosen is None:
@@ -232,7 +235,7 @@ class SlideFlow(QObject):
         def work() -> PixelSize:
             from her2viewer.slides.pixel_size import PixelSizeStore
 
-            return PixelSizeStore().put(identity, stored.x_um, stored.y_um)
+            return PixelSizeStore().put(identity, stored)
 
         self._use(stored)
         self._storage.submit("Keeping the pixel size", work)

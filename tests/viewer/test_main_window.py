@@ -408,10 +408,11 @@ def test_a_slide_without_pixel_size_asks_once_and_keeps_the_answer(
     assert window.session.pixel_size.mpp == pytest.approx(0.25)
 
 
-def test_without_a_pixel_size_nothing_is_scored_and_the_window_says_why(window, open_slide, tmp_path):
+def test_without_a_pixel_size_nothing_is_scored_and_the_window_says_why(window, qtbot, open_slide, tmp_path):
     open_slide(write_slide(tmp_path / "nompp.ome.tif", None))
     window.findChild(PixelSizeDialog).reject()
     assert "in pixels" in messages(window)
+    qtbot.waitUntil(window.canvas.hasFocus)
     outline(window)
     assert "pixel size is unknown" in window.messages.hint
     assert "pixel size unknown" in window.status._scale.text()
