@@ -39,7 +39,7 @@ class Stain:
     background: tuple[float, float, float]
     tables: Deconvolution
     typical_density: float
-    """Median haematoxylin OD of nuclei."""
+    """Median haematoxylin OD of the larger nuclei."""
 
 
 def cells_in(rgb: RGBImage, um: float, stain: Stain, rules: Rules) -> Measured:

@@ -86,7 +86,7 @@ def measure(
         nuclei: nuclei of the tile.
         rings: their membranes.
         hue: (n,) (OD red - OD blue) / OD sum of each nucleus.
-        typical_density: median haematoxylin OD of nuclei on this slide.
+        typical_density: median haematoxylin OD of the larger nuclei of this slide.
         um: um per px.
         rules: limits and tables.
     """
@@ -168,14 +168,11 @@ def not_tumour(
     roundness = shapes[:, 4] / np.maximum(shapes[:, 3], 1e-6)
     density, nuclear_dab = shapes[:, 5], shapes[:, 6]
     out = area < rules.debris_area_max
+    dark = density > rules.dark * typical_density
     if rules.lymphocytes:
-        out |= (
-            (area < rules.lymphocyte_area_max)
-            & (roundness > rules.lymphocyte_roundness)
-            & (density > rules.lymphocyte_density * typical_density)
-        )
+        out |= (area < rules.lymphocyte_area_max) & (roundness > rules.lymphocyte_roundness) & dark
     if rules.stroma:
-        out |= roundness < rules.stroma_roundness
+        out |= (roundness < rules.stroma_roundness) | ((roundness < rules.stroma_dark_roundness) & dark)
     # DAB over a nucleus pulls its hue to grey and beyond; only nuclei free of it can be judged by hue.
     out |= (np.abs(hue) < rules.grey_hue) & (nuclear_dab < 0.05)
     return out

@@ -22,6 +22,7 @@ class NucleusRules:
     contrast: float
     least_density: float
     seed_smoothing: float
+    seed_density: float
     seed_distance: float
     valley: float
     area_min: float
@@ -67,8 +68,10 @@ def detect(haematoxylin: Array, dab: Array, um: float, rules: NucleusRules) -> N
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     coarse = cv2.GaussianBlur(fine - around, (0, 0), rules.seed_smoothing / um)
-    # Both terms near 1 for a well stained nucleus of usual size.
-    height = np.maximum(coarse, 0) / (4 * rules.contrast) + distance * np.float32(um / rules.seed_distance)
+    # Both terms near 1 for a well stained nucleus of usual size. In nuclei darker than that only the shape parts.
+    height = np.clip(coarse, 0, rules.seed_density) / np.float32(4 * rules.contrast) + distance * np.float32(
+        um / rules.seed_distance
+    )
     height = cv2.GaussianBlur(height, (0, 0), 0.5 / um)
     labels, count = kernels.ascend(height, mask)
     count = kernels.merge_basins(labels, count, height, rules.valley, 0.03)

@@ -46,8 +46,9 @@ class NotTumourRules:
 
     lymphocyte_area_max: float
     lymphocyte_roundness: float
-    lymphocyte_density: float
+    dark: float
     stroma_roundness: float
+    stroma_dark_roundness: float
     debris_area_max: float
     grey_hue: float
     stained: float

@@ -15,6 +15,9 @@ from her2viewer_membrane.tiles import Plan
 FIELDS = 12
 FIELD_PX = 448
 """Side of a field, working px."""
+LARGE_UM2 = 60.0
+"""Area above which a nucleus is no lymphocyte."""
+LEAST_NUCLEI = 20
 USUAL_DENSITY = 0.13
 """Haematoxylin OD of nuclei where a survey finds none."""
 
@@ -25,7 +28,7 @@ class Survey:
 
     nuclei: int
     typical_density: float
-    """Median haematoxylin OD of nuclei."""
+    """Median haematoxylin OD of the nuclei that are too large for lymphocytes."""
     dab: CompactDab
     """Averages over the fields, weighted by their brown area."""
 
@@ -42,7 +45,7 @@ def survey(
     """Look at ``FIELDS`` fields spread over the tissue; fields that cannot be decoded are passed over."""
     places = estimate.samples
     picks = np.unique(np.linspace(0, len(places) - 1, min(FIELDS, len(places))).round().astype(int))
-    densities, found = [], []
+    found_nuclei, found = [np.zeros((0, 2))], []
     for pick in picks:
         check()
         x, y = places[int(pick)]
@@ -51,13 +54,17 @@ def survey(
         except TileError:
             continue
         haematoxylin, dab = deconvolve(rgb, tables)
-        densities.append(detect(haematoxylin, dab, plan.um, rules.nuclei).shapes[:, 5])
+        shapes = detect(haematoxylin, dab, plan.um, rules.nuclei).shapes
+        found_nuclei.append(np.stack([shapes[:, 0] * plan.um**2, shapes[:, 5]], axis=1))
         found.append(compact_dab(dab, plan.um))
-    density = np.concatenate(densities) if densities else np.zeros(0)
+    area, density = np.concatenate(found_nuclei).T
+    large = area > LARGE_UM2
+    # A tumour of small nuclei has hardly any large ones; then all of them tell.
+    known = density[large] if large.sum() >= LEAST_NUCLEI else density
     stained = sum(f.stained_share for f in found)
     compact = sum(f.compact_share * f.stained_share for f in found) / stained if stained else 0.0
     return Survey(
         nuclei=len(density),
-        typical_density=float(np.median(density)) if len(density) >= 20 else USUAL_DENSITY,
+        typical_density=float(np.median(known)) if len(known) >= LEAST_NUCLEI else USUAL_DENSITY,
         dab=CompactDab(stained / max(len(found), 1), compact, sum(f.spots for f in found)),
     )
