@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
+from reportlab.lib.colors import white
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import her2_colors
@@ -69,10 +70,13 @@ def swatch(drawing: Any, box: tuple[float, float, float, float], her2: int, pale
         return
     drawing.add(Rect(x, y, w, h, fillColor=rgb(her2_colors(palette)[her2]), strokeColor=INK, strokeWidth=0.5))
     spacing, crossed = _SPACING[her2]
+    red, green, blue = her2_colors(palette)[her2]
+    # Lines of the ink vanish in a dark colour once the colour is gone.
+    ink = white if 0.30 * red + 0.59 * green + 0.11 * blue < 115 else INK
     if spacing:
         for rising in (True, False) if crossed else (True,):
             for line in _hatch_lines(x, y, w, h, spacing=spacing, rising=rising):
-                drawing.add(Line(*line, strokeColor=INK, strokeWidth=0.45))
+                drawing.add(Line(*line, strokeColor=ink, strokeWidth=0.6))
 
 
 def _hatch_lines(
