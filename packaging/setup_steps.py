@@ -139,6 +139,7 @@ class Setup:
             raise SetupError(f"Qt needs {what}, which this system lacks. Install them with its package manager.")
         if root:
             # A fresh image has no package lists; without them the names of its release cannot be told.
+            say("Some system libraries are missing. Reading the package lists (apt-get update).")
             self._apt("update", "-qq")
         packages = self.libraries.packages_for(missing, no_font)
         line = self.libraries.install_line(packages, root)
@@ -185,7 +186,7 @@ class Setup:
     def _install(self, development: bool) -> None:
         """Install the program and what it needs, with the versions it was tested with."""
         target = ".[dev]" if development else "."
-        say("Installing the program and the packages it needs (about 400 MB).")
+        say("Installing the program and the packages it needs (about 350 MB).")
         command = [
             *(str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
             *("--progress-bar", "off", "-c", str(self.root / "packaging" / "constraints.txt"), "-e", target),
@@ -287,12 +288,20 @@ class Setup:
     def _apt(self, *arguments: str) -> None:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(
-            ["apt-get", *arguments], env=environment, capture_output=True, text=True, errors="replace", check=False
+            ["apt-get", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
         )
         # Old lists serve too, so an update that fails is no reason to stop; an installation that fails is.
         if done.returncode != 0 and arguments[0] != "update":
-            tail = (done.stderr or done.stdout).strip().splitlines()
-            raise SetupError(f"apt-get {' '.join(arguments)} failed: {tail[-1] if tail else 'no reason given'}")
+            lines = [line.strip() for line in done.stdout.splitlines()]
+            told = [line for line in lines if line.startswith(("E:", "dpkg: error", "dpkg:"))] or lines[-1:]
+            raise SetupError(f"apt-get {' '.join(arguments)} failed: {' '.join(told[-4:])}")
 
 
 def _system_libraries(root: Path) -> ModuleType:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from her2viewer.scoring.job import JobRequest
     from her2viewer.scoring.manifest import Manifest
 
-_CASE_FIELDS = {"case_id": "Case", "patient": "Patient", "block": "Block", "laboratory": "Laboratory"}
+# The fields of a case as the window keeps them, with what the report prints before each.
+_CASE_FIELDS = {"case_id": "Case", "block": "Block", "lab": "Laboratory", "reader": "Reader"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Scored:
     decision: Decision
     others: tuple[Decision, ...]
     fields: Mapping[str, str]
+    """By the ids that the window uses, see ``printed_fields``."""
+
+    @property
+    def printed_fields(self) -> dict[str, str]:
+        """The fields by what the report prints before each; empty ones are left out."""
+        return {label: self.fields[name] for name, label in _CASE_FIELDS.items() if name in self.fields}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--profile", metavar="ID", help="guideline profile, see her2viewer scorers")
     parser.add_argument("--case-id", metavar="TEXT", help="printed on the report")
-    parser.add_argument("--patient", metavar="TEXT", help="printed on the report")
-    parser.add_argument("--block", metavar="TEXT", help="printed on the report")
-    parser.add_argument("--laboratory", metavar="TEXT", help="printed on the report")
+    parser.add_argument("--block", metavar="TEXT", help="block or specimen, printed on the report")
+    parser.add_argument("--lab", metavar="TEXT", help="laboratory, printed on the report")
+    parser.add_argument("--reader", metavar="TEXT", help="who reads this slide, printed on the report")
     parser.add_argument("--pattern", action="store_true", help="an unusual staining pattern was seen")
     parser.add_argument(
         "--control", choices=("ok", "failed"), help="how the control tissue stained, where somebody looked"
@@ -333,7 +340,7 @@ def _decided(
     control = {"ok": True, "failed": False, None: None}[options.control]
     marks: dict[str, Any] = {"pattern_marked": options.pattern, "control_checked": control}
     profile = profiles[profile_id]
-    given = {label: getattr(options, name) for name, label in _CASE_FIELDS.items()}
+    given = {name: getattr(options, name) for name in _CASE_FIELDS}
     return Scored(
         slide=slide,
         pixel_size=size,
@@ -343,7 +350,7 @@ def _decided(
         profile=profile,
         decision=decide_result(profile, result, **marks),
         others=decide_all(profiles, result, without=profile_id, **marks),
-        fields={label: value for label, value in given.items() if value},
+        fields={name: value for name, value in given.items() if value},
     )
 
 

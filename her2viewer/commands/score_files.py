@@ -64,7 +64,7 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
         scored.result,
         scored.decision,
         scored.others,
-        scored.fields,
+        scored.printed_fields,
         scorer_title=scored.manifest.title,
     )
     written = {

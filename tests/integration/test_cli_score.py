@@ -92,7 +92,7 @@ def test_a_slide_is_scored_and_everything_is_written(
     assert result.shares is not None
     assert result.shares.total == len(cells)
     assert result.provenance.settings == {"step_px": 16}
-    assert store.load().fields == {"Case": "24-1187"}
+    assert store.load().fields == {"case_id": "24-1187"}
     assert store.verify().ok
     assert not (store.folder / "lock").exists()
     assert load_geojson(out / "cells.geojson.gz").skipped[0].startswith(f"{len(cells):,} detections")
