@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
-from her2viewer.guidelines.engine import decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile, load_profiles
-from her2viewer.scoring.aggregate import Counts, ShareCounter
+from her2viewer.scoring.aggregate import ShareCounter
 from her2viewer.scoring.contract import Progress
 from her2viewer.scoring.job import JobRequest, request_after
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.live_shares import LiveShares
+from her2viewer.viewer.scoring_knowledge import NOTHING, Held, Knowledge
 from her2viewer.viewer.scoring_model import (
-    STOPPED,
     Reading,
     ScorerChoice,
     ScoringState,
     counts_of,
+    decisions_on,
     reusable_result,
     shown_warnings,
 )
@@ -41,29 +38,6 @@ from her2viewer.viewer.session import Session
 _FRAME_MS = 16
 _RUNNING_MS = 120
 """While evidence streams in, numbers change about eight times a second: readable, and cheap."""
-_AT_ONCE = 100_000
-"""Cells of a restored result that are sorted on the spot."""
-_NEGLIGIBLE = 0.002
-"""Share of the region that may be unscored before it counts: outlines are rounded differently here and there."""
-
-
-@dataclass
-class _Held:
-    """What is known from one scorer."""
-
-    live: LiveShares
-    scored: Region
-    evidence: list[Evidence] = field(default_factory=list)
-    """As it was shown, part by part, until a result takes its place."""
-    result: Result | None = None
-    counting: bool = False
-    """A restored result is being sorted for counting; until then its saved shares are shown."""
-
-    def shares(self, region: Region) -> Shares | None:
-        """Shares of what is known inside the region."""
-        if self.counting and self.result is not None:
-            return self.result.shares
-        return self.live.shares(region)
 
 
 class ScoringController(QObject):
@@ -93,14 +67,13 @@ class ScoringController(QObject):
     scorer_changed = Signal(str)
     """Another scorer, or other settings of it."""
 
-    _counted = Signal(object, object)
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
         self._choice = ScorerChoice()
         self._reading = Reading()
-        self._held: dict[str, _Held] = {}
+        self._known = Knowledge(self)
+        self._known.counted.connect(self._refresh)
         self._profiles: dict[str, Profile] = {}
         self._state = ScoringState.NO_SLIDE
         self._progress: RunProgress | None = None
@@ -118,7 +91,6 @@ class ScoringController(QObject):
         self._watcher.finished_run.connect(self._on_finished)
         self._watcher.stopped_run.connect(self._on_stopped)
         self._watcher.failed_run.connect(self._on_failed)
-        self._counted.connect(self._take_counter, Qt.ConnectionType.QueuedConnection)
         # Many edits and parts within a frame are one update.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -196,45 +168,28 @@ class ScoringController(QObject):
     @property
     def scored(self) -> Region:
         """What the chosen scorer has looked at."""
-        held = self._held.get(self.scorer)
-        return Region.of(()) if held is None else held.scored
+        held = self._held
+        return NOTHING if held is None else held.scored
 
     @property
     def coverage(self) -> float:
         """Share 0 to 1 of the region that is scored."""
-        region = self._region
-        if region.empty or self.scored.empty:
-            return 0.0
-        missing = region.difference(self.scored).area_px / region.area_px
-        return 1.0 if missing < _NEGLIGIBLE else 1.0 - missing
+        return self._known.coverage(self.scorer, self._region)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """All evidence that is shown."""
-        held = self._held.get(self.scorer)
-        if held is None:
-            return ()
-        return held.result.evidence if held.result is not None else tuple(held.evidence)
+        return () if self._held is None else self._held.shown()
 
     @property
     def result(self) -> Result | None:
         """The result for the region as it is now: shares and warnings follow the outline."""
-        held = self._held.get(self.scorer)
-        if held is None or held.result is None:
-            return None
-        result = held.result
-        if result.not_assessable is not None:
-            return result
-        shares = held.shares(self._region)
-        warnings = tuple(w for w in result.warnings if w.code == STOPPED)
-        warnings += shown_warnings(result, self.coverage)
-        provenance = replace(result.provenance, region_hash=self._region.hash)
-        return replace(result, shares=shares, warnings=warnings, provenance=provenance)
+        return None if self._held is None else self._held.result_for(self._region, self.coverage)
 
     @property
     def settings_differ(self) -> bool:
         """True when the answer shown was made with other settings than those chosen now."""
-        held = self._held.get(self.scorer)
+        held = self._held
         if held is None or held.result is None or self.manifest is None:
             return False
         return dict(held.result.provenance.settings) != self.settings_of(self.scorer)
@@ -297,13 +252,14 @@ class ScoringController(QObject):
             control=session.annotations.control_region(),
             settings=self.settings_of(manifest.id),
         )
-        held = self._held.get(manifest.id)
-        previous = None if held is None else reusable_result(held.result, request, manifest)
+        held = self._held
+        # Run once more on what is fully scored with the same settings: then the reader wants it done anew.
+        again = self.coverage == 1 and not self.settings_differ
+        previous = None if held is None or again else reusable_result(held.result, request, manifest)
         request = request_after(previous, request, manifest)
-        if previous is not None and request.scored.empty:
+        if previous is None or request.scored.empty:
             previous = None
-        if previous is None:
-            self._held[manifest.id] = _Held(LiveShares(manifest.counts, session.pixel_size), Region.of(()))
+            self._known.begin(manifest.id, manifest.counts, session.pixel_size)
             self.evidence_changed.emit(())
         self._runs += 1
         self._run = Run(self._runs, request, manifest, previous)
@@ -327,41 +283,18 @@ class ScoringController(QObject):
         """Show a saved result, or none."""
         session = self._session
         if result is None or session is None or session.pixel_size is None:
-            self._held.clear()
+            self._known.clear()
             self.evidence_changed.emit(())
             self._refresh()
             return
         scorer = result.provenance.scorer
         entry = self._choice.entry(scorer)
         counts = entry.manifest.counts if entry is not None and entry.manifest is not None else counts_of(result)
-        held = _Held(LiveShares(counts, session.pixel_size), result.scored, result=result)
-        self._held[scorer] = held
-        self._count(held, result, counts, session.pixel_size)
+        self._known.restore(result, counts, session.pixel_size)
         self._choice.keep_settings(scorer, result.provenance.settings)
         self._choice.id = scorer
         self.scorer_changed.emit(scorer)
         self.evidence_changed.emit(result.evidence)
-        self._refresh()
-
-    def _count(self, held: _Held, result: Result, counts: Counts, pixel_size: PixelSize) -> None:
-        """Sort the cells of a restored result for counting; many of them beside the main thread."""
-
-        def work() -> ShareCounter:
-            return ShareCounter.of(result.evidence, counts, pixel_size)
-
-        def later() -> None:
-            with contextlib.suppress(RuntimeError):  # the window is gone
-                self._counted.emit(held, work())
-
-        if sum(len(e) for e in result.evidence if isinstance(e, CellTable)) < _AT_ONCE:
-            held.live.set_whole(work())
-            return
-        held.counting = True
-        threading.Thread(target=later, name="count cells", daemon=True).start()
-
-    def _take_counter(self, held: _Held, counter: ShareCounter) -> None:
-        held.counting = False
-        held.live.set_whole(counter)
         self._refresh()
 
     def set_scorer(self, scorer: str) -> None:
@@ -412,12 +345,16 @@ class ScoringController(QObject):
     # -- what the session says ------------------------------------------------------------------------------------
 
     @property
+    def _held(self) -> Held | None:
+        return self._known.get(self.scorer)
+
+    @property
     def _region(self) -> Region:
-        return Region.of(()) if self._session is None else self._session.region
+        return NOTHING if self._session is None else self._session.region
 
     def _on_slide(self, slide: Slide | None) -> None:
         self._drop_run()
-        self._held.clear()
+        self._known.clear()
         self._failure = None
         self._reading = Reading(profile=self._reading.profile)
         self.reading_changed.emit(self._reading)
@@ -426,17 +363,9 @@ class ScoringController(QObject):
         self._refresh()
 
     def _on_pixel_size(self, pixel_size: PixelSize | None) -> None:
-        def fits(held: _Held) -> bool:
-            if held.result is None or pixel_size is None:
-                return False
-            return abs(held.result.provenance.mpp - pixel_size.mpp) < 1e-9
-
-        gone = [key for key, held in self._held.items() if not fits(held)]
-        if gone or self._run is not None:
-            # Cells and areas were measured with the old size: they are not worth keeping.
+        # Cells and areas were measured with the old size: they are not worth keeping.
+        if self._known.keep_fitting(pixel_size) or self._run is not None:
             self._drop_run()
-            for key in gone:
-                del self._held[key]
             self.evidence_changed.emit(self.evidence)
             self.result_changed.emit(self.result)
         self._refresh()
@@ -464,10 +393,8 @@ class ScoringController(QObject):
     def _on_partial(self, number: int, evidence: tuple[Evidence, ...], covered: Region) -> None:
         if not self._mine(number):
             return
-        held = self._held[self.scorer]
-        held.live.add(evidence)
-        held.evidence.extend(evidence)
-        held.scored = covered
+        if self._held is not None:
+            self._held.add(evidence, covered)
         self.evidence_added.emit(evidence)
         if not self._timer.isActive():
             self._timer.start(_RUNNING_MS)
@@ -475,11 +402,8 @@ class ScoringController(QObject):
     def _on_finished(self, number: int, result: Result, counter: ShareCounter) -> None:
         if not self._mine(number):
             return
-        run = self._run
-        assert run is not None
-        held = self._held[self.scorer]
-        held.live.set_whole(counter)
-        held.result, held.scored, held.evidence = result, result.scored, []
+        if self._held is not None:
+            self._held.finish(result, counter)
         self._end_run()
         self._refresh()
         self.result_changed.emit(self.result)
@@ -501,14 +425,13 @@ class ScoringController(QObject):
             self.result_changed.emit(self.result)
 
     def _keep(self, so_far: Result | None) -> None:
-        held = self._held.get(self.scorer)
-        run = self._run
-        if held is None or run is None:
+        held = self._held
+        if held is None:
             return
         if so_far is not None:
-            held.result, held.scored, held.evidence = so_far, so_far.scored, []
+            held.finish(so_far)
         elif held.result is None:
-            del self._held[self.scorer]
+            self._known.drop(self.scorer)
             self.evidence_changed.emit(())
 
     def _end_run(self) -> None:
@@ -522,12 +445,8 @@ class ScoringController(QObject):
         self._update()
 
     def _update(self) -> None:
-        region = self._region
-        held = self._held.get(self.scorer)
-        shares = None
-        if held is not None and not region.empty and not (held.result and held.result.not_assessable):
-            shares = held.shares(region)
-        self.scored_changed.emit(region, self.scored)
+        shares = None if self._held is None else self._held.shares(self._region)
+        self.scored_changed.emit(self._region, self.scored)
         if shares != self._shares:
             self._shares = shares
             self.shares_changed.emit(shares)
@@ -535,37 +454,15 @@ class ScoringController(QObject):
         self._set_state()
 
     def _decide(self) -> None:
-        decisions: tuple[Decision | None, tuple[Decision, ...]] = (None, ())
-        held = self._held.get(self.scorer)
-        result = None if held is None else held.result
         # A run in progress shows its numbers, and no answer before its end.
-        if result is not None and self._run is None and not self._region.empty and self._stands(result):
+        result = None if self._run is not None or self._region.empty or self._held is None else self._held.result
+        decisions: tuple[Decision | None, tuple[Decision, ...]] = (None, ())
+        if result is not None and self._held is not None and self._held.stands(self._region):
             result = replace(result, shares=self._shares, warnings=shown_warnings(result, self.coverage))
-            own, reading = self.profile, self._reading
-            decisions = (
-                decide_result(
-                    own,
-                    result,
-                    pattern_marked=reading.pattern_marked,
-                    marks=reading.marks,
-                    control_checked=reading.control_checked,
-                ),
-                decide_all(
-                    self.profiles,
-                    result,
-                    without=own.id,
-                    pattern_marked=reading.pattern_marked,
-                    marks=reading.marks,
-                    control_checked=reading.control_checked,
-                ),
-            )
+            decisions = decisions_on(result, self.profiles, self.profile, self._reading)
         if decisions != self._decisions:
             self._decisions = decisions
             self.decision_changed.emit(*decisions)
-
-    def _stands(self, result: Result) -> bool:
-        """Whether a result still speaks of the region: "not assessable" holds for the outline it was found on."""
-        return result.not_assessable is None or result.provenance.region_hash == self._region.hash
 
     def _set_state(self) -> None:
         state = self._state_now()
@@ -575,8 +472,7 @@ class ScoringController(QObject):
 
     def _state_now(self) -> ScoringState:
         session = self._session
-        held = self._held.get(self.scorer)
-        result = None if held is None else held.result
+        held = self._held
         if self._run is not None:
             return ScoringState.CANCELLING if self._cancelling else ScoringState.RUNNING
         if session is None or session.slide is None:
@@ -587,8 +483,8 @@ class ScoringController(QObject):
             return ScoringState.NO_PIXEL_SIZE
         if self._failure is not None:
             return ScoringState.FAILED
-        if result is None or not self._stands(result):
+        if held is None or held.result is None or not held.stands(session.region):
             return ScoringState.READY
-        if result.not_assessable is not None:
+        if held.result.not_assessable is not None:
             return ScoringState.NOT_ASSESSABLE
         return ScoringState.ANSWERED if self.coverage == 1 else ScoringState.PARTLY_SCORED

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from her2viewer.domain.result import Result, ResultWarning
-from her2viewer.guidelines.profiles import DEFAULT_PROFILE
+from her2viewer.guidelines.decision import Decision
+from her2viewer.guidelines.engine import decide_all, decide_result
+from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile
 from her2viewer.scoring.job import JobRequest, reusable
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry, available_scorers
@@ -152,3 +154,14 @@ def shown_warnings(result: Result, coverage: float) -> tuple[ResultWarning, ...]
     """Warnings of a result for the region as it is now."""
     kept = tuple(w for w in result.warnings if w.code not in (PARTLY_SCORED, STOPPED))
     return (*kept, ResultWarning(PARTLY_SCORED, partly_text(coverage))) if coverage < 1 else kept
+
+
+def decisions_on(
+    result: Result, profiles: Mapping[str, Profile], own: Profile, reading: Reading
+) -> tuple[Decision, tuple[Decision, ...]]:
+    """What the profile in use says of a result, and what the others say."""
+    marked, marks, control = reading.pattern_marked, reading.marks, reading.control_checked
+    return (
+        decide_result(own, result, pattern_marked=marked, marks=marks, control_checked=control),
+        decide_all(profiles, result, without=own.id, pattern_marked=marked, marks=marks, control_checked=control),
+    )

@@ -188,6 +188,9 @@ class ScoringWatcher(QThread):
             self.partial.emit(run.number, event.evidence, builder.covered)
         elif isinstance(event, JobDone):
             result = builder.result(event)
+            if event.finished.evidence:
+                # Not tied to a part, so no partial has shown it yet.
+                self.partial.emit(run.number, event.finished.evidence, builder.covered)
             counter = ShareCounter.of(result.evidence, run.manifest.counts, run.request.pixel_size)
             self.finished_run.emit(run.number, result, counter)
             return True

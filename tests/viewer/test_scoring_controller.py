@@ -15,9 +15,11 @@ import tifffile
 from pytestqt.qtbot import QtBot
 from shapely import box
 
+from her2viewer.cases.geojson import read_geojson
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.evidence import CellTable, concatenated
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.resources import resource_path
 from her2viewer.slides.open import open_slide
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import STOPPED, ScoringState
@@ -345,3 +347,42 @@ def test_an_unusable_scorer_says_why(controller: ScoringController, session: Ses
     assert not controller.run()
     controller.set_scorer("future")
     assert "API 99" in controller.obstacle
+
+
+def test_run_again_on_what_is_fully_scored_starts_anew(
+    qtbot: QtBot, controller: ScoringController, session: Session
+) -> None:
+    session.add(roi(0, 0, 512, 512), "Draw")
+    for _ in range(2):
+        with qtbot.waitSignal(controller.result_changed, timeout=LONG):
+            assert controller.run()
+    assert controller.result is not None
+    assert controller.result.provenance.estimates == {"runs": 1}
+    assert len(table_of(controller)) == 64
+
+
+def test_the_membrane_scorer_answers_on_the_sample_slide_and_follows_its_outline(qtbot: QtBot) -> None:
+    with open_slide(resource_path("sample", "sample_her2.tif")) as slide:
+        session, controller = Session(), ScoringController()
+        controller.set_session(session)
+        size = slide.pixel_size
+        assert size is not None
+        imported = read_geojson(resource_path("sample", "sample_her2.geojson"))
+        session.set_slide(slide, size, imported)
+        parts: list[object] = []
+        controller.evidence_added.connect(parts.append)
+        with qtbot.waitSignal(controller.result_changed, timeout=LONG):
+            assert controller.run()
+        assert controller.state is ScoringState.ANSWERED, controller.failure
+        assert len(parts) > 1
+        whole = controller.shares
+        assert whole is not None
+        assert whole.total > 100
+        x0, y0, x1, _ = session.region.bounds
+        session.edit("Edit", session.annotations.added(Annotation.drawn(box(x0, y0, x1, y0 + 400), Role.EXCLUDE)))
+        qtbot.waitUntil(lambda: controller.shares != whole, timeout=2000)
+        assert controller.shares is not None
+        assert controller.shares.total < whole.total
+        assert controller.state is ScoringState.ANSWERED
+        session.set_slide(None, None, AnnotationSet())
+        controller.shutdown()

@@ -1,0 +1,163 @@
+"""What is known from each scorer on the open slide: evidence, what it covers, its result, its shares."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, field, replace
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.region import Region
+from her2viewer.domain.result import Result
+from her2viewer.domain.shares import Shares
+from her2viewer.scoring.aggregate import Counts, ShareCounter
+from her2viewer.viewer.live_shares import LiveShares
+from her2viewer.viewer.scoring_model import STOPPED, shown_warnings
+
+_AT_ONCE = 100_000
+"""Cells of a restored result that are sorted on the spot."""
+_NEGLIGIBLE = 0.002
+"""Share of the region that may be unscored before it counts: outlines are rounded differently here and there."""
+NOTHING = Region.of(())
+
+
+@dataclass
+class Held:
+    """What is known from one scorer."""
+
+    live: LiveShares
+    scored: Region = NOTHING
+    evidence: list[Evidence] = field(default_factory=list)
+    """Part by part, until a result takes its place."""
+    result: Result | None = None
+    counting: bool = False
+    """A restored result is being sorted for counting; until then its saved shares are shown."""
+
+    def add(self, evidence: tuple[Evidence, ...], covered: Region) -> None:
+        """One more part; ``covered`` is all that is covered with it."""
+        self.live.add(evidence)
+        self.evidence.extend(evidence)
+        self.scored = covered
+
+    def finish(self, result: Result, counter: ShareCounter | None = None) -> None:
+        """A run has ended; ``counter`` counts its whole evidence."""
+        if counter is not None:
+            self.live.set_whole(counter)
+        self.result, self.scored, self.evidence = result, result.scored, []
+
+    def shown(self) -> tuple[Evidence, ...]:
+        """All evidence, as a result or as the parts so far."""
+        return tuple(self.evidence) if self.result is None else (*self.result.evidence, *self.evidence)
+
+    def stands(self, region: Region) -> bool:
+        """Whether the result speaks of this region: "not assessable" holds for the outline it was found on."""
+        result = self.result
+        if result is None:
+            return False
+        return result.not_assessable is None or result.provenance.region_hash == region.hash
+
+    def shares(self, region: Region) -> Shares | None:
+        """Shares of what is known inside the region; None where nothing can be counted."""
+        if region.empty or (self.result is not None and self.result.not_assessable is not None):
+            return None
+        if self.counting and self.result is not None:
+            return self.result.shares
+        return self.live.shares(region)
+
+    def result_for(self, region: Region, coverage: float) -> Result | None:
+        """The result for the region as it is now: shares and warnings follow the outline."""
+        result = self.result
+        if result is None or not self.stands(region):
+            return None
+        if result.not_assessable is not None:
+            return result
+        stopped = tuple(w for w in result.warnings if w.code == STOPPED)
+        return replace(
+            result,
+            shares=self.shares(region),
+            warnings=stopped + shown_warnings(result, coverage),
+            provenance=replace(result.provenance, region_hash=region.hash),
+        )
+
+
+class Knowledge(QObject):
+    """``Held`` by scorer id."""
+
+    counted = Signal()
+    """A large restored result can now be counted."""
+    _sorted = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._held: dict[str, Held] = {}
+        self._coverage: tuple[Region, Region, float] = (NOTHING, NOTHING, 0.0)
+        self._sorted.connect(self._take, Qt.ConnectionType.QueuedConnection)
+
+    def get(self, scorer: str) -> Held | None:
+        """What is known from that scorer."""
+        return self._held.get(scorer)
+
+    def begin(self, scorer: str, counts: Counts, pixel_size: PixelSize) -> Held:
+        """Start anew with that scorer."""
+        held = self._held[scorer] = Held(LiveShares(counts, pixel_size))
+        return held
+
+    def restore(self, result: Result, counts: Counts, pixel_size: PixelSize) -> None:
+        """Take in a saved result. Many cells are sorted for counting beside the main thread."""
+        held = self.begin(result.provenance.scorer, counts, pixel_size)
+        held.finish(result)
+
+        def work() -> ShareCounter:
+            return ShareCounter.of(result.evidence, counts, pixel_size)
+
+        def later() -> None:
+            with contextlib.suppress(RuntimeError):  # the window is gone
+                self._sorted.emit(held, work())
+
+        if sum(len(e) for e in result.evidence if isinstance(e, CellTable)) < _AT_ONCE:
+            held.live.set_whole(work())
+            return
+        held.counting = True
+        threading.Thread(target=later, name="count cells", daemon=True).start()
+
+    def drop(self, scorer: str) -> None:
+        """Forget what is known from one scorer."""
+        self._held.pop(scorer, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._held.clear()
+
+    def keep_fitting(self, pixel_size: PixelSize | None) -> bool:
+        """Forget what was measured with another pixel size; True where something had to go."""
+
+        def fits(held: Held) -> bool:
+            if held.result is None or pixel_size is None:
+                return False
+            return abs(held.result.provenance.mpp - pixel_size.mpp) < 1e-9
+
+        before = len(self._held)
+        self._held = {key: held for key, held in self._held.items() if fits(held)}
+        return len(self._held) < before
+
+    def coverage(self, scorer: str, region: Region) -> float:
+        """Share 0 to 1 of the region that the scorer has looked at."""
+        held = self._held.get(scorer)
+        if held is None or region.empty or held.scored.empty:
+            return 0.0
+        known_region, known_scored, known = self._coverage
+        # Asked several times for each frame of an edit; regions are immutable, so identity is enough.
+        if known_region is region and known_scored is held.scored:
+            return known
+        missing = region.difference(held.scored).area_px / region.area_px
+        coverage = 1.0 if missing < _NEGLIGIBLE else 1.0 - missing
+        self._coverage = (region, held.scored, coverage)
+        return coverage
+
+    def _take(self, held: Held, counter: ShareCounter) -> None:
+        held.counting = False
+        held.live.set_whole(counter)
+        self.counted.emit()
