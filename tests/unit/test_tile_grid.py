@@ -56,7 +56,7 @@ def test_the_tiles_of_a_box_cover_it_without_idle_ones(
 @given(pyramids, zooms)
 def test_tiles_are_neither_tiny_nor_huge(slide: Pyramid, downsample: float) -> None:
     scale = slide.scale(downsample)
-    assert 192 <= scale.span / scale.ratio <= 1024 or scale.span <= 16 or scale.span % 2
+    assert 128 <= scale.span / scale.ratio <= 1024 or scale.span <= 16 or scale.span % 2
 
 
 @given(pyramids, zooms)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from her2viewer.slides.slide import Level, Slide
 from her2viewer.viewer.canvas.viewport import Viewport
 
-MIN_SIDE, MAX_SIDE = 192, 512
+MIN_SIDE, MAX_SIDE = 128, 512
 """A screen tile is about this large, px: smaller ones cost blits, larger ones make the first pixels late."""
 SHARP_ENOUGH = 1.1
 """A coarser level may be enlarged by this much before the next finer one is read: one reads up to 16 times less."""
