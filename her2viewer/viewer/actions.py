@@ -175,9 +175,11 @@ POINTER_KEYS = (
     ("Drag, arrow keys", "Move the slide"),
     ("Space held", "Move the slide in any tool"),
     ("Double click", "Zoom in"),
+    ("Shift + arrow keys", "Move by a whole view"),
     ("H held", "Hide all overlays"),
+    ("Ctrl+1 to Ctrl+9", "Show or hide a panel"),
     ("Shift with brush", "Erase"),
-    ("Ctrl+wheel with brush", "Size of the brush"),
+    ("Ctrl+wheel, comma, point", "Size of the brush"),
 )
 
 
@@ -255,7 +257,7 @@ class Actions(QObject):
 
     @staticmethod
     def _key_text(command: Command) -> str:
-        shown = [k for k in command.keys if k not in ("=", "Enter", "Shift+Backtab", "Backspace", "Ctrl+Y")]
+        shown = [k for k in command.keys if k not in ("=", "Return", "Shift+Backtab", "Backspace", "Ctrl+Y")]
         return " or ".join(QKeySequence(k).toString(QKeySequence.SequenceFormat.NativeText) for k in shown)
 
     @classmethod

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, QPoint, Qt
 from PySide6.QtGui import QImage, QKeyEvent
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 
 from her2viewer.domain.annotation import Role
-from her2viewer.viewer.actions import MAGNIFICATIONS
+from her2viewer.viewer.actions import MAGNIFICATIONS, SEPARATOR
 from her2viewer.viewer.exporting import open_with_desktop
 from her2viewer.viewer.slide_flow import SLIDE_FILTERS
 from her2viewer.viewer.startup import log_file
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
     from her2viewer.viewer.main_window import MainWindow
 
 _OPACITY_STEP = 0.1
+_CONTEXT = (
+    "tool_select",
+    "tool_polygon",
+    "tool_freehand",
+    "tool_rectangle",
+    "tool_brush",
+    "tool_note",
+    SEPARATOR,
+    "fit",
+    "mag_20",
+    "mag_40",
+    "rotate",
+    SEPARATOR,
+    "overlays",
+    "slide_info",
+)
 
 
 class Commanding(QObject):
@@ -108,6 +124,33 @@ class Commanding(QObject):
         dialog.fileSelected.connect(lambda name: w.open_slide(Path(name)))
         self._show(dialog)
 
+    def open_files(self, files: list[Path]) -> None:
+        """What was dropped on the window: a slide is opened, outlines (GeoJSON) are added to it."""
+        w = self._window
+        outlines = [f for f in files if f.suffix.lower() in (".geojson", ".json")]
+        slides = [f for f in files if f not in outlines]
+        if len(slides) > 1:
+            w.messages.show_message(f"One slide at a time: only {slides[0].name} is opened.", "warning")
+        if slides:
+            w.flow.open(slides[0], (lambda: w.exporting.import_file(outlines[0])) if outlines else None)
+        elif outlines:
+            w.exporting.import_file(outlines[0])
+
+    def fill_recent(self) -> None:
+        """The menu of recent slides, as it is about to be shown."""
+        w = self._window
+        w.recent.check()
+        w.menus.recent(w.recent, w.open_slide)
+
+    def fill_scorers(self) -> None:
+        """The menu of scorers, as it is about to be shown."""
+        w = self._window
+        titles = [
+            (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem)
+            for e in w.controller.scorers
+        ]
+        w.menus.choices("scorer", titles, w.controller.scorer, w.controller.set_scorer)
+
     def show_slide_info(self) -> None:
         """All that the slide file says about itself."""
         from her2viewer.viewer.dialogs.slide_info import SlideInfoDialog
@@ -167,6 +210,19 @@ class Commanding(QObject):
             if wanted
             else w.windowState() & ~Qt.WindowState.WindowFullScreen
         )
+
+    def show_context_menu(self, x: float, y: float, at: QPoint) -> None:
+        """What can be done with the outline under the pointer, or with the view where there is none."""
+        w = self._window
+        found = w.outlines.annotation_at(x, y, w.canvas.viewport)
+        if found is not None:
+            if found.id not in w.session.selection:
+                w.session.select((found.id,))
+            menu = w.panels.regions.menu()
+        else:
+            menu = w.commands.fill(QMenu(w), *_CONTEXT)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(at)
 
     # -- drawing and scoring --------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class MainWindow(QMainWindow):
         self.keeper = CaseKeeper(self.session, self.storage, self)
         self.sync = CaseSync(self.controller, self.keeper, self)
         self.recent = RecentSlides(self.settings, self.storage, self)
-        self.messages = Messages(self.canvas)
+        self.messages = Messages(self.canvas, self.canvas.overview)
         self.flow = SlideFlow(
             self,
             session=self.session,
@@ -151,7 +151,8 @@ class MainWindow(QMainWindow):
         canvas.viewport_changed.connect(lambda _: self._show_view())
         canvas.cursor_moved.connect(self._show_position)
         canvas.cursor_left.connect(self._clear_position)
-        canvas.files_dropped.connect(self._dropped)
+        canvas.files_dropped.connect(self.commanding.open_files)
+        canvas.context_menu_requested.connect(self.commanding.show_context_menu)
         canvas.message.connect(lambda text: messages.show_message(text, "warning"))
         canvas.overlays_hidden_changed.connect(self._overlays_hidden)
         self.toolbox.state.message.connect(messages.show_message)
@@ -194,8 +195,8 @@ class MainWindow(QMainWindow):
         self.exporting.busy_changed.connect(self._set_writing)
         self.status.cancel_clicked.connect(controller.cancel)
         self.status.pixel_size_clicked.connect(self.flow.ask_pixel_size)
-        self.menus.sub["recent"].aboutToShow.connect(self._fill_recent)
-        self.menus.sub["scorer"].aboutToShow.connect(self._fill_scorers)
+        self.menus.sub["recent"].aboutToShow.connect(self.commanding.fill_recent)
+        self.menus.sub["scorer"].aboutToShow.connect(self.commanding.fill_scorers)
         self.menus.exclusions(lambda name: self.commanding.draw(Role.EXCLUDE, name))
         notifier().changed.connect(self._theme_changed)
 
@@ -354,18 +355,6 @@ class MainWindow(QMainWindow):
         self.exporting.palette = chosen
         self.menus.palettes(chosen, self._use_palette)
 
-    def _fill_recent(self) -> None:
-        self.recent.check()
-        self.menus.recent(self.recent, self.open_slide)
-
-    def _fill_scorers(self) -> None:
-        controller = self.controller
-        entries = [
-            (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem)
-            for e in controller.scorers
-        ]
-        self.menus.choices("scorer", entries, controller.scorer, controller.set_scorer)
-
     def _theme_changed(self, chosen: Tokens) -> None:
         self.commands[f"theme_{chosen.name}"].setChecked(True)
         refresh_icons(self)
@@ -380,18 +369,7 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self._dropped([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
-
-    def _dropped(self, files: list[Path]) -> None:
-        outlines = [f for f in files if f.suffix.lower() in (".geojson", ".json")]
-        slides = [f for f in files if f not in outlines]
-        if len(slides) > 1:
-            self.messages.show_message(f"One slide at a time: only {slides[0].name} is opened.", "warning")
-        if slides:
-            then = (lambda: self.exporting.import_file(outlines[0])) if outlines else None
-            self.flow.open(slides[0], then)
-        elif outlines:
-            self.exporting.import_file(outlines[0])
+        self.commanding.open_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._closed:

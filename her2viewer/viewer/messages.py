@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -29,6 +29,8 @@ _ICONS = {
 }
 _SECONDS = {"info": 8, "done": 12, "warning": 0, "error": 0}
 _MOST = 3
+_MARGIN = 12
+_WIDEST = 720
 
 
 class Message(QFrame):
@@ -89,15 +91,17 @@ class Message(QFrame):
 class Messages(QWidget):
     """The newest three messages, in the upper left of the canvas; takes no room where there are none."""
 
-    def __init__(self, canvas: QWidget) -> None:
+    def __init__(self, canvas: QWidget, avoid: QWidget | None = None) -> None:
+        """``avoid`` stands in the upper right of the canvas and is not covered."""
         super().__init__(canvas)
         self._canvas = canvas
+        self._avoid = avoid
+        if avoid is not None:
+            avoid.installEventFilter(self)
         self._shown: list[Message] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        self.margin_right = 0
-        """Kept free for what else stands in the upper right, logical px."""
         self._hint = Hint(self)
         column.addWidget(self._hint, 0, Qt.AlignmentFlag.AlignLeft)
         canvas.installEventFilter(self)
@@ -121,6 +125,8 @@ class Messages(QWidget):
             self._shown[0].dismiss()
         message = Message(text, kind, buttons, _SECONDS[kind], self)
         self._shown.append(message)
+        # Shown before it is measured: a layout passes over what is hidden.
+        message.show()
         layout = self.layout()
         assert isinstance(layout, QVBoxLayout)
         layout.insertWidget(layout.count() - 1, message)
@@ -152,27 +158,31 @@ class Messages(QWidget):
         self._place()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Hide):
             self._place()
         return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._place()
+        return super().event(event)
 
     def _place(self) -> None:
         if not self._shown and not self._hint.text:
             self.hide()
             return
-        room = QSize(max(240, self._canvas.width() - 24 - self.margin_right), self._canvas.height())
-        wide = min(room.width(), 720)
-        self.setMaximumWidth(wide)
-        if self._shown:
-            self.setFixedWidth(wide)
-            tall = self.layout().heightForWidth(wide) if self.layout().hasHeightForWidth() else 0
-            self.setGeometry(12, 12, wide, max(tall, self.sizeHint().height()))
-        else:
-            self._hint.setMaximumWidth(wide)
-            size = self._hint.sizeHint()
-            wide = min(wide, size.width())
-            self.setFixedWidth(wide)
-            self.setGeometry(12, 12, wide, max(size.height(), self._hint.heightForWidth(wide)))
+        taken = self._avoid.width() + 2 * _MARGIN if self._avoid is not None and not self._avoid.isHidden() else 0
+        room = max(240, self._canvas.width() - 2 * _MARGIN - taken)
+        wide = min(room, _WIDEST)
+        self._hint.set_width(wide)
+        if not self._shown:
+            wide = min(wide, self._hint.sizeHint().width())
+        self.setFixedWidth(wide)
+        column = self.layout()
+        assert column is not None
+        column.invalidate()
+        self.setFixedHeight(max(column.heightForWidth(wide), column.minimumSize().height()))
+        self.move(_MARGIN, _MARGIN)
         self.show()
         self.raise_()
 
@@ -202,6 +212,14 @@ class Hint(QFrame):
     @property
     def text(self) -> str:
         return self._label.text()
+
+    def set_width(self, most: int) -> None:
+        """As wide as the sentence, at most ``most`` px; longer sentences take two lines."""
+        margins = self.layout().contentsMargins()
+        needed = self._label.fontMetrics().horizontalAdvance(self._label.text()) + 4
+        room = most - margins.left() - margins.right() - 2
+        self._label.setWordWrap(needed > room)
+        self._label.setFixedWidth(min(needed, room))
 
     def set_text(self, text: str, busy: bool = False) -> None:
         self._label.setText(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -605,3 +606,38 @@ def test_closing_ends_all_threads(qtbot, slide_file):
     made.close()
     assert not made.storage.isRunning()
     assert made.session.slide is None
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+def test_a_right_click_on_an_outline_offers_what_can_be_done_with_it(window, qtbot, open_slide, slide_file):
+    open_slide(slide_file)
+    outline(window)
+    window.session.select(())
+    window.commanding.show_context_menu(500, 400, window.canvas.mapToGlobal(QPoint(50, 50)))
+    menu = QApplication.activePopupWidget()
+    assert "Delete" in [a.text() for a in menu.actions()]
+    assert len(window.session.selection) == 1
+    menu.close()
+    window.commanding.show_context_menu(5, 5, window.canvas.mapToGlobal(QPoint(50, 50)))
+    menu = QApplication.activePopupWidget()
+    assert window.commands["fit"] in menu.actions()
+    menu.close()
+
+
+def test_messages_stand_below_one_another_and_beside_the_map(window, qtbot, open_slide, slide_file):
+    open_slide(slide_file)
+    for n in range(5):
+        window.messages.show_message(
+            f"Sentence {n} that is long enough to need more than one line in a narrow window. " * 2
+        )
+    QApplication.processEvents()
+    shown = window.messages.shown
+    assert [m.text.split()[1] for m in shown] == ["2", "3", "4"]
+    boxes = [m.geometry() for m in shown]
+    assert all(b.height() > 30 for b in boxes)
+    assert all(a.bottom() < b.top() for a, b in pairwise(boxes))
+    assert window.messages.geometry().right() < window.canvas.overview.geometry().left()
+    for message in shown:
+        message.dismiss()
+    assert window.messages.shown == ()
+    assert window.messages.height() < 60

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt, qVersion
+from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -162,7 +163,21 @@ class GuideDialog(QDialog):
         browser = QTextBrowser()
         browser.setOpenExternalLinks(True)
         browser.setMarkdown(resource_path("help", "guide.md").read_text(encoding="utf-8"))
+        self._space(browser.document())
         column = QVBoxLayout(self)
         column.addWidget(browser)
         column.addWidget(_closing_buttons(self))
         self.resize(760, 640)
+
+    @staticmethod
+    def _space(document: QTextDocument) -> None:
+        """Markdown comes without room between its paragraphs."""
+        cursor = QTextCursor(document)
+        block = document.begin()
+        while block.isValid():
+            form = block.blockFormat()
+            form.setTopMargin(14 if form.headingLevel() > 1 else 3)
+            form.setBottomMargin(5)
+            cursor.setPosition(block.position())
+            cursor.setBlockFormat(form)
+            block = block.next()

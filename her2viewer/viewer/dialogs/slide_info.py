@@ -41,6 +41,13 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequ
             if c in numeric:
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             table.setItem(r, c, item)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    table.horizontalHeader().setVisible(any(headings))
+    for c in numeric:
+        heading = table.horizontalHeaderItem(c)
+        if heading is not None:
+            heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    table.verticalHeader().setDefaultSectionSize(26)
     table.resizeColumnsToContents()
     table.setColumnWidth(0, min(360, table.columnWidth(0) + 12))
     table.horizontalHeader().setSectionResizeMode(len(headings) - 1, QHeaderView.ResizeMode.Stretch)
@@ -79,7 +86,7 @@ class SlideInfoDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Slide information - {slide.path.name}")
         tabs = QTabWidget()
-        tabs.addTab(_table(("", "Value"), summary_rows(slide, pixel_size)), "Summary")
+        tabs.addTab(_table(("", ""), summary_rows(slide, pixel_size)), "Summary")
         levels = [
             (
                 str(i),

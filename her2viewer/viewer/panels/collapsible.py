@@ -42,7 +42,7 @@ class CollapsiblePanel(QWidget):
         column.setContentsMargins(8, 0, 8, 8)
         column.setSpacing(4)
         column.addLayout(top)
-        column.addWidget(content)
+        column.addWidget(content, 1)
         column.addWidget(line)
         self._header.setChecked(is_open)
         self.set_open(is_open)
@@ -83,9 +83,16 @@ class SideColumn(QScrollArea):
         self._column.addStretch(1)
         self.setWidget(body)
 
-    def add(self, panel: QWidget) -> None:
-        """Below what is there."""
+    def add(self, panel: CollapsiblePanel, *, grows: bool = False) -> None:
+        """Below what is there; one that ``grows`` takes the room that is left while it is open."""
         self._column.insertWidget(self._column.count() - 1, panel)
+        if grows:
+            self._grow(panel)
+            panel.toggled.connect(lambda _: self._grow(panel))
+
+    def _grow(self, panel: CollapsiblePanel) -> None:
+        self._column.setStretchFactor(panel, 1 if panel.is_open else 0)
+        self._column.setStretch(self._column.count() - 1, 0 if panel.is_open else 1)
 
     @property
     def any_shown(self) -> bool:
