@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from her2viewer.scoring.contract import Scorer, ScorerError
 from her2viewer.scoring.manifest import Manifest, ManifestError, read_manifest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "her2viewer.scorers"
 
@@ -36,6 +39,9 @@ class ScorerEntry:
 
 def available_scorers() -> list[ScorerEntry]:
     """All installed scorers by id. A broken one is an entry with its reason, never an exception."""
+    # Slow to import, and not needed before the first paint of the window.
+    from importlib.metadata import entry_points
+
     found: dict[str, ScorerEntry] = {}
     for point in entry_points(group=GROUP):
         # The first on the path wins, as for imports.
