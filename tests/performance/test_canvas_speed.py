@@ -109,7 +109,7 @@ def test_a_frame_that_costs_more(qtbot: QtBot, blit, what: str) -> None:
 
         again, panned, least = milliseconds(canvas.repaint, moved, blit, rounds=30)
         say(
-            f"\n  {what}: again {again[0]:.1f} ms, p99 {again[1]:.1f}; panned {panned[0]:.1f} ms, p99 {panned[1]:.1f}; "
+            f"\n  {what}: again {again[0]:.1f} ms, p99 {again[1]:.1f}; panned {panned[0]:.1f}, p99 {panned[1]:.1f}; "
             f"blit {least[0]:.2f} ms"
         )
         assert canvas.sharp == (what != "stand-ins")

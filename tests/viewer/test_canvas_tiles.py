@@ -224,6 +224,18 @@ def test_a_failing_tile_is_hatched_said_once_and_the_rest_is_shown(make_canvas: 
     assert "hatched" in said[0]
 
 
+def test_a_slide_shown_again_is_read_again(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    slide = GatedSlide(1000, 800, (1,), colour=(180, 60, 60))
+    slide.broken = lambda level, x, y: True
+    canvas = make_canvas(slide)
+    wait_idle(qtbot, canvas)
+    slide.broken = lambda level, x, y: False
+    canvas.set_slide(slide)
+    wait_idle(qtbot, canvas)
+    assert (tissue(canvas) == (180, 60, 60)).all(axis=2).any()
+    assert not np.isin(tissue(canvas), (150, 205)).all(axis=2).any()
+
+
 def test_a_slide_that_is_gone_leaves_a_hatched_view_and_a_sentence(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
     class Gone(GatedSlide):
         def read(self, level: int, x: int, y: int, width: int, height: int) -> RGBImage:

@@ -77,6 +77,8 @@ class TiledView(QWidget):
         self.slide, self.pixel_size = slide, pixel_size
         self._transform = None
         self._problems.clear()
+        # The same slide again is read afresh: its drive may answer now.
+        self.loader.set_source(None)
         self.store.clear()
         self.tissue.forget()
         self._restart()
