@@ -108,6 +108,9 @@ class ScoringWatcher(QThread):
             self._process.close()
 
     def _warm(self) -> None:
+        # The main thread counts with it as soon as evidence comes; better loaded here and now than there and then.
+        import cv2  # noqa: F401
+
         try:
             self._process.warm_up()
         except OSError:

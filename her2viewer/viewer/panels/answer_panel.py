@@ -142,8 +142,8 @@ class AnswerPanel(QWidget):
         say(self._sentence, sentence)
         say(self._advice, advice)
         self._log.setVisible(state is ScoringState.FAILED)
-        limits = self._controller.profile.limits
-        self._bars.set_shares(shares, limits, near_classes(decision))
+        if shares is not None:
+            self._bars.set_shares(shares, self._controller.profile.limits, near_classes(decision))
         self._numbers.setVisible(shares is not None)
         counted, left_out = ("", "") if shares is None else counted_texts(shares)
         self._counted.setText(counted)

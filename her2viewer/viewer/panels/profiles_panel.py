@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QRadioButton, QVBoxLayout, QWidget
 
 from her2viewer.guidelines.decision import Decision
-from her2viewer.viewer.panels.words import ElidedRadio, label, set_role
+from her2viewer.viewer.panels.words import AFTER_FIRST_PAINT_MS, ElidedRadio, label, set_role
 from her2viewer.viewer.scoring_controller import ScoringController
+from her2viewer.viewer.scoring_model import ScoringState
 
 
 class ProfilesPanel(QWidget):
@@ -30,7 +31,13 @@ class ProfilesPanel(QWidget):
         column.addLayout(self._grid)
         controller.decision_changed.connect(self._show)
         controller.reading_changed.connect(self._show)
-        self._fill()
+        # Reading the profiles takes time that the first paint of the window should not wait for.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._fill)
+        self._later.start(AFTER_FIRST_PAINT_MS)
+        if controller.state is not ScoringState.NO_SLIDE:
+            self._fill()
 
     @property
     def answers(self) -> dict[str, str]:
@@ -39,9 +46,14 @@ class ProfilesPanel(QWidget):
 
     def choose(self, profile: str) -> None:
         """As a click on that profile."""
+        self._fill()
         self._buttons[profile].click()
 
     def _fill(self) -> None:
+        """List the profiles; happens once."""
+        if self._buttons:
+            return
+        self._later.stop()
         for at, profile in enumerate(self._controller.profiles.values()):
             button = ElidedRadio(profile.title)
             button.setToolTip(
@@ -57,6 +69,8 @@ class ProfilesPanel(QWidget):
         self._show()
 
     def _show(self, *_: object) -> None:
+        if not self._buttons:
+            return
         decision = self._controller.decision
         decisions = {d.profile: d for d in self._controller.others}
         if decision is not None:

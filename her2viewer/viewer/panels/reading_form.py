@@ -82,6 +82,7 @@ class ReadingForm(QWidget):
 
     def _show_state(self, *_: object) -> None:
         """A signed case is shown and not edited; without a slide there is nothing to read."""
+        self._show_marks(self._controller.reading)
         locked = self._controller.locked
         closed = self._controller.state is ScoringState.NO_SLIDE
         why = "Open a slide first" if closed else "The case is signed: amend it to change this" if locked else ""
@@ -117,6 +118,9 @@ class ReadingForm(QWidget):
         self._show_marks(reading)
 
     def _show_marks(self, reading: Reading) -> None:
+        if self._controller.state is ScoringState.NO_SLIDE:
+            # The profiles are not read before the first paint.
+            return
         profile = self._controller.profile
         if profile.id != self._marks_of:
             self._marks_of = profile.id
@@ -130,7 +134,6 @@ class ReadingForm(QWidget):
                     box.clicked.connect(self._take_marks)
                     self._mark_boxes[row.mark] = box
                     self._marks.addWidget(box)
-            self._show_state()
             self._pattern.setVisible("pattern" in profile.marks)
         for mark, box in self._mark_boxes.items():
             box.setChecked(mark in reading.marks)

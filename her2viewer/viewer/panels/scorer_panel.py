@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
     QProgressBar,
@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.viewer.panels.settings_form import SettingsForm
-from her2viewer.viewer.panels.words import ElidedRadio, label, say
+from her2viewer.viewer.panels.words import AFTER_FIRST_PAINT_MS, ElidedRadio, label, say
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import ScoringState
 from her2viewer.viewer.scoring_progress import RunProgress
@@ -37,6 +37,7 @@ class ScorerPanel(QWidget):
         self._controller = controller
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QRadioButton] = {}
+        self._filled = False
         self._list = QVBoxLayout()
         self._list.setContentsMargins(0, 0, 0, 0)
         self._list.setSpacing(4)
@@ -83,7 +84,12 @@ class ScorerPanel(QWidget):
         controller.scorer_changed.connect(self._show)
         controller.result_changed.connect(self._show)
         controller.progress.connect(self._show_progress)
-        self._fill()
+        # Looking for scorers takes time that the first paint of the window should not wait for.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._fill)
+        self._later.start(AFTER_FIRST_PAINT_MS)
+        self._show()
 
     @property
     def form(self) -> SettingsForm:
@@ -107,9 +113,15 @@ class ScorerPanel(QWidget):
 
     def choose(self, scorer: str) -> None:
         """As a click on that scorer."""
+        self._fill()
         self._buttons[scorer].click()
 
     def _fill(self) -> None:
+        """List the scorers; happens once."""
+        if self._filled:
+            return
+        self._filled = True
+        self._later.stop()
         for entry in self._controller.scorers:
             button = ElidedRadio(entry.title)
             button.clicked.connect(lambda _=False, key=entry.id: self._controller.set_scorer(key))
@@ -128,7 +140,18 @@ class ScorerPanel(QWidget):
 
     def _show(self, *_: object) -> None:
         controller = self._controller
-        state, manifest = controller.state, controller.manifest
+        state = controller.state
+        if not self._filled:
+            if state is ScoringState.NO_SLIDE:
+                self._run.setEnabled(False)
+                self._run.setToolTip(controller.obstacle)
+                for hidden in (self._summary, self._cancel, self._note, self._fold, self._bar, self._stage):
+                    hidden.hide()
+                return
+            # Comes back here.
+            self._fill()
+            return
+        manifest = controller.manifest
         busy = state in (ScoringState.RUNNING, ScoringState.CANCELLING)
         if (chosen := self._buttons.get(controller.scorer)) is not None:
             chosen.setChecked(True)

@@ -8,6 +8,9 @@ from PySide6.QtWidgets import QLabel, QRadioButton, QSizePolicy, QWidget
 
 from her2viewer.viewer import theme
 
+AFTER_FIRST_PAINT_MS = 150
+"""What is not needed for the first paint of the window waits this long."""
+
 
 def label(text: str = "", role: str = "", *, wrap: bool = True, parent: QWidget | None = None) -> QLabel:
     """A plain-text label; ``role`` is a property that the style sheet knows ("muted", "amber", "heading")."""
