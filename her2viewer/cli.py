@@ -80,8 +80,7 @@ def _why_no_window() -> str:
             f"The window cannot be opened: there is {screen.sentence}. Start her2viewer from a desktop, or score "
             "without the window: her2viewer score --help"
         )
-    wayland = "Wayland" in screen.sentence
-    missing = system_libraries.missing_libraries(with_screen=not wayland)
+    missing = system_libraries.missing_libraries(screen.kind)
     if not missing:
         return ""
     packages = system_libraries.packages_for(missing, fonts=False)

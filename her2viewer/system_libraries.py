@@ -39,8 +39,8 @@ OFFSCREEN = (
     Library("libfreetype.so.6", ("libfreetype6",)),
     Library("libxkbcommon.so.0", ("libxkbcommon0",)),
 )
-# What its xcb platform loads besides, for a window on a screen.
-SCREEN = (
+# What its xcb platform loads besides, for a window on an X display.
+X11 = (
     Library("libX11-xcb.so.1", ("libx11-xcb1",)),
     Library("libxcb-cursor.so.0", ("libxcb-cursor0",)),
     Library("libxcb-icccm.so.4", ("libxcb-icccm4",)),
@@ -57,6 +57,12 @@ SCREEN = (
     Library("libxcb-xkb.so.1", ("libxcb-xkb1",)),
     Library("libxkbcommon-x11.so.0", ("libxkbcommon-x11-0",)),
 )
+# What its wayland platform loads besides.
+WAYLAND = (
+    Library("libwayland-client.so.0", ("libwayland-client0",)),
+    Library("libwayland-cursor.so.0", ("libwayland-cursor0",)),
+    Library("libwayland-egl.so.1", ("libwayland-egl1",)),
+)
 FONT_PACKAGE = ("fonts-dejavu-core",)
 
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
@@ -70,12 +76,14 @@ class Screen:
     there: bool
     sentence: str
     """What was found: "the X display :0", "no screen: DISPLAY and WAYLAND_DISPLAY are not set"."""
+    kind: str = ""
+    """"x11", "wayland", "desktop" (macOS, Windows), or "" where there is none."""
 
 
 def screen() -> Screen:
     """Look for a display that answers; on macOS and Windows there always is one."""
     if sys.platform in ("darwin", "win32"):
-        return Screen(True, "the desktop")
+        return Screen(True, "the desktop", "desktop")
     platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
     if platform in ("offscreen", "minimal"):
         return Screen(False, f"no screen: QT_QPA_PLATFORM is {platform}")
@@ -83,19 +91,23 @@ def screen() -> Screen:
     if wayland:
         path = Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland)
         if path.exists():
-            return Screen(True, f"the Wayland display {wayland}")
+            return Screen(True, f"the Wayland display {wayland}", "wayland")
     if not display:
         return Screen(False, "no screen: DISPLAY and WAYLAND_DISPLAY are not set")
     if _answers(display):
-        return Screen(True, f"the X display {display}")
+        return Screen(True, f"the X display {display}", "x11")
     return Screen(False, f"no screen: the display {display} does not answer")
 
 
-def missing_libraries(with_screen: bool) -> list[Library]:
-    """What Qt would not find. Empty where the system is not Linux: there Qt brings everything along."""
+def missing_libraries(kind: str = "") -> list[Library]:
+    """What Qt would not find. Empty where the system is not Linux: there Qt brings everything along.
+
+    Args:
+        kind: kind of screen that the window is to be shown on, see ``Screen``; "" for offscreen work.
+    """
     if not sys.platform.startswith("linux"):
         return []
-    wanted = OFFSCREEN + (SCREEN if with_screen else ())
+    wanted = OFFSCREEN + {"x11": X11, "wayland": WAYLAND}.get(kind, ())
     return [library for library in wanted if not _loads(library.soname)]
 
 

@@ -65,7 +65,7 @@ class Setup:
     def run(self, arguments: list[str]) -> int:
         """Open the window on the sample slide, or make the trip offscreen."""
         screen = self.libraries.screen()
-        self.prepare(with_screen=screen.there, development=False)
+        self.prepare(screen.kind, development=False)
         if screen.there:
             say(f"Opening the window on {screen.sentence}.")
             return self._call("-m", "her2viewer", *(arguments or ["--sample"]))
@@ -74,13 +74,13 @@ class Setup:
 
     def test(self, arguments: list[str]) -> int:
         """Run the tests."""
-        self.prepare(with_screen=False, development=True)
+        self.prepare("", development=True)
         say("Running the tests.")
         return self._call("-m", "pytest", *arguments, offscreen=True)
 
     def lint(self, arguments: list[str]) -> int:
         """Style, format, types, direction of imports; all of them, even after the first failure."""
-        self.prepare(with_screen=False, development=True)
+        self.prepare("", development=True)
         worst = 0
         tools = self.python.parent
         for name, command in (
@@ -97,7 +97,7 @@ class Setup:
 
     def only(self, arguments: list[str]) -> int:
         """Set up and do nothing else."""
-        self.prepare(with_screen=self.libraries.screen().there, development=True)
+        self.prepare(self.libraries.screen().kind, development=True)
         return 0
 
     def clean(self, arguments: list[str]) -> int:
@@ -119,17 +119,17 @@ class Setup:
 
     # Steps -----------------------------------------------------------------------------------------------
 
-    def prepare(self, with_screen: bool, development: bool) -> None:
+    def prepare(self, screen: str, development: bool) -> None:
         """Everything that must be there before the program runs."""
-        self._system(with_screen)
+        self._system(screen)
         if self._up_to_date(development):
             return
         self._make_environment()
         self._install(development)
 
-    def _system(self, with_screen: bool) -> None:
+    def _system(self, screen: str) -> None:
         """Look for system libraries; install them as root, else name the line that does."""
-        missing = self.libraries.missing_libraries(with_screen)
+        missing = self.libraries.missing_libraries(screen)
         no_font = not self.libraries.fonts_there()
         if not missing and not no_font:
             return
@@ -147,7 +147,7 @@ class Setup:
             raise SetupError(f"Qt needs {what}, which this system lacks. Install what is missing with: {line}")
         say(f"Qt needs {what}, which this system lacks. Installing: {line}")
         self._apt("install", "-y", "--no-install-recommends", *packages)
-        still = self.libraries.missing_libraries(with_screen)
+        still = self.libraries.missing_libraries(screen)
         if still:
             names = ", ".join(library.soname for library in still)
             raise SetupError(f"{names} is still missing after: {line}. Install what holds it, then try again.")

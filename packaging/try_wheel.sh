@@ -24,4 +24,5 @@ export HER2VIEWER_HOME="$place/home" QT_QPA_PLATFORM=offscreen
 for name in report.pdf report.json annotations.geojson; do
     test -s "$place/out/$name" || { echo "$name is missing"; exit 1; }
 done
+"$place/venv/bin/python" -m her2viewer.commands.trip "$place/trip"
 echo "The installed wheel works."

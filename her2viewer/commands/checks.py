@@ -83,7 +83,7 @@ def _packages() -> list[Check]:
 
 def _qt() -> list[Check]:
     screen = system_libraries.screen()
-    missing = system_libraries.missing_libraries(screen.there)
+    missing = system_libraries.missing_libraries(screen.kind)
     results = []
     if missing:
         packages = system_libraries.packages_for(missing, fonts=False)

@@ -19,10 +19,10 @@ def test_a_library_that_does_not_exist_is_missing(monkeypatch: pytest.MonkeyPatc
     ghost = system.Library("libdoesnotexist.so.7", ("libdoesnotexist7",))
     real = system.Library("libc.so.6", ("libc6",))
     monkeypatch.setattr(system, "OFFSCREEN", (real, ghost))
-    monkeypatch.setattr(system, "SCREEN", (ghost,))
+    monkeypatch.setattr(system, "X11", (ghost,))
     if sys.platform.startswith("linux"):
-        assert system.missing_libraries(with_screen=False) == [ghost]
-        assert system.missing_libraries(with_screen=True) == [ghost, ghost]
+        assert system.missing_libraries() == [ghost]
+        assert system.missing_libraries("x11") == [ghost, ghost]
 
 
 def test_packages_are_named_once_and_by_the_name_that_the_release_knows() -> None:
@@ -106,8 +106,10 @@ def test_the_lists_name_all_that_the_libraries_of_qt_load() -> None:
     libraries = [f"Qt/lib/libQt6{n}.so.6" for n in ("Core", "Gui", "Widgets", "Svg", "DBus")]
     known = {lib.soname for lib in system.OFFSCREEN}
     assert direct(*libraries, "Qt/plugins/platforms/libqoffscreen.so") <= known
-    screen = known | {lib.soname for lib in system.SCREEN} | {"libxcb.so.1"}
+    screen = known | {lib.soname for lib in system.X11} | {"libxcb.so.1"}
     assert direct("Qt/plugins/platforms/libqxcb.so", "Qt/lib/libQt6XcbQpa.so.6") <= screen
+    wayland = known | {lib.soname for lib in system.WAYLAND}
+    assert direct("Qt/plugins/platforms/libqwayland.so", "Qt/lib/libQt6WaylandClient.so.6") <= wayland
 
 
 def test_the_setup_reads_the_lists_without_the_package() -> None:
@@ -115,7 +117,7 @@ def test_the_setup_reads_the_lists_without_the_package() -> None:
     code = (
         "import importlib.util as u, sys; sys.path = [p for p in sys.path if 'site-packages' not in p]; "
         "s = u.spec_from_file_location('lists', sys.argv[1]); m = u.module_from_spec(s); "
-        "sys.modules['lists'] = m; s.loader.exec_module(m); print(len(m.missing_libraries(False)))"
+        "sys.modules['lists'] = m; s.loader.exec_module(m); print(len(m.missing_libraries()))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, str(ROOT / "her2viewer" / "system_libraries.py")],
