@@ -28,11 +28,10 @@ from her2viewer.api import (
     estimate_stains,
 )
 from her2viewer_membrane.analysis import Stain, cells_in, score_tile
-from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules, rules_for
 from her2viewer_membrane.survey import Survey, survey
 from her2viewer_membrane.tiles import Plan, Tile
-from her2viewer_membrane.verdict import after_cells, after_survey, before_cells, warnings_for
+from her2viewer_membrane.verdict import Tally, after_cells, after_survey, before_anything, before_cells, warnings_for
 
 WORKING_UM = 0.5
 CHECK_S = 0.1
@@ -65,6 +64,12 @@ class MembraneScorer:
 
 def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPoolExecutor) -> Iterator[Event]:
     slide, pixel_size = request.slide, request.pixel_size
+    reason = before_anything(pixel_size.mpp)
+    if reason is not None:
+        yield Finished(not_assessable=reason)
+        return
+    if request.region.empty:
+        raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
     plan = Plan.of(slide, pixel_size, WORKING_UM)
     warnings: list[ResultWarning] = []
     if request.estimates:
@@ -88,8 +93,8 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
         typical = seen.typical_density
     stain = Stain(estimate.background, _tables(estimate), typical)
     tiles = plan.tiles(request.region)
-    total, tumour, near = len(tiles), 0, 0
-    unread = 0
+    total, unread = len(tiles), 0
+    tally = Tally(typical)
     yield Progress("Cells", 0, total)
 
     def work(tile: Tile) -> tuple[CellTable, Heatmap]:
@@ -100,15 +105,12 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
             unread += 1
         else:
             table, heatmap = result
-            counted = table.classes != NOT_TUMOUR
-            tumour += int(counted.sum())
-            near += int((np.abs(table.features["membrane_od"][counted] - rules.membrane.faint) < 0.03).sum())
+            tally.add(table, rules)
             yield Partial((table, heatmap), request.region.intersection(tile.region))
         yield Progress("Cells", done, total)
     entire = request.region.area_px >= 0.99 * request.whole.area_px
-    reason = after_cells(tumour, rules) if entire else None
-    share = near / tumour if tumour else None
-    warnings.extend(warnings_for(estimate, pixel_size.mpp, tumour if entire else None, share, rules))
+    reason = after_cells(tally.tumour, rules) if entire else None
+    warnings.extend(warnings_for(estimate, pixel_size.mpp, tally, entire=entire, rules=rules))
     if unread:
         warnings.append(
             ResultWarning("unread", f"{unread} of {total} areas of the slide could not be read and were left out.")
@@ -142,7 +144,7 @@ def _go_on(reason: NotAssessable, rules: Rules, warnings: list[ResultWarning]) -
 
 
 def _plain(estimate: StainEstimate, request: ScoringInput, rules: Rules) -> tuple[ResultWarning, ...]:
-    return warnings_for(estimate, request.pixel_size.mpp, None, None, rules)
+    return warnings_for(estimate, request.pixel_size.mpp, None, entire=False, rules=rules)
 
 
 def _in_order(

@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
-from her2viewer.api import NotAssessable, ResultWarning, StainEstimate, StainKind
+from dataclasses import dataclass
+
+import numpy as np
+
+from her2viewer.api import CellTable, NotAssessable, ResultWarning, StainEstimate, StainKind
+from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.survey import Survey
 
 COARSE_UM = 0.6
+"""um/px beyond which a warning is due."""
+TOO_COARSE_UM = 1.2
+"""um/px beyond which a membrane is less than a pixel wide."""
+CYTOPLASM_OD = 0.15
+CYTOPLASM_RATIO = 0.5
+"""Cytoplasm this dense, and this dense against its membrane, hides the membrane."""
+CYTOPLASM_SHARE = 0.1
+NEAR_OD = 0.03
+PALE_OD = 0.10
 NUCLEAR_SPOTS = 15
 """Brown nuclei in the survey below which a nuclear stain is not claimed."""
 NUCLEAR_AREA = 0.002
 """Share of brown pixels below which it is not claimed either."""
+
+
+@dataclass
+class Tally:
+    """What is counted while the cells come in."""
+
+    nucleus_od: float
+    """Median haematoxylin OD of the larger nuclei."""
+    tumour: int = 0
+    near_faint: int = 0
+    """Tumour cells whose membrane lies within ``NEAR_OD`` of the faint limit."""
+    cytoplasmic: int = 0
+    """Tumour cells whose cytoplasm is brown enough to hide the membrane."""
+
+    def add(self, table: CellTable, rules: Rules) -> None:
+        """Count the cells of one tile."""
+        counted = table.classes != NOT_TUMOUR
+        membrane, cytoplasm = table.features["membrane_od"][counted], table.features["cytoplasm_od"][counted]
+        self.tumour += int(counted.sum())
+        self.near_faint += int((np.abs(membrane - rules.membrane.faint) < NEAR_OD).sum())
+        self.cytoplasmic += int(((cytoplasm > CYTOPLASM_OD) & (cytoplasm > CYTOPLASM_RATIO * membrane)).sum())
+
+
+def before_anything(native_um: float) -> NotAssessable | None:
+    """The reason that the pixel size alone gives."""
+    if native_um <= TOO_COARSE_UM:
+        return None
+    return NotAssessable(
+        "too_coarse",
+        f"The slide has {native_um:.3g} um/px; membranes cannot be seen beyond {TOO_COARSE_UM:g} um/px.",
+        "Check the pixel size, or scan with a 20x or 40x objective.",
+    )
 
 
 def before_cells(estimate: StainEstimate, rules: Rules) -> NotAssessable | None:
@@ -77,15 +123,15 @@ def after_cells(tumour_cells: int, rules: Rules) -> NotAssessable | None:
 
 
 def warnings_for(
-    estimate: StainEstimate, native_um: float, tumour_cells: int | None, faint_cells: float | None, rules: Rules
+    estimate: StainEstimate, native_um: float, tally: Tally | None, *, entire: bool, rules: Rules
 ) -> tuple[ResultWarning, ...]:
     """What the reader must know beside the answer.
 
     Args:
         estimate: of the slide.
         native_um: um/px of level 0.
-        tumour_cells: in the whole region; None where only a part was scored now.
-        faint_cells: share 0 to 1 of tumour cells whose membrane lies within 0.03 OD of the faint limit, or None.
+        tally: of the cells scored now; None where there are none.
+        entire: whether these are all cells of the reader's region.
         rules: limits.
     """
     found = []
@@ -122,19 +168,41 @@ def warnings_for(
         # Too little DAB is what HER2 0 looks like, and no reason to worry.
         if source.startswith("usual vector") and "too little" not in source:
             found.append(ResultWarning("usual_vector", f"Stain vector of {name}: {source}."))
-    if tumour_cells is not None and tumour_cells < rules.verdict.few_cells:
+    return (*found, *_about_cells(tally, entire, rules)) if tally is not None else tuple(found)
+
+
+def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning]:
+    found = []
+    if entire and tally.tumour < rules.verdict.few_cells:
         found.append(
-            ResultWarning("few_cells", f"Only {tumour_cells} tumour cells were counted: shares are uncertain.")
+            ResultWarning("few_cells", f"Only {tally.tumour} tumour cells were counted: shares are uncertain.")
         )
-    if faint_cells is not None and faint_cells > 0.2:
+    if tally.nucleus_od < PALE_OD:
+        found.append(
+            ResultWarning(
+                "pale_nuclei",
+                f"Nuclei are pale (haematoxylin {tally.nucleus_od:.2f} OD, usual 0.11 to 0.2): many may be missed. "
+                "Compare the cells with the tissue; a lower 'Nucleus contrast' finds more.",
+            )
+        )
+    number = max(tally.tumour, 1)
+    if tally.near_faint > 0.2 * number:
         found.append(
             ResultWarning(
                 "near_faint_limit",
-                f"{100 * faint_cells:.0f} % of the tumour cells lie within 0.03 OD of the limit between no and faint "
-                "staining: 0 against 1+ is close to what the scanner can tell.",
+                f"{100 * tally.near_faint / number:.0f} % of the tumour cells lie within {NEAR_OD} OD of the limit "
+                "between no and faint staining: 0 against 1+ is close to what a scanner can tell.",
             )
         )
-    return tuple(found)
+    if tally.cytoplasmic > CYTOPLASM_SHARE * number:
+        found.append(
+            ResultWarning(
+                "cytoplasmic",
+                f"In {100 * tally.cytoplasmic / number:.0f} % of the tumour cells the cytoplasm is brown too and may "
+                "hide the membrane: judge the pattern by eye.",
+            )
+        )
+    return found
 
 
 def _rgb(estimate: StainEstimate) -> str:

@@ -63,9 +63,15 @@ def request(
     **settings: Any,
 ) -> ScoringInput:
     assert slide.pixel_size is not None
-    region = region or Region.rectangle(0, 0, slide.width, slide.height)
+    region = region if region is not None else Region.rectangle(0, 0, slide.width, slide.height)
     return ScoringInput(
-        slide, slide.pixel_size, region, whole or region, NOWHERE, MANIFEST.complete(settings), estimates or {}
+        slide,
+        slide.pixel_size,
+        region,
+        whole if whole is not None else region,
+        NOWHERE,
+        MANIFEST.complete(settings),
+        estimates or {},
     )
 
 
@@ -320,6 +326,27 @@ def test_coarse_pixels_and_few_cells_are_said():
     events = events_of(request(ArraySlide(coarse, 2 * UM, downsamples=(1,))))
     codes = {w.code for w in events[-1].warnings}
     assert "coarse_pixels" in codes
+
+
+def test_pixels_wider_than_a_membrane_are_not_assessable(mixed):
+    finished = events_of(request(ArraySlide(mixed.rgb, 124.0)))[-1]
+    assert finished.not_assessable.code == "too_coarse"
+
+
+def test_an_empty_region_ends_in_a_sentence(mixed):
+    with pytest.raises(ScorerError, match="Nothing is outlined"):
+        events_of(request(ArraySlide(mixed.rgb, UM), NOWHERE, NOWHERE))
+
+
+def test_brown_cytoplasm_is_said():
+    drawn = draw_cells((0, 0, 0.5, 0.5))
+    brown = np.zeros(drawn.rgb.shape[:2])
+    brown[90:-90, 90:-90] = 0.35
+    rgb = drawn.rgb * 10.0 ** -(brown[..., None] * np.array((0.22, 0.48, 0.85)))
+    events = events_of(request(ArraySlide(rgb.round().astype(np.uint8), UM)))
+    assert "cytoplasmic" in {w.code for w in events[-1].warnings}
+    plain = events_of(request(ArraySlide(drawn.rgb, UM)))
+    assert "cytoplasmic" not in {w.code for w in plain[-1].warnings}
 
 
 @pytest.mark.parametrize("looks", [0, 2, 8, 30])
