@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage, QPainter
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.classes import CELL_SCHEME, TUMOUR_SCHEME
@@ -244,7 +244,9 @@ def test_a_heatmap_can_leave_out_low_values(qtbot: QtBot, host: Host, layers: Ev
     layers.append((heatmap(),))
     layers.layers[0].opacity = 1.0
     assert colored(settle(qtbot, host), (255, 255, 255), near=1) == 512 * 512 - 2 * 50 * 50
-    layers.layers[0].set_threshold(0.5)  # type: ignore[attr-defined]
+    only, value = panel.blocks[0].findChild(QCheckBox, "threshold"), panel.blocks[0].findChild(QDoubleSpinBox)
+    value.setValue(0.5)
+    only.click()
     assert colored(settle(qtbot, host), (255, 255, 255), near=1) == 512 * 512 - 50 * 50
 
 

@@ -87,7 +87,7 @@ class EvidenceLayers(QObject):
 
     def append(self, evidence: Iterable[Evidence]) -> None:
         """Add parts as they arrive; a layer is made with the first part of its name and kind."""
-        evidence = tuple(evidence)
+        evidence, before = tuple(evidence), len(self._layers)
         cells = any(isinstance(x, CellTable) for x in evidence) or any(key[0] == "cells" for key in self._layers)
         for item in evidence:
             layer = self._layer(item, wanted=not cells or isinstance(item, CellTable))
@@ -98,6 +98,9 @@ class EvidenceLayers(QObject):
                     layer.append(item)
                 case HeatmapLayer(), Heatmap():
                     layer.append(item)
+        if len(self._layers) > before:
+            # After the first part is in: whoever hears it may ask a layer for its unit and scale.
+            self.layers_changed.emit()
 
     def replace(self, evidence: Iterable[Evidence]) -> None:
         """Show exactly this evidence, for a result of a saved case."""
@@ -203,7 +206,6 @@ class EvidenceLayers(QObject):
         layer.legend_changed.connect(self._legend_timer.start)
         self._layers[key] = layer
         self._host.add_layer(layer)
-        self.layers_changed.emit()
         self._legend_timer.start()
         return layer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from her2viewer.viewer import theme
@@ -17,6 +17,7 @@ _SWATCH = 10
 _GAP = 8
 # Over tissue, whose white is bright in both themes, the legend is dark in both.
 _BACK = QColor(24, 24, 24, 214)
+_EDGE = QColor(255, 255, 255, 36)
 _TEXT = QColor(236, 236, 236)
 _FAINT = QColor(236, 236, 236, 165)
 
@@ -97,9 +98,9 @@ class LegendWidget(QWidget):
         """Draw all rows."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setPen(QPen(_EDGE, 1))
         painter.setBrush(_BACK)
-        painter.drawRoundedRect(QRectF(self.rect()), 6, 6)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         y = _PAD - 2
         width = self.width() - 2 * _PAD
         plain, bold, small = self._font(), self._font(bold=True), self._font(small=True)

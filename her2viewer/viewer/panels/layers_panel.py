@@ -173,6 +173,7 @@ class _LayerBlock(QWidget):
         if heatmap is None:
             return
         check = QCheckBox("Only from")
+        check.setObjectName("threshold")
         value = CalmDoubleSpin()
         value.setRange(heatmap.low, heatmap.high)
         value.setSingleStep((heatmap.high - heatmap.low) / 50 or 0.1)
