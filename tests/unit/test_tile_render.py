@@ -72,7 +72,7 @@ def test_one_to_one_tiles_are_the_pixels_of_the_file() -> None:
 
 @pytest.mark.parametrize("ratio", [0.125, 0.31, 0.5, 0.77])
 def test_enlarged_tiles_join_without_a_step(ratio: float) -> None:
-    pixels = texture(300, 560)
+    pixels = texture(130, 290)
     slide = ArraySlide(pixels, downsamples=(1,))
     scale = Pyramid.of(slide).scale(ratio)
     got = whole(TileRenderer(slide), scale)
@@ -160,8 +160,7 @@ def test_a_level_without_a_pyramid_is_made_smaller_piece_by_piece() -> None:
             self.largest = max(self.largest, width * height)
             return super().read(level, x, y, width, height)
 
-    pixels = texture(3000, 3500, 16)
-    pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
+    pixels = texture(750, 875, 4).repeat(8, axis=0).repeat(8, axis=1)
     slide = Sizes(pixels, downsamples=(1,))
     scale = Pyramid.of(slide).scale(21.0)
     got = whole(TileRenderer(slide), scale).astype(float)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,3 +327,30 @@ def test_a_slow_whole_slide_tile_gives_way_to_what_the_reader_looks_at(make_canv
     canvas.one_to_one()
     qtbot.waitUntil(lambda: canvas.sharp, timeout=3000)
     assert (rgb(canvas.grab_view(scale_bar=False))[..., 2] == 60).all()
+
+
+FORGETFUL = """
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+app = QApplication([])
+from her2viewer.viewer.canvas.canvas import SlideCanvas
+from tests.helpers.gated_slide import GatedSlide
+canvas = SlideCanvas(workers=2)
+canvas.resize(800, 600)
+canvas.show()
+slide = GatedSlide(50_000, 50_000, (1, 4, 16))
+canvas.set_slide(slide, None)
+canvas.one_to_one()
+while len(slide.reads) < 5:
+    QTest.qWait(5)
+raise SystemExit(7)
+"""
+
+
+def test_a_program_that_ends_without_shutdown_ends_in_order() -> None:
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETFUL], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 7, done.stderr
