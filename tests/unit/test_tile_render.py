@@ -160,12 +160,12 @@ def test_a_level_without_a_pyramid_is_made_smaller_piece_by_piece() -> None:
             self.largest = max(self.largest, width * height)
             return super().read(level, x, y, width, height)
 
-    pixels = texture(750, 875, 4).repeat(8, axis=0).repeat(8, axis=1)
-    slide = Sizes(pixels, downsamples=(1,))
+    small = texture(750, 875, 4)
+    slide = Sizes(small.repeat(8, axis=0).repeat(8, axis=1), downsamples=(1,))
     scale = Pyramid.of(slide).scale(21.0)
     got = whole(TileRenderer(slide), scale).astype(float)
     assert slide.largest <= 1024 * 1024
-    assert np.abs(got - area_mean(pixels, 21.0, scale.extent.width, scale.extent.height)).mean() < 1.5
+    assert np.abs(got - area_mean(small, 21.0 / 8, scale.extent.width, scale.extent.height)).mean() < 1.5
 
 
 def test_a_long_tile_can_be_abandoned_between_its_pieces() -> None:
