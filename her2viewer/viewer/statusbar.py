@@ -131,7 +131,7 @@ class StatusBar(QStatusBar):
     ) -> None:
         """Something runs: stage, 0 to 1 or None where it cannot tell, seconds left or None."""
         self._cancel.setVisible(can_cancel)
-        _put(self._stage, stage)
+        _put(self._stage, stage if fraction is None else f"{stage} {100 * fraction:.0f} %")
         self._bar.setRange(0, 0 if fraction is None else 1000)
         if fraction is not None:
             self._bar.setValue(round(1000 * min(1.0, max(0.0, fraction))))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from string import Template
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QPalette
 from PySide6.QtWidgets import QApplication
 
 from her2viewer.resources import resource_path
@@ -91,6 +91,7 @@ LIGHT = Tokens(
     selected="#c9dff2",
 )
 
+_NEEDED = "A0%"
 THEMES = {"dark": DARK, "light": LIGHT}
 
 
@@ -149,10 +150,17 @@ def _bundled_family() -> str:
     return family
 
 
+def _can_write(font: QFont) -> bool:
+    """False on a machine without fonts, whose families are names only and whose letters are boxes."""
+    # Not QFontDatabase.families(): fontconfig lists "Sans Serif" also where there is no file behind it. Nor
+    # QRawFont, which crashes on such a family.
+    metrics = QFontMetrics(font)
+    return all(metrics.inFontUcs4(ord(letter)) for letter in _NEEDED)
+
+
 def _font(chosen: Tokens) -> QFont:
-    if QFontDatabase.families():
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-    else:
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    if not _can_write(font):
         font = QFont(_bundled_family())
     font.setPixelSize(chosen.font_size)
     # Numbers change in place: every figure is as wide as the others.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +145,24 @@ def test_icons_follow_the_theme(qtbot):
 
 def test_the_application_has_an_icon_in_several_sizes(qapp: QApplication):
     assert len(application_icon().availableSizes()) >= 3
+
+
+def test_a_machine_without_fonts_gets_the_bundled_one(tmp_path):
+    """In a process of its own: Qt looks for fonts once."""
+    empty = tmp_path / "fonts.conf"
+    empty.write_text(
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">'
+        f"<fontconfig><cachedir>{tmp_path / 'cache'}</cachedir></fontconfig>"
+    )
+    code = (
+        "from PySide6.QtWidgets import QApplication\n"
+        "from PySide6.QtGui import QFontMetrics\n"
+        "from her2viewer.viewer.theme import apply_theme\n"
+        "app = QApplication([])\n"
+        "apply_theme(app)\n"
+        "metrics = QFontMetrics(app.font())\n"
+        "print(app.font().family(), all(metrics.inFontUcs4(ord(c)) for c in 'HER2 3+ µm² ≥ 10 %'))\n"
+    )
+    environment = {**os.environ, "FONTCONFIG_FILE": str(empty), "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "DejaVu Sans True"
