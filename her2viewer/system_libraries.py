@@ -1,16 +1,13 @@
 """System libraries and fonts that Qt needs, found by looking, and the line that installs them.
 
 Standard library only, and no import of this package: the set-up reads this file by its path before anything is
-installed, and ``her2viewer doctor`` uses it afterwards.
+installed, and ``her2viewer doctor`` uses it afterwards. The window looks here at each start, so imports are late.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import shutil
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -115,6 +112,9 @@ def fonts_there() -> bool:
     """Whether the system has a font of its own that Qt can draw with."""
     if not sys.platform.startswith("linux"):
         return True
+    import shutil
+    import subprocess
+
     if shutil.which("fc-list"):
         listed = subprocess.run(["fc-list", "-q"], capture_output=True, timeout=60, check=False)
         if listed.returncode == 0:
@@ -146,6 +146,9 @@ def install_line(packages: Iterable[str], root: bool) -> str:
 
 def apt_knows(package: str) -> bool:
     """Whether the package lists of this system hold a package that can really be installed."""
+    import shutil
+    import subprocess
+
     if not shutil.which("apt-cache"):
         return False
     policy = subprocess.run(
@@ -195,6 +198,8 @@ def _loads(soname: str) -> bool:
 
 def _answers(display: str) -> bool:
     """Whether somebody listens at an X display such as ``:0``, ``host:10.0`` or ``unix/:1``."""
+    import socket
+
     host, _, rest = display.rpartition(":")
     number = rest.partition(".")[0]
     if not number.isdigit():
