@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from her2viewer.viewer.session import Session
     from her2viewer.viewer.tools.drawing_state import DrawingState
 
+_LEFT_LEAST, _RIGHT_LEAST = 208, 288
+"""Logical px below which words of the panels would be cut."""
 FOLDED_AT_FIRST = ("Case", "Other profiles")
 
 
@@ -54,6 +56,8 @@ class SidePanels(QObject):
         self.scorers = ScorerPanel(controller)
         self.left = SideColumn("Slide, regions, layers")
         self.right = SideColumn("Answer, why, scorers")
+        self.left.setMinimumWidth(_LEFT_LEAST)
+        self.right.setMinimumWidth(_RIGHT_LEAST)
         self._panels: dict[str, CollapsiblePanel] = {}
         self._entries: dict[str, QAction] = {}
         self._shown = {"left": True, "right": True}

@@ -216,9 +216,9 @@ class SlideFlow(QObject):
         if chosen is None:
             if self._session.pixel_size is None:
                 self._messages.show_message(
-                    "Without a pixel size, areas are given in pixels and nothing can be scored. "
-                    "File, Pixel size asks again.",
+                    "Without a pixel size, areas are given in pixels and nothing can be scored.",
                     "warning",
+                    [("Enter it", self.ask_pixel_size)],
                 )
             return
         self.set_pixel_size(chosen)

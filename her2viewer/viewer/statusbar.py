@@ -123,8 +123,9 @@ class StatusBar(QStatusBar):
         _put(self._position, text, "Position under the pointer, from the upper left corner of the slide")
 
     def set_readout(self, text: str) -> None:
-        """What lies under the pointer, in the words of the layers."""
-        _put(self._readout, text)
+        """What lies under the pointer, in the words of the layers; cut with dots where the window is narrow."""
+        room = self._readout.width() - 16
+        _put(self._readout, self._readout.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room), text)
 
     def set_progress(
         self, stage: str, fraction: float | None, seconds_left: float | None, *, can_cancel: bool = False

@@ -96,7 +96,7 @@ class PixelSizeDialog(QDialog):
         else:
             skip.setText("Cancel")
         if found is not None:
-            keep = buttons.addButton(f"Keep {found.mpp:g} from the file", QDialogButtonBox.ButtonRole.ResetRole)
+            keep = buttons.addButton(f"Keep {found.mpp:.4g} from the file", QDialogButtonBox.ButtonRole.ResetRole)
             keep.setToolTip("Only if you know that this is right")
             keep.clicked.connect(self._keep)
         buttons.accepted.connect(self._use)
@@ -117,7 +117,7 @@ class PixelSizeDialog(QDialog):
     @staticmethod
     def _title(found: PixelSize | None, present: PixelSize | None) -> str:
         if found is not None:
-            return f"Is a pixel really {found.mpp:g} µm wide?"
+            return f"Is a pixel really {found.mpp:.4g} µm wide?"
         return "How large is a pixel?" if present is None else "Correct the pixel size"
 
     @staticmethod
@@ -128,7 +128,7 @@ class PixelSizeDialog(QDialog):
         )
         if found is not None:
             return (
-                f"{name} says {found.mpp:g} µm per pixel ({found.source}). That is not a slide scanner's pixel "
+                f"{name} says {found.mpp:.4g} µm per pixel ({found.source}). That is not a slide scanner's pixel "
                 f"size: scanners work between {PLAUSIBLE_MIN_UM:g} and {PLAUSIBLE_MAX_UM:g}. {needed}"
             )
         if present is not None:

@@ -14,7 +14,7 @@ from her2viewer.slides.slide import RGBImage, Slide
 from her2viewer.viewer.icons import set_icon
 
 THUMBNAIL = QSize(112, 84)
-_TITLES = {"label": "Label", "macro": "Macro", "thumbnail": "Thumbnail"}
+_TITLES = {"label": "Label", "macro": "Macro"}
 
 
 def image_of(pixels: RGBImage) -> QImage:
@@ -83,17 +83,18 @@ class SlidesPanel(QWidget):
         self._elide()
 
     def set_images(self, images: Mapping[str, QImage]) -> None:
-        """Label and macro images, read by a worker."""
+        """Label and macro images, as read by a worker; others are passed over."""
         for old in self._buttons:
             self._pictures.removeWidget(old)
             old.deleteLater()
         self._buttons = []
         while self._pictures.count():
             self._pictures.takeAt(0)
-        order = sorted(images, key=lambda n: (list(_TITLES).index(n) if n in _TITLES else 9, n))
-        for name in order[:2]:
-            self._buttons.append(self._thumbnail(_TITLES.get(name, name), images[name]))
-            self._pictures.addWidget(self._buttons[-1])
+        # The overview map shows the tissue already: no thumbnail.
+        for name, title in _TITLES.items():
+            if name in images:
+                self._buttons.append(self._thumbnail(title, images[name]))
+                self._pictures.addWidget(self._buttons[-1])
         self._pictures.addStretch(1)
 
     def resizeEvent(self, event) -> None:
