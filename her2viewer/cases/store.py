@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,13 +19,11 @@ from her2viewer.cases.atomic import StorageError, atomic_text, make_folder
 from her2viewer.cases.case import FORMAT, VERSION, Case, CaseError, NewerFormatError, case_from_json, case_to_json
 from her2viewer.cases.journal import Journal, JournalCheck, now, user_name, verify_journal
 from her2viewer.cases.lock import CaseLock
+from her2viewer.cases.places import copy_case, place_of_case
 from her2viewer.domain.annotation import AnnotationSet
-from her2viewer.userdirs import data_dir
 
 if TYPE_CHECKING:
     from her2viewer.domain.result import Result
-
-SUFFIX = ".her2case"
 
 
 class CaseStore:
@@ -37,15 +34,19 @@ class CaseStore:
     """
 
     def __init__(self, folder: Path, slide_path: Path | str = "", identity: str = "") -> None:
-        self.folder = Path(folder)
+        self._use(Path(folder))
         self.slide_path = str(slide_path)
         self.identity = identity
+        self._otherwise: Path | None = None
         self._mutex = threading.RLock()
-        self._lock = CaseLock(self.folder / "lock")
-        self._journal = Journal(self.folder / "journal.jsonl")
         self._waiting: list[tuple[str, Mapping[str, Any], str, str]] = []
         self._saved_annotations: AnnotationSet | None = None
         self._checked = False
+
+    def _use(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = CaseLock(folder / "lock")
+        self._journal = Journal(folder / "journal.jsonl")
 
     @classmethod
     def for_slide(cls, slide_path: Path, identity: str) -> CaseStore:
@@ -62,19 +63,12 @@ class CaseStore:
             CaseError: a case in a read-only folder cannot be copied.
         """
         slide_path = Path(slide_path).absolute()
-        own = data_dir() / "cases" / (re.sub(r"[^0-9A-Za-z_-]", "_", identity)[:80] or "unknown")
-        short = re.sub(r"[^0-9A-Za-z]", "", identity)[:12]
-        # Most file systems allow 255 bytes a name.
-        name = slide_path.name.encode("utf-8")[:200].decode("utf-8", errors="ignore")
-        beside = [slide_path.with_name(f"{name}{SUFFIX}"), slide_path.with_name(f"{name}.{short}{SUFFIX}")]
-        for folder in beside:
-            if folder.is_dir() and _owner(folder) in ("", identity):
-                if _may_write(folder):
-                    return cls(folder, slide_path, identity)
-                _copy_once(folder, own)
-        if (own / "case.json").exists() or not _may_write(slide_path.parent):
-            return cls(own, slide_path, identity)
-        return cls(next((f for f in beside if not f.exists()), own), slide_path, identity)
+        place = place_of_case(slide_path, identity)
+        if place.copy_of is not None:
+            copy_case(place.copy_of, place.folder)
+        store = cls(place.folder, slide_path, identity)
+        store._otherwise = place.otherwise
+        return store
 
     @property
     def exists(self) -> bool:
@@ -245,7 +239,7 @@ class CaseStore:
         """Folder, lock and journal are there, and nothing of a newer program is overwritten."""
         with self._mutex:
             try:
-                make_folder(self.folder)
+                self._make_folder()
                 self._lock.acquire()
                 self._lock.touch()
                 self._refuse_newer()
@@ -258,6 +252,17 @@ class CaseStore:
                 raise
             except StorageError as error:
                 raise CaseError(str(error)) from error
+
+    def _make_folder(self) -> None:
+        try:
+            make_folder(self.folder)
+        except StorageError:
+            # A network drive may say only now that nothing can be written beside the slide.
+            if self._otherwise is None or self.folder.exists():
+                raise
+            self._use(self._otherwise)
+            make_folder(self.folder)
+        self._otherwise = None
 
     def _of_this_slide(self, case: Case) -> Case:
         return replace(case, slide_path=self.slide_path or case.slide_path, identity=self.identity or case.identity)
@@ -322,37 +327,6 @@ def _keep_aside(path: Path) -> Path | None:
     except OSError:
         return None
     return aside
-
-
-def _owner(folder: Path) -> str:
-    """Identity of the slide that a case folder belongs to; "" where it does not say."""
-    try:
-        return str(json.loads((folder / "case.json").read_bytes())["slide"]["identity"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _may_write(folder: Path) -> bool:
-    """False for a folder that is read-only by its mode, even where the administrator could still write."""
-    try:
-        return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
-    except OSError:
-        return False
-
-
-def _copy_once(source: Path, target: Path) -> None:
-    if not target.exists() and (source / "case.json").exists():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(
-                source, target, ignore=shutil.ignore_patterns("lock", ".*.part"), copy_function=shutil.copy
-            )
-            for path in (target, *target.rglob("*")):
-                # The copy has the mode of its source, which is read-only.
-                path.chmod(path.stat().st_mode | 0o200)
-        except (OSError, shutil.Error) as error:
-            shutil.rmtree(target, ignore_errors=True)
-            raise CaseError(f"The case in {source} may not be changed, and it cannot be copied: {error}.") from error
 
 
 def open_case(slide_path: Path, identity: str) -> tuple[CaseStore, Case]:

@@ -40,14 +40,14 @@ def slide_facts(path: Path) -> dict[str, Any]:
     Raises:
         SlideError: it cannot be opened.
     """
-    from her2viewer.cases.store import CaseStore
+    from her2viewer.cases.places import existing_case
     from her2viewer.slides.open import open_slide
     from her2viewer.slides.pixel_size import PixelSizeStore
 
     with open_slide(path) as slide:
         entered = PixelSizeStore().get(slide.identity)
         images = {name: [image.shape[1], image.shape[0]] for name, image in slide.associated_images().items()}
-        store = CaseStore.for_slide(path, slide.identity)
+        case = existing_case(path, slide.identity)
         return {
             "path": str(path.absolute()),
             "format": slide.format,
@@ -70,7 +70,7 @@ def slide_facts(path: Path) -> dict[str, Any]:
             "bounds_offset": list(slide.bounds_offset),
             "icc_profile_bytes": len(slide.icc_profile) if slide.icc_profile else 0,
             "associated_images": images,
-            "case": str(store.folder) if store.exists else None,
+            "case": _case(case),
             "properties": dict(sorted(slide.properties.items())),
         }
 
@@ -89,6 +89,16 @@ def missing_pixel_size(slide: Slide, size: PixelSize | None) -> str:
         f"The pixel size of {size.mpp:g} um ({size.source}) cannot be right: slide scanners work between 0.05 and "
         f"20 um. {proposal}"
     )
+
+
+def _case(folder: Path | None) -> dict[str, Any] | None:
+    """A case with the state of its audit trail."""
+    if folder is None:
+        return None
+    from her2viewer.cases.store import CaseStore
+
+    check = CaseStore(folder).verify()
+    return {"folder": str(folder), "journal_entries": check.entries, "journal_problem": check.problem or None}
 
 
 def _hint(slide: Slide) -> float | None:
@@ -139,7 +149,10 @@ def _show(output: Output, facts: dict[str, Any], with_properties: bool) -> None:
     if facts["bounds_offset"] != [0, 0]:
         table.add_row("Bounds offset", "{} x {} px".format(*facts["bounds_offset"]))
     table.add_row("Identity", facts["identity"])
-    table.add_row("Case", escape(facts["case"] or "none yet"))
+    case = facts["case"]
+    table.add_row("Case", escape(case["folder"]) if case else "none yet")
+    if case:
+        table.add_row("Journal", escape(case["journal_problem"] or f"{case['journal_entries']} lines, whole"))
     console.print(table)
     if with_properties:
         for key, value in facts["properties"].items():

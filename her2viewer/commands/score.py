@@ -214,14 +214,14 @@ def _pixel_size(slide: Slide, mpp: float | None) -> PixelSize:
 def _annotations(slide: Slide, path: Path, roi: Path | None, whole_slide: bool, output: Output) -> AnnotationSet:
     """The outlines, with at least some region to score on the slide."""
     from her2viewer.cases.geojson import GeoJsonError, load_geojson
-    from her2viewer.cases.store import CaseStore
+    from her2viewer.cases.places import existing_case
 
     everything = Region.rectangle(0, 0, slide.width, slide.height)
     if whole_slide:
         return AnnotationSet((Annotation.drawn(everything.geometry, Role.ROI, name="Whole slide"),))
     if roi is None:
-        kept = CaseStore.for_slide(path, slide.identity).folder / "annotations.geojson"
-        drawn = f' Your outlines in the window are in "{kept}".' if kept.exists() else ""
+        case = existing_case(path, slide.identity)
+        drawn = f' What was outlined in the window is in "{case / "annotations.geojson"}".' if case else ""
         raise CommandError(
             exit_codes.USAGE,
             "Say what to score: --roi FILE with the outline of the invasive carcinoma (GeoJSON, from this program or "

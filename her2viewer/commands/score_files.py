@@ -90,7 +90,8 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
 
 def _write_case(scored: Scored, folder: Path, names: list[str]) -> Path:
     from her2viewer.cases.case import Case
-    from her2viewer.cases.store import SUFFIX, CaseStore
+    from her2viewer.cases.places import SUFFIX
+    from her2viewer.cases.store import CaseStore
 
     slide, result = scored.slide, scored.result
     path = Path(slide.path).absolute()

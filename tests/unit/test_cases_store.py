@@ -21,6 +21,7 @@ from her2viewer.cases import case as case_module
 from her2viewer.cases.case import Case, CaseError, NewerFormatError
 from her2viewer.cases.journal import verify_journal
 from her2viewer.cases.lock import CaseLockedError
+from her2viewer.cases.places import existing_case
 from her2viewer.cases.store import CaseStore, open_case
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.classes import CELL_SCHEME, TUMOUR_SCHEME
@@ -275,6 +276,31 @@ def test_a_case_that_may_not_be_changed_goes_on_in_the_users_own_folder(
         assert json.loads((store.folder / "case.json").read_text(encoding="utf-8"))["own_score"] == "2+"
     finally:
         for path in (slide.parent, store.folder, store.folder / "results"):
+            path.chmod(0o755)
+
+
+def test_a_folder_that_turns_out_not_to_be_writable_is_given_up(
+    slide: Path, store: CaseStore, own_user_folders: Path
+) -> None:
+    # As on a network drive that allows it and then refuses: something stands where the folder is to be made.
+    store.folder.symlink_to(slide.parent / "nowhere" / "at all")
+    store.save(full_case())
+    store.save_annotations(annotations())
+    assert store.folder.is_relative_to(own_user_folders)
+    assert CaseStore.for_slide(slide, IDENTITY).load().own_score == "2+"
+
+
+def test_looking_for_a_case_changes_nothing(slide: Path, store: CaseStore, own_user_folders: Path) -> None:
+    assert existing_case(slide, IDENTITY) is None
+    store.save(full_case())
+    store.close()
+    for path in (store.folder, slide.parent):
+        path.chmod(0o555)
+    try:
+        assert existing_case(slide, IDENTITY) == store.folder
+        assert not own_user_folders.exists()
+    finally:
+        for path in (slide.parent, store.folder):
             path.chmod(0o755)
 
 
