@@ -127,7 +127,7 @@ def _show(output: Output, facts: dict[str, Any], with_properties: bool) -> None:
     size = facts["pixel_size"]
     width, height = facts["width"], facts["height"]
     extent = f"{width:,} x {height:,} px"
-    if size:
+    if size and size["plausible"]:
         extent += f", {width * size['x_um'] / 1000:.1f} x {height * size['y_um'] / 1000:.1f} mm"
     table.add_row("Size", extent)
     if size:
