@@ -297,6 +297,9 @@ def rings(nuclei: Any, cells: Any, dab: Any, centres: Any, reach: Any) -> Any:
                 profile[r] = dab[v, u]
                 steps = r + 1
             start = max(0, int(edge - inside + 0.5))
+            # What still rises where the ray ends belongs to a neighbour's membrane.
+            while steps - 1 > start and profile[steps - 1] > profile[steps - 2]:
+                steps -= 1
             best, at = np.float32(-1.0), start
             for r in range(start, steps):
                 if profile[r] > best:

@@ -16,7 +16,7 @@ COARSE_UM = 0.6
 TOO_COARSE_UM = 1.2
 """um/px beyond which a membrane is less than a pixel wide."""
 CYTOPLASM_OD = 0.15
-CYTOPLASM_RATIO = 0.5
+CYTOPLASM_RATIO = 0.6
 """Cytoplasm this dense, and this dense against its membrane, hides the membrane."""
 CYTOPLASM_SHARE = 0.1
 NEAR_OD = 0.03
@@ -160,7 +160,7 @@ def warnings_for(
             ResultWarning(
                 "soft_focus",
                 f"The region is not quite in focus (sharpness {estimate.sharpness:.2f}; sharp slides have "
-                "0.35 to 0.9): "
+                "0.4 to 0.9): "
                 "thin membranes come out paler and less complete than they are.",
             )
         )
