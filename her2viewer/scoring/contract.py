@@ -93,7 +93,12 @@ Event = Progress | Partial | Finished
 
 
 class Scorer(Protocol):
-    """A published method. One instance serves one run."""
+    """A published method. One instance serves one run.
+
+    A scorer may also have a method ``prepare(settings)``, given its default settings: what takes time on a new
+    machine and needs no slide (compiling, loading a network). The scoring process calls it while the reader still
+    looks and draws; ``score`` must not rely on it.
+    """
 
     def score(self, request: ScoringInput, runtime: Runtime) -> Iterator[Event]:
         """Work through the region and say so; the last event is ``Finished``.

@@ -16,6 +16,13 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """Window: this scorer will probably be run; do now what needs no slide."""
+
+    scorer: str
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Window: stop that job."""
 

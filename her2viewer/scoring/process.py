@@ -15,7 +15,7 @@ from typing import IO
 
 from her2viewer.scoring.frames import FrameReader, FrameWriter
 from her2viewer.scoring.job import JobRequest
-from her2viewer.scoring.messages import Cancel, Died, FromProcess, JobCancelled, Start
+from her2viewer.scoring.messages import Cancel, Died, FromProcess, JobCancelled, Prepare, Start
 
 CANCEL_PATIENCE_S = 1.0
 """How long a scorer may take to see a cancel before its process is ended."""
@@ -49,8 +49,22 @@ class ScoringProcess:
         """Its process id, for display and for tests that kill it from outside."""
         return self._process.pid if self._process is not None else None
 
-    def warm_up(self) -> None:
-        """Start the process if there is none, so that the first run need not wait for its imports."""
+    def warm_up(self, scorer: str) -> bool:
+        """Start the process if there is none and let a scorer prepare, so that the first run need not wait.
+
+        Returns whether a process was started, whose ``Ready`` is then to come.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
+        started = not self.alive
+        self._ensure()
+        assert self._writer is not None
+        with contextlib.suppress(OSError):
+            self._writer.send(Prepare(scorer))
+        return started
+
+    def _ensure(self) -> None:
         if self.alive:
             return
         self._drop()
@@ -82,7 +96,7 @@ class ScoringProcess:
         Raises:
             OSError: the process cannot be started.
         """
-        self.warm_up()
+        self._ensure()
         self._job += 1
         self._cancelling = None
         assert self._writer is not None

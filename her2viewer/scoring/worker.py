@@ -17,7 +17,8 @@ import traceback
 from her2viewer.scoring.contract import Cancelled, ScorerError
 from her2viewer.scoring.frames import FrameReader, FrameWriter
 from her2viewer.scoring.job import run_job
-from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Ready, Start
+from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Prepare, Ready, Start
+from her2viewer.scoring.registry import find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from her2viewer.slides.slide import Slide, SlideError
 
@@ -31,7 +32,7 @@ class _Worker:
     def __init__(self, reader: FrameReader, writer: FrameWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._jobs: queue.SimpleQueue[Start] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Start | Prepare] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._cancelled: set[int] = set()
         self._running: tuple[int, threading.Event] | None = None
@@ -41,7 +42,11 @@ class _Worker:
         threading.Thread(target=self._listen, name="messages", daemon=True).start()
         self._writer.send(Ready(LocalRuntime().device))
         while True:
-            self._run(self._jobs.get())
+            order = self._orders.get()
+            if isinstance(order, Start):
+                self._run(order)
+            elif self._orders.empty():
+                _prepare(order.scorer)
 
     def _listen(self) -> None:
         while True:
@@ -50,8 +55,8 @@ class _Worker:
             except EOFError:
                 # The window is gone, in whatever way: never stay behind as an orphan.
                 os._exit(0)
-            if isinstance(message, Start):
-                self._jobs.put(message)
+            if isinstance(message, Start | Prepare):
+                self._orders.put(message)
             elif isinstance(message, Cancel):
                 with self._lock:
                     self._cancelled.add(message.job)
@@ -103,6 +108,15 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._slide = ((path, os.stat(path).st_mtime), slide)
         return slide
+
+
+def _prepare(scorer: str) -> None:
+    """Let a scorer prepare; what goes wrong here is said by the run that needs it."""
+    with contextlib.suppress(Exception):
+        manifest = find_scorer(scorer)
+        prepare = getattr(load_scorer(manifest), "prepare", None)
+        if prepare is not None:
+            prepare(manifest.complete({}))
 
 
 def main() -> int:

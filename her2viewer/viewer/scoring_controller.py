@@ -229,8 +229,9 @@ class ScoringController(QObject):
         self._on_slide(session.slide)
 
     def warm_up(self) -> None:
-        """Start the scoring process, so that the first run need not wait for it."""
-        self._watcher.warm_up()
+        """Start the scoring process and let the scorer prepare, so that the first run need not wait for them."""
+        if self.manifest is not None:
+            self._watcher.warm_up(self.manifest.id)
 
     def run(self) -> bool:
         """Score what is not yet scored; False where it cannot be done now (see ``obstacle``)."""

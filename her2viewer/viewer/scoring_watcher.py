@@ -35,7 +35,12 @@ class Run:
 
 
 class _Order:
-    WARM, CANCEL, CLOSE = "warm", "cancel", "close"
+    CANCEL, CLOSE = "cancel", "close"
+
+
+@dataclass(frozen=True)
+class _Warm:
+    scorer: str
 
 
 class ScoringWatcher(QThread):
@@ -56,15 +61,15 @@ class ScoringWatcher(QThread):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("scoring watcher")
-        self._orders: queue.Queue[str | Run] = queue.Queue()
+        self._orders: queue.Queue[str | _Warm | Run] = queue.Queue()
         self._process = ScoringProcess()
         self._device = "unknown"
 
     # -- called from the main thread ------------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        """Have the process started before it is needed."""
-        self._give(_Order.WARM)
+    def warm_up(self, scorer: str) -> None:
+        """Have the process started and the scorer prepared before they are needed."""
+        self._give(_Warm(scorer))
 
     def start_run(self, run: Run) -> None:
         """Run this as soon as the run before it has ended."""
@@ -85,7 +90,7 @@ class ScoringWatcher(QThread):
         """Process id of the scoring process, where there is one."""
         return self._process.pid
 
-    def _give(self, order: str | Run) -> None:
+    def _give(self, order: str | _Warm | Run) -> None:
         self._orders.put(order)
         if not self.isRunning():
             self.start()
@@ -100,19 +105,20 @@ class ScoringWatcher(QThread):
                 order = waiting.pop(0) if waiting else self._orders.get()
                 if order == _Order.CLOSE:
                     return
-                if order == _Order.WARM:
-                    self._warm()
+                if isinstance(order, _Warm):
+                    self._warm(order.scorer)
                 elif isinstance(order, Run) and not self._serve(order, waiting):
                     return
         finally:
             self._process.close()
 
-    def _warm(self) -> None:
+    def _warm(self, scorer: str) -> None:
         # The main thread counts with it as soon as evidence comes; better loaded here and now than there and then.
         import cv2  # noqa: F401
 
         try:
-            self._process.warm_up()
+            if not self._process.warm_up(scorer):
+                return
         except OSError:
             # The run that needs it will say so in a sentence.
             return

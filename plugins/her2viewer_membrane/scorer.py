@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from her2viewer.api import (
+    CELL_SCHEME,
     CellTable,
     Event,
     Finished,
@@ -28,10 +29,19 @@ from her2viewer.api import (
     estimate_stains,
 )
 from her2viewer_membrane.analysis import Stain, cells_in, score_tile
+from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules, rules_for
 from her2viewer_membrane.survey import Survey, survey
 from her2viewer_membrane.tiles import Plan, Tile
-from her2viewer_membrane.verdict import Tally, after_cells, after_survey, before_anything, before_cells, warnings_for
+from her2viewer_membrane.verdict import (
+    Tally,
+    about_control,
+    after_cells,
+    after_survey,
+    before_anything,
+    before_cells,
+    warnings_for,
+)
 
 WORKING_UM = 0.5
 CHECK_S = 0.1
@@ -42,6 +52,10 @@ T = TypeVar("T")
 
 class MembraneScorer:
     """Classical HER2 membrane scorer; see README.md of the plugin."""
+
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """Compile the kernels: on a new machine that takes longer than many a run."""
+        _compile(rules_for(settings))
 
     def score(self, request: ScoringInput, runtime: Runtime) -> Iterator[Event]:
         """Cells of the region with their class.
@@ -111,12 +125,37 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
     entire = request.region.area_px >= 0.99 * request.whole.area_px
     reason = after_cells(tally.tumour, rules) if entire else None
     warnings.extend(warnings_for(estimate, pixel_size.mpp, tally, entire=entire, rules=rules))
+    control = request.estimates.get("control")
+    if not request.control.empty and (control is None or control["region"] != request.control.hash):
+        yield Progress("Control tissue", 0, 0)
+        control = _control(request, plan, stain, rules, (pool, runtime))
+    if not request.control.empty and control is not None:
+        warnings.extend(about_control(control["cells"], control["percent"]))
     if unread:
         warnings.append(
             ResultWarning("unread", f"{unread} of {total} areas of the slide could not be read and were left out.")
         )
     estimates = {**estimate.as_json(), "nucleus_od": round(typical, 4), "working_um": round(plan.um, 4)}
+    if control is not None:
+        estimates["control"] = control
     yield Finished(estimates=estimates if reason is None else {}, not_assessable=reason, warnings=tuple(warnings))
+
+
+def _control(
+    request: ScoringInput, plan: Plan, stain: Stain, rules: Rules, means: tuple[ThreadPoolExecutor, Runtime]
+) -> dict[str, Any]:
+    """Cells of the control tissue by class: shown to the reader, not counted."""
+
+    def work(tile: Tile) -> CellTable:
+        return score_tile(request.slide, tile, plan, request.control, stain=stain, rules=rules)[0]
+
+    counts = np.zeros(len(CELL_SCHEME.names), np.int64)
+    for _, table in _in_order(plan.tiles(request.control), work, *means):
+        if table is not None:
+            counts += np.bincount(table.classes, minlength=len(counts))
+    tumour = counts[:NOT_TUMOUR]
+    percent = [round(100 * float(c) / max(int(tumour.sum()), 1), 2) for c in tumour]
+    return {"region": request.control.hash, "cells": int(tumour.sum()), "percent": percent}
 
 
 def _known(estimates: Any) -> tuple[StainEstimate, float]:

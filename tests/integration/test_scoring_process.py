@@ -91,6 +91,27 @@ def test_the_process_is_kept_warm_between_jobs(process: ScoringProcess, slide_fi
     assert process.pid == first
 
 
+def test_a_warmed_up_process_lets_the_scorer_prepare_before_any_run(
+    process: ScoringProcess, slide_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIAL_PREPARED", str(tmp_path))
+    assert process.warm_up("grid")
+    until(process, Ready)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "64").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not process.warm_up("grid")
+    process.start(request_for("grid", slide_file))
+    until(process, JobDone)
+
+
+def test_a_scorer_that_cannot_prepare_spoils_nothing(process: ScoringProcess, slide_file: Path) -> None:
+    process.warm_up("noimport")
+    process.start(request_for("grid", slide_file))
+    until(process, JobDone)
+
+
 def test_a_cancel_stops_a_scorer_that_listens_and_keeps_the_process(
     process: ScoringProcess, slide_file: Path
 ) -> None:
@@ -107,7 +128,8 @@ def test_a_cancel_ends_the_process_of_a_scorer_that_does_not_listen(
     process: ScoringProcess, slide_file: Path
 ) -> None:
     process.start(request_for("deaf", slide_file))
-    until(process, Ready)
+    # Only once it has begun: before that a cancel is seen by the core, and the process lives on.
+    until(process, JobSays)
     process.cancel()
     until(process, JobCancelled, seconds=10)
     assert not process.alive
