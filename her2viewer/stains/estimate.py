@@ -201,7 +201,8 @@ def _overview(slide: Slide, pixel_size: PixelSize, region: Region, check: Callab
     extent = max(x1 - x0, y1 - y0, 1.0)
     # At least some 60 px, so that a small region still has an overview; never finer than the slide itself.
     downsample = max(1.0, min(max(OVERVIEW_UM / pixel_size.mpp, extent / OVERVIEW_PX), extent / 64))
-    width, height = max(1, round((x1 - x0) / downsample)), max(1, round((y1 - y0) / downsample))
+    # Rounded down: a pixel that reaches beyond the slide would mix glass with the filling there.
+    width, height = max(1, int((x1 - x0) / downsample)), max(1, int((y1 - y0) / downsample))
     rgb = _read_overview(slide, downsample, (x0, y0), (width, height), check)
     mask = region.mask(x0, y0, width, height, downsample)
     return _Overview(rgb, mask, downsample * pixel_size.mpp, (x0, y0), downsample)
@@ -237,7 +238,7 @@ def _background(
         return Background(entered.background, "entered", True)
     near = glass_colour(overview, slide.background)
     downsample = max(1.0, slide.width / OVERVIEW_PX, slide.height / OVERVIEW_PX, OVERVIEW_UM / pixel_size.mpp)
-    width, height = max(1, round(slide.width / downsample)), max(1, round(slide.height / downsample))
+    width, height = max(1, int(slide.width / downsample)), max(1, int(slide.height / downsample))
     source = width * height * (downsample / slide.levels[slide.best_level(downsample)].downsample) ** 2
     far = None
     if near is None or source <= LARGEST_READ_PX:

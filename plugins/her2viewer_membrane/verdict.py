@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from her2viewer.api import CellTable, NotAssessable, ResultWarning, StainEstimate, StainKind
+from her2viewer.api import HER2_LABELS, CellTable, NotAssessable, ResultWarning, StainEstimate, StainKind
 from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.survey import Survey
@@ -21,6 +21,9 @@ CYTOPLASM_RATIO = 0.6
 CYTOPLASM_SHARE = 0.1
 NEAR_OD = 0.03
 PALE_OD = 0.10
+CONTROL_CELLS = 50
+CONTROL_INTENSE = 5.0
+"""Percent of 3+ cells that a control region with a 3+ part has at least."""
 NUCLEAR_SPOTS = 15
 """Brown nuclei in the survey below which a nuclear stain is not claimed."""
 NUCLEAR_AREA = 0.002
@@ -169,6 +172,23 @@ def warnings_for(
         if source.startswith("usual vector") and "too little" not in source:
             found.append(ResultWarning("usual_vector", f"Stain vector of {name}: {source}."))
     return (*found, *_about_cells(tally, entire, rules)) if tally is not None else tuple(found)
+
+
+def about_control(cells: int, percent: list[float]) -> list[ResultWarning]:
+    """What the on-slide control tissue says about the staining; ``percent`` by class 0, 1+, 2+, 3+."""
+    shares = ", ".join(f"{label} {p:.0f} %" for label, p in zip(HER2_LABELS, percent, strict=True))
+    if cells < CONTROL_CELLS:
+        text = f"Only {cells} cells were found in the control tissue: too few to judge the staining by."
+        return [ResultWarning("control_few_cells", text)]
+    if percent[3] < CONTROL_INTENSE:
+        return [
+            ResultWarning(
+                "control_weak",
+                f"The control tissue has hardly any 3+ cells ({shares}). If it holds a 3+ control, the staining is "
+                "too weak or the limits do not fit this slide.",
+            )
+        ]
+    return []
 
 
 def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning]:

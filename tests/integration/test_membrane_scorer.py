@@ -60,6 +60,7 @@ def request(
     region: Region | None = None,
     whole: Region | None = None,
     estimates: Mapping[str, Any] | None = None,
+    control: Region = NOWHERE,
     **settings: Any,
 ) -> ScoringInput:
     assert slide.pixel_size is not None
@@ -69,7 +70,7 @@ def request(
         slide.pixel_size,
         region,
         whole if whole is not None else region,
-        NOWHERE,
+        control,
         MANIFEST.complete(settings),
         estimates or {},
     )
@@ -347,6 +348,24 @@ def test_brown_cytoplasm_is_said():
     assert "cytoplasmic" in {w.code for w in events[-1].warnings}
     plain = events_of(request(ArraySlide(drawn.rgb, UM)))
     assert "cytoplasmic" not in {w.code for w in plain[-1].warnings}
+
+
+def test_control_tissue_is_judged_and_not_counted():
+    strong, weak = (
+        draw_cells((0, 0, 0.1, 0.9), (500, 900), glass=60),
+        draw_cells((0.9, 0.1, 0, 0), (500, 900), glass=60),
+    )
+    slide = ArraySlide(np.concatenate([strong.rgb, weak.rgb]), UM)
+    above, below = Region.rectangle(0, 0, 900, 500), Region.rectangle(0, 500, 900, 500)
+    finished, cells, _ = outcome(events_of(request(slide, below, control=above)))
+    assert (cells.y > 500).all()
+    assert finished.estimates["control"]["cells"] > 200
+    assert finished.estimates["control"]["percent"][3] > 80
+    assert not {w.code for w in finished.warnings} & {"control_weak", "control_few_cells"}
+    again, _, _ = outcome(events_of(request(slide, below, control=above, estimates=finished.estimates)))
+    assert again.estimates == finished.estimates
+    turned, _, _ = outcome(events_of(request(slide, above, control=below)))
+    assert "control_weak" in {w.code for w in turned.warnings}
 
 
 @pytest.mark.parametrize("looks", [0, 2, 8, 30])
