@@ -288,4 +288,6 @@ class Commanding(QObject):
 
     def _show(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)
+        # Where no window manager does it, keys would go nowhere.
+        dialog.finished.connect(lambda _: self._window.activateWindow())
         dialog.open()

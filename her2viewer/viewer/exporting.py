@@ -302,6 +302,7 @@ class Exporting(QObject):
         dialog = QFileDialog(self._window, title, start, filters)
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
         dialog.finished.connect(dialog.deleteLater)
+        dialog.finished.connect(lambda _: self._window.activateWindow())
         return dialog
 
     def _ask_file(self, title: str, start: str, filters: str, suffix: str, use: Callable[[Path], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
@@ -205,7 +205,7 @@ class MainWindow(QMainWindow):
         self._theme_changed(tokens())
         geometry = settings.data("geometry")
         if geometry.isEmpty() or not self.restoreGeometry(geometry):
-            self.resize(1440, 900)
+            self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         sizes = settings.numbers("columns")
         if len(sizes) == self._split.count():
             self._split.setSizes(sizes)
@@ -225,16 +225,8 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """What can be done now, and the sentence that says what to do next."""
         session, controller, commands = self.session, self.controller, self.commands
-        manifest = controller.manifest if session.slide is not None else None
-        self.messages.set_hint(
-            sentence(
-                controller.state,
-                opening=self._opening,
-                locked=session.locked,
-                scorer=f"the scorer ({manifest.title})" if manifest is not None else "",
-            ),
-            busy=bool(self._opening),
-        )
+        words = sentence(controller.state, opening=self._opening, locked=session.locked)
+        self.messages.set_hint(words, busy=bool(self._opening))
         show_availability(
             commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
         )

@@ -20,7 +20,7 @@ SENTENCES: dict[ScoringState, str] = {
     ScoringState.NO_SLIDE: "",
     ScoringState.NO_ROI: "Outline the invasive carcinoma: P polygon, F freehand, B brush, T rectangle",
     ScoringState.NO_PIXEL_SIZE: "The pixel size is unknown. Enter it (File, Pixel size) to have the region scored",
-    ScoringState.READY: "Press Enter to run {scorer}. X outlines what is to be left out",
+    ScoringState.READY: "Press Enter to score the region. X outlines what is to be left out",
     ScoringState.RUNNING: "Scoring. Move about and edit the outline meanwhile; Esc cancels",
     ScoringState.CANCELLING: "Cancelling...",
     ScoringState.ANSWERED: "G shows the field that decides, hold H for the bare tissue, Ctrl+E writes the report",
@@ -31,20 +31,19 @@ SENTENCES: dict[ScoringState, str] = {
 SIGNED = "Read and signed: outlines are locked until the case is amended"
 
 
-def sentence(state: ScoringState, *, opening: str = "", locked: bool = False, scorer: str = "") -> str:
+def sentence(state: ScoringState, *, opening: str = "", locked: bool = False) -> str:
     """What to do next, in one sentence for the canvas.
 
     Args:
         state: where the reader is with the scorer.
         opening: name of the slide that is being opened.
         locked: the case is signed.
-        scorer: title of the scorer that Enter would start.
     """
     if opening:
         return f"Opening {opening}..."
     if locked and state not in (ScoringState.RUNNING, ScoringState.CANCELLING, ScoringState.NO_SLIDE):
         return SIGNED
-    return SENTENCES[state].format(scorer=scorer or "the scorer")
+    return SENTENCES[state]
 
 
 class StartCard(QFrame):

@@ -80,6 +80,8 @@ class StatusBar(QStatusBar):
         self.addWidget(self._readout, 1)
         for widget in (self._progress, self._saved, self._device, self._research):
             self.addPermanentWidget(widget)
+        # The slide above must not move when progress comes and goes.
+        self.setFixedHeight(self.fontMetrics().height() + 14)
         self._progress.hide()
         self.set_view(None, None)
         self.set_colours("")

@@ -318,7 +318,7 @@ def test_each_state_has_its_sentence(window, open_slide, slide_file):
     assert not window.card.isVisible()
     assert window.messages.hint.startswith("Outline the invasive carcinoma")
     outline(window)
-    assert window.messages.hint.startswith("Press Enter to run")
+    assert window.messages.hint.startswith("Press Enter to score")
     window.session.set_locked(True)
     assert window.messages.hint.startswith("Read and signed")
     assert not window.commands["tool_brush"].isEnabled()
