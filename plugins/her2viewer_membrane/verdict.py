@@ -167,11 +167,13 @@ def warnings_for(
                 "thin membranes come out paler and less complete than they are.",
             )
         )
+    if tally is None:
+        return tuple(found)
     for name, source in (("haematoxylin", estimate.haematoxylin_source), ("DAB", estimate.dab_source)):
         # Too little DAB is what HER2 0 looks like, and no reason to worry.
         if source.startswith("usual vector") and "too little" not in source:
             found.append(ResultWarning("usual_vector", f"Stain vector of {name}: {source}."))
-    return (*found, *_about_cells(tally, entire, rules)) if tally is not None else tuple(found)
+    return (*found, *_about_cells(tally, entire, rules))
 
 
 def about_control(cells: int, percent: list[float]) -> list[ResultWarning]:
