@@ -205,9 +205,17 @@ class Actions(QObject):
     def __iter__(self) -> Iterator[str]:
         return iter(self._actions)
 
+    def draw_icons(self, *ids: str) -> None:
+        """Give actions their icons: just before they are seen, for drawing all of them would delay the window."""
+        for command_id in ids:
+            action, name = self._actions[command_id], self._commands[command_id].icon
+            if name and action.icon().isNull():
+                set_icon(action, name)
+
     def fill(self, menu: QMenu, *ids: str) -> QMenu:
         """Put actions into a menu; ``SEPARATOR`` draws a line."""
         menu.setToolTipsVisible(True)
+        self.draw_icons(*(i for i in ids if i != SEPARATOR))
         for command_id in ids:
             if command_id == SEPARATOR:
                 menu.addSeparator()
@@ -238,10 +246,8 @@ class Actions(QObject):
         action.setToolTip(self._tip(command))
         # Otherwise macOS moves "About" and "Quit" by guessing at their texts.
         action.setMenuRole(QAction.MenuRole.NoRole)
-        if command.icon:
-            set_icon(action, command.icon)
-            # Check marks say more than an icon where both would stand in one place.
-            action.setIconVisibleInMenu(not action.isCheckable())
+        # Check marks say more than an icon where both would stand in one place.
+        action.setIconVisibleInMenu(not action.isCheckable())
         if command.group:
             group = self._groups.get(command.group)
             if group is None:

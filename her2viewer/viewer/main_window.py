@@ -202,7 +202,7 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         settings, commands = self.settings, self.commands
-        self._theme_changed(tokens())
+        self._dress(tokens())
         geometry = settings.data("geometry")
         if geometry.isEmpty() or not self.restoreGeometry(geometry):
             self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
@@ -348,8 +348,11 @@ class MainWindow(QMainWindow):
         self.menus.palettes(chosen, self._use_palette)
 
     def _theme_changed(self, chosen: Tokens) -> None:
-        self.commands[f"theme_{chosen.name}"].setChecked(True)
         refresh_icons(self)
+        self._dress(chosen)
+
+    def _dress(self, chosen: Tokens) -> None:
+        self.commands[f"theme_{chosen.name}"].setChecked(True)
         self.canvas.outside_color = chosen.color("background")
         self.canvas.update()
 

@@ -78,14 +78,15 @@ class Menus:
             "exclusions": "Exclusion class",
             "scorer": "Scorer",
         }
-        for name, title, _ in MENUS:
+        for name, title, commands in MENUS:
             menu = window.menuBar().addMenu(title)
             menu.setToolTipsVisible(True)
+            menu.aboutToShow.connect(lambda ids=[c.id for c in commands]: actions.draw_icons(*ids))
             for word in _LAYOUT[name].split():
                 if word == "|":
                     menu.addSeparator()
                 elif word == "recent":
-                    self.sub["recent"] = menu.addMenu(actions["recent"].icon(), actions["recent"].text())
+                    self.sub["recent"] = menu.addMenu(actions["recent"].text())
                 elif word.startswith("*"):
                     self.sub[word[1:]] = menu.addMenu(titles[word[1:]])
                 else:
@@ -186,6 +187,7 @@ class ToolBar(QToolBar):
         self.setIconSize(_ICON)
         # The menu of a tool bar that hides it for good is no help here: View has the entry.
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        actions.draw_icons(*(i for i in _TOOLS if i != SEPARATOR))
         for command_id in _TOOLS:
             if command_id == SEPARATOR:
                 self.addSeparator()

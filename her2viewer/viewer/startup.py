@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
@@ -31,8 +30,12 @@ def log_file() -> Path:
 def start_logging() -> logging.Handler | None:
     """Write warnings and errors of the program to the log file; None where that folder cannot be written."""
     try:
-        log_file().parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(log_file(), maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True)
+        file = log_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and file.stat().st_size > _LOG_BYTES:
+            file.replace(file.with_suffix(".old.log"))
+        # Not logging.handlers, which loads sockets and pickle for handlers that are not used here.
+        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
     except OSError:
         return None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
