@@ -29,7 +29,7 @@ HEATMAP = "Mean membrane OD"
 HEATMAP_HIGH = 1.0
 """OD shown in the last colour of the heatmap."""
 EMPTY_DENSITY = 0.01
-"""A tile whose 99th percentile of mean OD, over 4 x 4 px, stays below this holds nothing to look at."""
+"""A tile whose 99th percentile of the OD of its grey, over 4 x 4 px, stays below this holds nothing to look at."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,12 @@ def _heatmap(
 def _empty(rgb: RGBImage, background: tuple[float, float, float]) -> bool:
     import cv2
 
-    small = cv2.resize(rgb, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA).reshape(-1, 3)
-    density = np.log10(np.asarray(background) / np.maximum(small, 1)).mean(axis=1)
-    return bool(np.percentile(density, 99) < EMPTY_DENSITY)
+    small: Any = cv2.resize(rgb, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    counts = np.bincount(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).ravel(), minlength=256)
+    darkest = int(np.searchsorted(np.cumsum(counts), 0.01 * counts.sum()))
+    red, green, blue = background
+    glass = 0.299 * red + 0.587 * green + 0.114 * blue
+    return bool(np.log10(glass / max(darkest, 1)) < EMPTY_DENSITY)
 
 
 def _nothing() -> Measured:
