@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -66,7 +67,7 @@ def load_case(slide: Slide) -> LoadedCase:
 
         case = Case(slide_path=str(slide.path), identity=slide.identity)
     annotations = attempt(store.load_annotations, AnnotationSet())
-    found = [attempt(lambda s=scorer: store.load_result(s), None) for scorer in store.scorers()]
+    found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
     return LoadedCase(store, case, annotations, tuple(r for r in found if r is not None), tuple(problems))
 
 
@@ -153,6 +154,11 @@ class CaseKeeper(QObject):
             self._dirty_case = True
             self._edited()
             self.case_changed.emit(changed)
+
+    def update_fields(self, fields: Mapping[str, str]) -> None:
+        """Change some of the fields that a report prints; the others stay."""
+        if self._case is not None:
+            self.update(fields={**self._case.fields, **fields})
 
     def save_result(self, result: Result) -> None:
         """Keep a result with its evidence, and say so in the audit trail."""

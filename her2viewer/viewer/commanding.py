@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 
 from her2viewer.domain.annotation import Role
+from her2viewer.domain.palette import DEFAULT_PALETTE, PALETTES
 from her2viewer.viewer.actions import MAGNIFICATIONS, SEPARATOR
 from her2viewer.viewer.exporting import open_with_desktop
 from her2viewer.viewer.slide_flow import SLIDE_FILTERS
@@ -146,7 +147,7 @@ class Commanding(QObject):
         """The menu of scorers, as it is about to be shown."""
         w = self._window
         titles = [
-            (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem)
+            (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem or "cannot be used")
             for e in w.controller.scorers
         ]
         w.menus.choices("scorer", titles, w.controller.scorer, w.controller.set_scorer)
@@ -191,6 +192,16 @@ class Commanding(QObject):
         if isinstance(app, QApplication):
             self._window.settings.set("theme", name)
             apply_theme(app, name)
+
+    def use_palette(self, palette: str) -> None:
+        """Class colours by the id of a palette, everywhere; remembered."""
+        w = self._window
+        chosen = palette if palette in PALETTES else DEFAULT_PALETTE
+        w.settings.set("palette", chosen)
+        w.evidence.set_palette(chosen)
+        w.panels.set_palette(chosen)
+        w.exporting.palette = chosen
+        w.menus.palettes(chosen, self.use_palette)
 
     def set_icc(self, wanted: bool) -> None:
         """Show the slide with or without its colour profile; remembered."""

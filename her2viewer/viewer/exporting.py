@@ -315,9 +315,9 @@ class Exporting(QObject):
         dialog.open()
 
 
-def open_with_desktop(path: Path) -> bool:
+def open_with_desktop(path: Path) -> None:
     """Open a file or folder with the program that the desktop uses for it."""
-    return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 def _on_slide(bounds: tuple[float, float, float, float], slide: Slide) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence
@@ -89,7 +91,9 @@ def densest_field(
     Cells are counted by their number, patches by their tumour weight; only what lies inside ``region`` counts.
     None where there is nothing of these classes.
     """
-    xs, ys, weights = [], [], []
+    xs: list[NDArray[Any]] = []
+    ys: list[NDArray[Any]] = []
+    weights: list[NDArray[Any]] = []
     for item in evidence:
         if isinstance(item, CellTable):
             wanted = np.isin(np.asarray(item.scheme.her2)[item.classes], classes)

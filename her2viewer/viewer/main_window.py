@@ -9,7 +9,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
 from her2viewer.domain.annotation import Role
-from her2viewer.domain.palette import DEFAULT_PALETTE, PALETTES
+from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.viewer.actions import Actions
 from her2viewer.viewer.availability import show_availability
 from her2viewer.viewer.canvas.canvas import SlideCanvas
@@ -103,7 +103,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._opening = self._writing = ""
-        self._closed = False
+        self._closed = self._give_up = False
         self._lay_out()
         self.commanding = Commanding(self)
         self._wire()
@@ -162,8 +162,8 @@ class MainWindow(QMainWindow):
         self.panels.regions.zoom_requested.connect(canvas.fit_region)
         self.panels.slides.info_clicked.connect(self.commanding.show_slide_info)
         self.panels.slides.image_clicked.connect(self.commanding.show_image)
-        self.panels.case.edited.connect(self._case_edited)
-        self.panels.layers.palette_changed.connect(self._use_palette)
+        self.panels.case.edited.connect(self.keeper.update_fields)
+        self.panels.layers.palette_changed.connect(self.commanding.use_palette)
         controller.evidence_added.connect(self.evidence.append)
         controller.evidence_changed.connect(self.evidence.replace)
         controller.scored_changed.connect(self.evidence.set_region)
@@ -216,7 +216,7 @@ class MainWindow(QMainWindow):
             commands[name].setChecked(settings.flag(name, True))
         commands["icc"].setChecked(settings.flag("icc", False))
         commands["overlays"].setChecked(True)
-        self._use_palette(settings.text("palette", DEFAULT_PALETTE))
+        self.commanding.use_palette(settings.text("palette", DEFAULT_PALETTE))
         self.show_drawing()
         self.recent.check()
 
@@ -330,22 +330,9 @@ class MainWindow(QMainWindow):
             self.panels.case.set_values(case.fields if case is not None else {})
         self._show_title()
 
-    def _case_edited(self, fields: dict[str, str]) -> None:
-        case = self.keeper.case
-        if case is not None:
-            self.keeper.update(fields={**case.fields, **fields})
-
     def _overlays_hidden(self, hidden: bool) -> None:
         self.commands["overlays"].setChecked(not hidden)
         self.evidence.set_all_hidden(hidden)
-
-    def _use_palette(self, palette: str) -> None:
-        chosen = palette if palette in PALETTES else DEFAULT_PALETTE
-        self.settings.set("palette", chosen)
-        self.evidence.set_palette(chosen)
-        self.panels.set_palette(chosen)
-        self.exporting.palette = chosen
-        self.menus.palettes(chosen, self._use_palette)
 
     def _theme_changed(self, chosen: Tokens) -> None:
         refresh_icons(self)
@@ -367,15 +354,35 @@ class MainWindow(QMainWindow):
         self.commanding.open_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self._closed:
-            self._closed = True
-            self._keep_settings()
-            # The disk first: nothing that follows may cost what was drawn.
-            self.flow.shutdown()
-            self.controller.shutdown()
-            self.storage.close()
-            self.canvas.shutdown()
-        event.accept()
+        if self._closed:
+            return
+        # The disk first, reports under way included: nothing that follows may cost what was drawn.
+        self.keeper.flush()
+        self.storage.drain()
+        if self.keeper.state == "unsaved" and not self._give_up:
+            event.ignore()
+            self._warn_unsaved()
+            return
+        self._closed = True
+        self._keep_settings()
+        self.hide()
+        self.keeper.detach()
+        self.storage.close()
+        self.flow.shutdown()
+        self.controller.shutdown()
+        self.canvas.shutdown()
+
+    def _warn_unsaved(self) -> None:
+        def give_up() -> None:
+            self._give_up = True
+            self.close()
+
+        self.messages.show_message(
+            "The case could not be saved, so the window stays open. Mend what the message above says and close "
+            "again, or close it now and lose what was drawn since.",
+            "error",
+            [("Close without saving", give_up)],
+        )
 
     def _keep_settings(self) -> None:
         settings = self.settings

@@ -31,6 +31,7 @@ _SECONDS = {"info": 8, "done": 12, "warning": 0, "error": 0}
 _MOST = 3
 _MARGIN = 12
 _WIDEST = 720
+_HINT_PAD = 10
 
 
 class Message(QFrame):
@@ -204,7 +205,7 @@ class Hint(QFrame):
         self._bar.hide()
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Maximum)
         column = QVBoxLayout(self)
-        column.setContentsMargins(10, 5, 10, 5)
+        column.setContentsMargins(_HINT_PAD, 5, _HINT_PAD, 5)
         column.setSpacing(4)
         column.addWidget(self._label)
         column.addWidget(self._bar)
@@ -216,9 +217,8 @@ class Hint(QFrame):
 
     def set_width(self, most: int) -> None:
         """As wide as the sentence, at most ``most`` px; longer sentences take two lines."""
-        margins = self.layout().contentsMargins()
         needed = self._label.fontMetrics().horizontalAdvance(self._label.text()) + 4
-        room = most - margins.left() - margins.right() - 2
+        room = most - 2 * _HINT_PAD - 2
         self._label.setWordWrap(needed > room)
         self._label.setFixedWidth(min(needed, room))
 

@@ -58,7 +58,7 @@ class SlideFlow(QObject):
         self._storage = storage
         self._recent = recent
         self._messages = messages
-        self._opener = SlideOpener(load_case, self)
+        self._opener = SlideOpener(load_case, LoadedCase.close, self)
         self._opener.opened.connect(self._opened)
         self._opener.failed.connect(self._failed)
         self._then: Callable[[], None] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -56,7 +57,7 @@ class StartCard(QFrame):
         *,
         open_clicked: Callable[[], None],
         sample_clicked: Callable[[], None],
-        recent_clicked: Callable[[object], None],
+        recent_clicked: Callable[[Path], None],
     ) -> None:
         super().__init__(canvas)
         self.setObjectName("stateCard")

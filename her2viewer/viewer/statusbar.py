@@ -66,8 +66,8 @@ class StatusBar(QStatusBar):
         row = QHBoxLayout(self._progress)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        for widget in (self._stage, self._bar, self._left, self._cancel):
-            row.addWidget(widget)
+        for part in (self._stage, self._bar, self._left, self._cancel):
+            row.addWidget(part)
         self._saved = QLabel()
         self._device = QLabel()
         self._research = QLabel("Research use only")
@@ -75,8 +75,8 @@ class StatusBar(QStatusBar):
         self._reserve(self._scale, "40.0x  0.2500 µm/px (from vendor property)")
         self._reserve(self._position, "x 188.88  y 188.88 mm")
         self._reserve(self._left, "88:88 left")
-        for widget in (self._scale, self._colours, self._position):
-            self.addWidget(widget)
+        for label in (self._scale, self._colours, self._position):
+            self.addWidget(label)
         self.addWidget(self._readout, 1)
         for widget in (self._progress, self._saved, self._device, self._research):
             self.addPermanentWidget(widget)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QThread, Signal
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Storage(QThread):
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._running = False
         self._open = 0
         self._finished.connect(self._deliver)
         self.start()
@@ -96,6 +97,14 @@ class Storage(QThread):
         self._count((not quiet) - sum(1 for j in replaced if not j.quiet))
         return len(replaced)
 
+    def drain(self, timeout_s: float = 60.0) -> bool:
+        """Wait until everything given so far is done and its callbacks were called; False where time ran out."""
+        with self._wake:
+            done = self._wake.wait_for(lambda: not self._jobs and not self._running, timeout_s)
+        # The answers wait as events of this object, which the event loop would deliver later.
+        QCoreApplication.sendPostedEvents(self)
+        return done
+
     def close(self, timeout_ms: int = 60_000) -> bool:
         """Finish what waits, then end the thread. True when everything was done in time."""
         with self._wake:
@@ -112,6 +121,7 @@ class Storage(QThread):
                 if not self._jobs:
                     return
                 job = self._jobs.popleft()
+                self._running = True
             result, error = None, None
             try:
                 result = job.work()
@@ -119,6 +129,9 @@ class Storage(QThread):
                 error = caught
                 log.warning("%s failed", job.name, exc_info=caught)
             self._finished.emit(job, result, error)
+            with self._wake:
+                self._running = False
+                self._wake.notify_all()
 
     def _deliver(self, job: _Job, result: Any, error: BaseException | None) -> None:
         if not job.quiet:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from PySide6.QtWidgets import QDialog, QFileDialog
+from PySide6.QtWidgets import QDialog, QFileDialog, QPushButton
 
 from her2viewer.cases.geojson import read_geojson, write_geojson
 from her2viewer.cases.store import CaseStore
@@ -176,6 +176,30 @@ def test_what_cannot_be_saved_is_said_once_and_tried_again(new_window, qtbot, sl
     window.session.add(square(10, 200), "Draw")
     saved(qtbot, window)
     assert len(read_geojson(blocker / "annotations.geojson")) == 3
+
+
+def test_the_window_does_not_close_over_what_could_not_be_saved(new_window, qtbot, slide_file):
+    window = new_window(slide_file)
+    case_of(slide_file).write_text("in the way")
+    window.keeper.store.folder.parent.mkdir(exist_ok=True)
+    window.session.add(square(300, 200), "Draw")
+    assert not window.close()
+    assert window.isVisible()
+    assert "could not be saved" in window.messages.shown[-1].text
+    assert len(window.session.annotations) == 1
+    button = next(b for b in window.messages.findChildren(QPushButton) if b.text() == "Close without saving")
+    button.click()
+    assert not window.isVisible()
+
+
+def test_a_report_under_way_is_finished_before_the_window_goes(new_window, qtbot, slide_file, tmp_path):
+    window = new_window(slide_file)
+    window.session.add(square(300, 200, 400), "Draw")
+    window.controller.restore(cells_result(window))
+    target = tmp_path / "late.pdf"
+    window.exporting.write_report("pdf", target)
+    window.close()
+    assert target.read_bytes().startswith(b"%PDF")
 
 
 def test_a_damaged_case_opens_with_a_sentence(new_window, qtbot, slide_file):

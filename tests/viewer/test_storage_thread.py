@@ -88,3 +88,16 @@ def test_an_unknown_failure_names_no_internals_beyond_its_kind():
     assert (
         sentence == "Writing the report failed for a reason that this program does not know (KeyError); see the log."
     )
+
+
+def test_draining_waits_for_work_and_its_answers(storage):
+    answers = []
+    for n in range(5):
+        storage.submit("Counting", lambda n=n: n, done=answers.append)
+    assert storage.drain()
+    assert answers == [0, 1, 2, 3, 4]
+    gate = threading.Event()
+    storage.submit("Waiting", lambda: gate.wait(5))
+    assert not storage.drain(0.05)
+    gate.set()
+    assert storage.drain()

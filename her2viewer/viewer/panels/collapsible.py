@@ -75,6 +75,7 @@ class SideColumn(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._panels: list[CollapsiblePanel] = []
         body = QWidget()
         body.setObjectName("sideColumnBody")
         self._column = QVBoxLayout(body)
@@ -86,6 +87,7 @@ class SideColumn(QScrollArea):
     def add(self, panel: CollapsiblePanel, *, grows: bool = False) -> None:
         """Below what is there; one that ``grows`` takes the room that is left while it is open."""
         self._column.insertWidget(self._column.count() - 1, panel)
+        self._panels.append(panel)
         if grows:
             self._grow(panel)
             panel.toggled.connect(lambda _: self._grow(panel))
@@ -97,5 +99,4 @@ class SideColumn(QScrollArea):
     @property
     def any_shown(self) -> bool:
         """False when every panel was hidden: then the whole column goes."""
-        items = (self._column.itemAt(i).widget() for i in range(self._column.count()))
-        return any(w is not None and not w.isHidden() for w in items)
+        return any(not panel.isHidden() for panel in self._panels)
