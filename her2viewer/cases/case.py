@@ -40,6 +40,8 @@ class Case:
     comment: str = ""
     pattern_marked: bool = False
     """The reader saw a staining pattern that the guideline wants to be marked by hand."""
+    marks: tuple[str, ...] = ()
+    """Further marks of the reader that rows of a profile ask for."""
     control_checked: bool | None = None
     """Whether the control tissue stained as it should; None where nobody said."""
 
@@ -59,6 +61,7 @@ def case_to_json(case: Case) -> dict[str, Any]:
         "own_score": case.own_score,
         "comment": case.comment,
         "pattern_marked": case.pattern_marked,
+        "marks": list(case.marks),
         "control_checked": case.control_checked,
     }
 
@@ -73,7 +76,7 @@ def case_from_json(data: Any) -> Case:
     data = migrated(data)
     slide, size = _mapping(data, "slide"), data.get("pixel_size")
     settings = _mapping(data, "settings")
-    control = data.get("control_checked")
+    control, marks = data.get("control_checked"), data.get("marks")
     return Case(
         slide_path=str(slide.get("path", "")),
         identity=str(slide.get("identity", "")),
@@ -85,6 +88,7 @@ def case_from_json(data: Any) -> Case:
         own_score=str(data.get("own_score", "")),
         comment=str(data.get("comment", "")),
         pattern_marked=data.get("pattern_marked") is True,
+        marks=tuple(str(mark) for mark in marks) if isinstance(marks, list) else (),
         control_checked=control if isinstance(control, bool) else None,
     )
 

@@ -38,6 +38,7 @@ class CaseSync(QObject):
                 Reading(
                     profile=case.profile or Reading().profile,
                     pattern_marked=case.pattern_marked,
+                    marks=frozenset(case.marks),
                     control_checked=case.control_checked,
                     own_score=case.own_score,
                     comment=case.comment,
@@ -51,6 +52,7 @@ class CaseSync(QObject):
             self._keeper.update(
                 profile=reading.profile,
                 pattern_marked=reading.pattern_marked,
+                marks=tuple(sorted(reading.marks)),
                 control_checked=reading.control_checked,
                 own_score=reading.own_score,
                 comment=reading.comment,

@@ -128,7 +128,9 @@ def test_a_case_comes_back_as_it_was(new_window, qtbot, slide_file):
     first = new_window(slide_file)
     first.session.add(square(300, 200, 400), "Draw")
     first.panels.case.edited.emit({"case_id": "24-1187", "block": "B2", "lab": "", "reader": "M. R."})
-    first.controller.change_reading(own_score="2+", comment="basolateral", control_checked=True)
+    first.controller.change_reading(
+        own_score="2+", comment="basolateral", control_checked=True, marks=frozenset({"cluster"})
+    )
     first.controller.restore(cells_result(first))
     first.keeper.save_result(cells_result(first))
     decision = first.controller.decision
@@ -140,6 +142,7 @@ def test_a_case_comes_back_as_it_was(new_window, qtbot, slide_file):
     assert "case 24-1187" in second.windowTitle()
     reading = second.controller.reading
     assert (reading.own_score, reading.comment, reading.control_checked) == ("2+", "basolateral", True)
+    assert reading.marks == {"cluster"}
     assert second.controller.decision == decision
     assert len(second.evidence.layers) == 1
     # Restoring is no edit.
