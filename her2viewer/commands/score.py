@@ -46,8 +46,8 @@ class Scored:
 
     @property
     def printed_fields(self) -> dict[str, str]:
-        """The fields by what the report prints before each; empty ones are left out."""
-        return {label: self.fields[name] for name, label in _CASE_FIELDS.items() if name in self.fields}
+        """The fields by what the report prints before each; empty ones have their place there, too."""
+        return {label: self.fields.get(name, "") for name, label in _CASE_FIELDS.items()}
 
 
 def main(argv: Sequence[str]) -> int:

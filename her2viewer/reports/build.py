@@ -18,7 +18,7 @@ from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.guidelines.decision import Decision
-from her2viewer.reports.fields import FieldChoice, choose_fields, control_field
+from her2viewer.reports.fields import FieldChoice, choose_fields, control_field, on_slide
 from her2viewer.reports.model import (
     Areas,
     FieldPicture,
@@ -29,6 +29,7 @@ from her2viewer.reports.model import (
     ReportError,
 )
 from her2viewer.reports.pictures import field_pictures, overview_picture, region_picture
+from her2viewer.reports.regions import regions_apart
 from her2viewer.slides.slide import Slide, SlideError
 
 _LIBRARIES = (
@@ -81,14 +82,16 @@ def build_report(  # noqa: PLR0917
     control = control_field(annotations.control_region(), mpp)
     # The control tissue takes the place of the third field.
     choices = choose_fields(evidence, region, mpp, decision, 3 if control is None else 2)
+    scored = len(choices)
     if control is not None:
         choices = (*choices, control)
+    choices = tuple(on_slide(choice, slide.width, slide.height) for choice in choices)
     try:
         image, um_per_px = overview_picture(slide, annotations, choices, mpp)
         close = region_picture(slide, annotations, evidence, mpp=mpp, palette=palette)
         fields = tuple(
-            _field(slide, choice, None if choice is control else result, region, mpp=mpp, palette=palette)
-            for choice in choices
+            _field(slide, choice, result if number < scored else None, region, mpp=mpp, palette=palette)
+            for number, choice in enumerate(choices)
         )
     except SlideError as error:
         raise ReportError(f"The pictures of the report cannot be made: {error}") from error
@@ -109,6 +112,7 @@ def build_report(  # noqa: PLR0917
         overview=Overview(image, um_per_px),
         region=None if close is None else Overview(*close),
         fields=fields,
+        regions=() if result is None else regions_apart(annotations, result, pixel_size),
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
         created=now.isoformat(timespec="seconds"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,14 @@ def control_field(control: Region, mpp: float) -> FieldChoice | None:
         return None
     middle = control.geometry.representative_point()
     return FieldChoice(middle.x, middle.y, FIELD_UM / mpp, "Control tissue")
+
+
+def on_slide(field: FieldChoice, width: int, height: int) -> FieldChoice:
+    """The field moved so that it lies on a slide of ``width`` x ``height`` level-0 px, if it has room there."""
+    half = field.side / 2
+    x = width / 2 if width < field.side else min(max(field.x, half), width - half)
+    y = height / 2 if height < field.side else min(max(field.y, half), height - half)
+    return replace(field, x=x, y=y)
 
 
 def _points(item: CellTable | ClassMap, region: Region) -> _Points:

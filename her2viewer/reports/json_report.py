@@ -53,6 +53,15 @@ def report_json(data: ReportData) -> dict[str, Any]:
         "areas_mm2": plain(data.areas),
         "result": None if data.result is None else _result(data.result, data.scorer_title),
         "decision": None if data.decision is None else _decision(data.decision),
+        "regions": [
+            {
+                "id": region.id,
+                "name": region.name,
+                "area_mm2": region.area_mm2,
+                "shares": None if region.shares is None else _shares(region.shares),
+            }
+            for region in data.regions
+        ],
         "other_profiles": [_decision(d) for d in data.others],
         "pathologist": plain(data.own),
         "classes": [plain(entry) for entry in data.legend],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
+from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
 from her2viewer.slides.slide import RGBImage
 
@@ -83,6 +84,18 @@ class LegendEntry:
 
 
 @dataclass(frozen=True)
+class RegionShares:
+    """One outline that counts as tumour, by itself."""
+
+    id: str
+    """Of the annotation."""
+    name: str
+    area_mm2: float
+    """Less the exclusions."""
+    shares: Shares | None
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything that a report says."""
 
@@ -107,6 +120,8 @@ class ReportData:
     region: Overview | None = None
     """The region alone, with the evidence over all of it."""
     fields: tuple[FieldPicture, ...] = ()
+    regions: tuple[RegionShares, ...] = ()
+    """Each outline by itself; of interest where there is more than one."""
     legend: tuple[LegendEntry, ...] = ()
     palette: str = DEFAULT_PALETTE
     created: str = ""

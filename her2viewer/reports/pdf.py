@@ -9,7 +9,8 @@ from typing import Any
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
-from reportlab.platypus import PageBreak, SimpleDocTemplate, Spacer
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import KeepTogether, PageBreak, SimpleDocTemplate, Spacer
 from reportlab.platypus.doctemplate import LayoutError
 
 from her2viewer.cases.atomic import StorageError, atomic_file
@@ -20,6 +21,8 @@ from her2viewer.reports.pdf_style import MUTED, REGULAR, RULE, printable, regist
 _MARGIN = 16 * mm
 _FRAME_PADDING = 6
 """reportlab pads its frames by this much; text and tables shall begin at the margin."""
+_SLACK = 3 * mm
+"""Room that stays free at the end of a page, so that a rounded height never breaks it."""
 
 
 def write_pdf(data: ReportData, path: Path) -> None:
@@ -91,20 +94,54 @@ def _build(data: ReportData, pages: int) -> tuple[bytes, int]:
         canvas.drawRightString(A4[0] - _MARGIN, y - 9, f"{data.created[:16].replace('T', ' ')} · page {count}{total}")
         canvas.restoreState()
 
-    story: list[Any] = [
+    document.build(_story(data, document.height - 2 * _FRAME_PADDING), onFirstPage=footer, onLaterPages=footer)
+    return buffer.getvalue(), count
+
+
+def _story(data: ReportData, page: float) -> list[Any]:
+    """All parts in order, with pictures as large as the pages of ``page`` points have room for.
+
+    The pictures of the slide stand on the first page where they have room, the fields and the provenance share the
+    second one where they fit.
+    """
+    top: list[Any] = [
         *parts.header(data),
         Spacer(1, 7),
         *parts.answer(data),
         *parts.why(data.decision),
         *parts.others(data.others),
-        *parts.own_part(data),
+        *parts.regions(data.regions),
     ]
-    shown = parts.pictures(data)
-    if shown:
-        story += [PageBreak(), *shown]
-    story += [*parts.long_comment(data), *parts.provenance(data)]
-    document.build(story, onFirstPage=footer, onLaterPages=footer)
-    return buffer.getvalue(), count
+    own = parts.own_part(data)
+    words, provenance = parts.long_comment(data), parts.provenance(data)
+    overview = min(parts.OVERVIEW_MOST, page - _height([*top, *parts.slide_pictures(data, 0), *own]) - _SLACK)
+    if overview >= parts.OVERVIEW_LEAST:
+        story = [*top, KeepTogether(parts.slide_pictures(data, overview)), KeepTogether(own)]
+        second: list[Any] = []
+    else:
+        story = [*top, KeepTogether(own)]
+        second = parts.slide_pictures(data, parts.OVERVIEW)
+    count = max(1, len(data.fields))
+    side = (page - _height([*second, *parts.fields(data, 0), *words, *provenance]) - _SLACK) / count
+    if side < parts.FIELD_LEAST:
+        # The provenance gets a page of its own.
+        side = (page - _height([*second, *parts.fields(data, 0)]) - _SLACK) / count
+    second += parts.fields(data, max(parts.FIELD_LEAST, min(parts.FIELD_MOST, side)))
+    last = [*words, KeepTogether(provenance)]
+    return [*story, PageBreak(), *second, *last] if second else [*story, *last]
+
+
+def _height(flowables: list[Any]) -> float:
+    """Points that the flowables take on a page of their own, spaces between them included."""
+    canvas = Canvas(BytesIO())
+    total = after = 0.0
+    for number, flowable in enumerate(flowables):
+        total += flowable.wrapOn(canvas, parts.WIDTH, 1e6)[1]
+        # As reportlab does it: of two spaces that meet, the larger one counts.
+        total += max(flowable.getSpaceBefore() - after, 0) if number else 0
+        after = flowable.getSpaceAfter()
+        total += after
+    return total
 
 
 def _case_name(data: ReportData) -> str:

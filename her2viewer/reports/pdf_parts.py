@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 from reportlab.graphics.shapes import Drawing, Rect
 from reportlab.lib.units import mm
-from reportlab.platypus import Image, KeepTogether, Spacer, Table
+from reportlab.platypus import Image, Spacer, Table
 
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.shares import CountedUnit
 from her2viewer.guidelines.decision import Decision, RowTest
-from her2viewer.reports.model import OwnAnswer, ReportData
+from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData
 from her2viewer.reports.pdf_bars import share_bars, swatch
 from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, TINT, markup, para, rgb, rich
 from her2viewer.slides.slide import RGBImage
@@ -24,15 +24,19 @@ from her2viewer.slides.slide import RGBImage
 WIDTH = 178 * mm
 """Text width of an A4 page."""
 _JPEG_QUALITY = 88
-_OVERVIEW = 62 * mm
-_FIELD = 57 * mm
-"""Height of the overview, side of a field: with three fields they fill one page."""
+OVERVIEW = 62 * mm
+"""Height of the pictures of the slide on a page with fields."""
+OVERVIEW_LEAST, OVERVIEW_MOST = 44 * mm, 100 * mm
+FIELD_LEAST, FIELD_MOST = 46 * mm, 60 * mm
+"""Side of a field: less is too small to judge, more leaves no room for its caption."""
+_MOST_REGIONS = 12
 _LONGEST_JSON = 1500
 _LONG_COMMENT = 420
 """Characters; a longer comment of the pathologist gets a place of its own, which may run over pages."""
 _LONGEST_FIELD = 300
 _MOST_ITEMS = 9
 """Of one list; a table row cannot be split over pages."""
+_ROOM = "." * 38
 _SIGN = {">=": "≥", "<=": "≤"}
 
 
@@ -44,14 +48,19 @@ def header(data: ReportData) -> list[Any]:
     )
     title.setStyle([("VALIGN", (0, 0), (-1, -1), "BOTTOM"), *FLAT, ("LINEBELOW", (0, 0), (-1, -1), 1.2, INK)])
     size = data.pixel_size
-    items = {
-        **{k: _short(v, _LONGEST_FIELD) for k, v in data.case.items() if v},
+    # What nobody filled in has room to be written by hand: a filed form has its case number.
+    case = {k: _short(v, _LONGEST_FIELD) or _ROOM for k, v in data.case.items()}
+    slide = {
         "Slide": data.slide_name,
-        "Pixel size": pixel_size_text(size),
+        "Pixel size": pixel_size_text(size, detail=False),
         "Region": f"{data.areas.roi:.2f} mm², {_excluded(data)}",
         "Control tissue": f"{data.areas.control:.2f} mm² outlined" if data.areas.control else "none outlined",
     }
-    return [title, Spacer(1, 3), para(RESEARCH_USE, "small"), Spacer(1, 4), _pairs(items, 2)]
+    table = _pairs(slide, 2)
+    if case:
+        table = Table([[_pairs(case, 1, WIDTH / 2), _pairs(slide, 1, WIDTH / 2)]], colWidths=[WIDTH / 2] * 2)
+        table.setStyle(FLAT)
+    return [title, Spacer(1, 3), para(RESEARCH_USE, "small"), Spacer(1, 4), table]
 
 
 def answer(data: ReportData) -> list[Any]:
@@ -147,7 +156,7 @@ def others(decisions: Iterable[Decision]) -> list[Any]:
         return []
     table = Table(rows, colWidths=[WIDTH * f for f in (0.27, 0.31, 0.12, 0.3)])
     table.setStyle(LINED)
-    return [Spacer(1, 3), KeepTogether(table)]
+    return [Spacer(1, 3), table]
 
 
 def own_part(data: ReportData) -> list[Any]:
@@ -173,7 +182,7 @@ def own_part(data: ReportData) -> list[Any]:
         spaced += [item, Spacer(1, 13 if len(own.comment) <= _LONG_COMMENT else 6)]
     table = Table([[spaced, comment]], colWidths=[WIDTH * 0.42, WIDTH * 0.58])
     table.setStyle(BOXED)
-    return [KeepTogether([para("Pathologist", "head"), table])]
+    return [para("Pathologist", "head"), table]
 
 
 def long_comment(data: ReportData) -> list[Any]:
@@ -195,33 +204,74 @@ def _paragraphs(text: str) -> list[Any]:
     return [para(part) for part in text.split("\n") if part.strip()]
 
 
-def pictures(data: ReportData) -> list[Any]:
-    """Overview and fields, each field without and with what the scorer saw."""
-    out: list[Any] = []
+def slide_pictures(data: ReportData, height: float) -> list[Any]:
+    """The whole slide and the region side by side, ``height`` points high; nothing but the text for 0."""
     shown = [p for p in (data.overview, data.region) if p is not None]
-    if shown:
-        half = WIDTH / 2 - 3
-        table = Table([[_picture(p.image, half, _OVERVIEW) for p in shown]], colWidths=[WIDTH / 2] * len(shown))
+    if not shown:
+        return []
+    half = WIDTH / 2 - 3
+    outline = ["red: region"]
+    outline += ["grey hatching: excluded"] if data.areas.excluded > 0 else []
+    outline += ["blue: control tissue"] if data.areas.control > 0 else []
+    outline += ["numbered squares: fields on the next page"] if data.fields else []
+    left = f"Left: the whole slide at {shown[0].um_per_px:.3g} µm/px ({', '.join(outline)})."
+    if len(shown) > 1:
+        close = " with what the scorer saw" if data.legend else ""
+        left += f" Right: the region{close} at {shown[1].um_per_px:.3g} µm/px."
+    out: list[Any] = [para("Slide", "head")]
+    if height > 0:
+        table = Table([[_picture(p.image, half, height) for p in shown]], colWidths=[WIDTH / 2] * len(shown))
         table.setStyle(FLAT)
         table.hAlign = "LEFT"
-        outline = "Red: region; grey hatching: excluded; blue: control tissue; numbered squares: fields below."
-        scales = " and ".join(f"{p.um_per_px:.3g} µm/px" for p in shown)
-        close = "; right: the region with what the scorer saw" if data.legend and data.region else ""
-        out += [para("Slide", "head"), table, para(f"{data.slide_name} at {scales}{close}. {outline}", "tiny")]
+        out.append(table)
+    return [*out, para(left, "tiny")]
+
+
+def regions(apart: Sequence[RegionShares]) -> list[Any]:
+    """Each region by itself, where there is more than one."""
+    if len(apart) < 2 or all(r.shares is None for r in apart):
+        return []
+    rows = [[para(t, "label") for t in ("Regions", "Area", *(f"{name} %" for name in HER2_LABELS), "Counted")]]
+    for region in apart[:_MOST_REGIONS]:
+        shares = region.shares
+        cells = ["–"] * 4 + ["nothing"]
+        if shares is not None and shares.total > 0:
+            unit = "cells" if shares.unit is CountedUnit.CELLS else "mm²"
+            total = f"{shares.total:,.0f}" if shares.unit is CountedUnit.CELLS else f"{shares.total:,.2f}"
+            cells = [*(f"{value:.1f}" for value in shares.percent), f"{total} {unit}"]
+        texts = (_short(region.name, 60), f"{region.area_mm2:.2f} mm²", *cells)
+        rows.append([para(text, "small") for text in texts])
+    table = Table(rows, colWidths=[WIDTH * f for f in (0.34, 0.14, 0.08, 0.08, 0.08, 0.08, 0.2)], repeatRows=1)
+    table.setStyle(LINED)
+    out: list[Any] = [Spacer(1, 5), table]
+    if len(apart) > _MOST_REGIONS:
+        out.append(para(f"and {len(apart) - _MOST_REGIONS} more (complete in the JSON file)", "tiny"))
+    return out
+
+
+def fields(data: ReportData, side: float) -> list[Any]:
+    """Fields of ``side`` points, each without and with what the scorer saw; nothing but the texts for 0."""
     if not data.fields:
-        return out
+        return []
+    out: list[Any] = []
     drawn = any(f.overlay is not None for f in data.fields)
     title = "Fields at working magnification"
     out.append(para(f"{title}: as scanned, and with what the scorer saw" if drawn else title, "head"))
     legend = _legend(data)
     if legend is not None and drawn:
         out += [legend, Spacer(1, 3)]
-    for number, field in enumerate(data.fields, 1):
+    for number, field in enumerate(data.fields if side > 0 else (), 1):
         text = [para(f"{number}  {field.title}", "bold"), para(field.caption, "small")]
-        row = [_picture(field.plain, _FIELD, _FIELD)]
-        row.append("" if field.overlay is None else _picture(field.overlay, _FIELD, _FIELD))
+        # The padding counts as part of the side, so that a page of fields is as high as was asked for.
+        inner = side - 4
+        row: list[Any] = [_picture(field.plain, inner, inner)]
+        if field.overlay is not None:
+            row.append(_picture(field.overlay, inner, inner))
         row.append(text)
-        table = Table([row], colWidths=[_FIELD + 5, _FIELD + 8, WIDTH - 2 * _FIELD - 13])
+        widths = [inner + 5, *([inner + 8] if field.overlay is not None else [4])]
+        if field.overlay is None:
+            row.insert(1, "")
+        table = Table([row], colWidths=[*widths, WIDTH - sum(widths)])
         table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 4)])
         out.append(table)
     return out
@@ -258,16 +308,16 @@ def provenance(data: ReportData) -> list[Any]:
         }
         if result.warnings:
             items["Warnings"] = _short("; ".join(w.text for w in result.warnings), _LONGEST_JSON)
-    return [KeepTogether([*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)])]
+    return [*out, para(sentence, "small"), Spacer(1, 3), _pairs(items, 1)]
 
 
-def pixel_size_text(size: PixelSize) -> str:
-    """Pixel size with its source."""
+def pixel_size_text(size: PixelSize, *, detail: bool = True) -> str:
+    """Pixel size with its source; with ``detail`` the place in the file, too."""
     same = abs(size.x_um - size.y_um) < 5e-5
     value = f"{size.x_um:.4f}" if same else f"{size.x_um:.4f} × {size.y_um:.4f}"
-    detail = f", {size.detail}" if size.detail else ""
+    place = f", {size.detail}" if size.detail and detail else ""
     doubt = "" if size.plausible else "; implausible"
-    return f"{value} µm/px, {size.source.value}{detail}{doubt}"
+    return f"{value} µm/px, {size.source.value}{place}{doubt}"
 
 
 def _excluded(data: ReportData) -> str:
@@ -340,15 +390,15 @@ def _list(title: str, texts: Iterable[str]) -> list[Any]:
     return [Spacer(1, 3), para(title, "head"), *items] if items else []
 
 
-def _pairs(items: Mapping[str, str], columns: int) -> Any:
+def _pairs(items: Mapping[str, str], columns: int, width: float = WIDTH) -> Any:
     """Labels and values in one or two columns of pairs."""
     cells = [[para(k, "label"), para(v, "small")] for k, v in items.items()]
     while len(cells) % columns:
         cells.append(["", ""])
     per = len(cells) // columns
     rows = [[part for c in range(columns) for part in cells[c * per + r]] for r in range(per)]
-    label = 31 * mm if columns == 1 else 27 * mm
-    table = Table(rows, colWidths=[label, WIDTH / columns - label] * columns)
+    label = 31 * mm if columns == 1 and width == WIDTH else 27 * mm
+    table = Table(rows, colWidths=[label, width / columns - label] * columns)
     table.setStyle([*FLAT, ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5), ("RIGHTPADDING", (0, 0), (-1, -1), 6)])
     return table
 

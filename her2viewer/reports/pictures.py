@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import DEFAULT_CLASS, RGB, AnnotationSet, Role
+from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, Grid, Heatmap
 from her2viewer.domain.palette import class_colors, her2_colors, sequential_colormap
 from her2viewer.domain.region import Region
@@ -77,16 +78,25 @@ def overview_picture(
     width, height = max(1, round(slide.width / downsample)), max(1, round(slide.height / downsample))
     image = read_area(slide, whole, width, height)
     _draw_annotations(image, annotations, whole)
-    for number, field in enumerate(fields, 1):
-        half = max(field.side / downsample / 2, 8)
-        cx, cy = field.x / downsample, field.y / downsample
-        corner, other = (round(cx - half), round(cy - half)), (round(cx + half), round(cy + half))
-        cv2.rectangle(image, corner, other, (255, 255, 255), 5)
-        cv2.rectangle(image, corner, other, (0, 0, 0), 2)
-        _text(image, str(number), round(cx + half) + 4, round(cy - half) - 2, 30)
     um_per_px = um_per_level0 * downsample
     _scale_bar(image, um_per_px)
+    font = max(14, max(width, height) // 34)
+    for number, field in enumerate(fields, 1):
+        half = max(field.side / downsample / 2, 8)
+        # A field at the edge of the slide keeps its frame and its number.
+        left, right = (_within(field.x / downsample + side, width) for side in (-half, half))
+        top, bottom = (_within(field.y / downsample + side, height) for side in (-half, half))
+        cv2.rectangle(image, (left, top), (right, bottom), (255, 255, 255), 7)
+        cv2.rectangle(image, (left, top), (right, bottom), (0, 0, 0), 3)
+        room = right - left > 2 * font
+        x = left + 7 if room else (right + 6 if right + font < width else left - font)
+        _text(image, str(number), x, min(top + 2 if room else top - 4, height - font - 6), font)
     return image, um_per_px
+
+
+def _within(position: float, length: int) -> int:
+    """A place on the picture for the line of a frame."""
+    return int(min(max(round(position), 2), length - 3))
 
 
 def region_picture(
@@ -104,7 +114,9 @@ def region_picture(
         return None
     x0, y0, x1, y1 = region.bounds
     border = 0.04 * max(x1 - x0, y1 - y0)
-    x0, y0, x1, y1 = x0 - border, y0 - border, x1 + border, y1 + border
+    # Beyond the slide there is nothing to show, except where the outline itself reaches beyond it.
+    x0, y0 = max(x0 - border, min(x0, 0.0)), max(y0 - border, min(y0, 0.0))
+    x1, y1 = min(x1 + border, max(x1, slide.width)), min(y1 + border, max(y1, slide.height))
     frame = Frame(x0, y0, max(1.0, max(x1 - x0, y1 - y0) / REGION_PX))
     width, height = max(1, round((x1 - x0) / frame.downsample)), max(1, round((y1 - y0) / frame.downsample))
     image = read_area(slide, frame, width, height)
@@ -196,6 +208,9 @@ def _draw_cells(image: RGBImage, cells: CellTable, region: Region, frame: Frame,
                 lines.append(_fixed(contour, frame))
             else:
                 dots.append((float(cells.x[index]), float(cells.y[index])))
+        if her2 == len(HER2_LABELS) - 1:
+            # The strongest class has a dark edge: its bright colour alone is lost in a grey print.
+            cv2.polylines(image, lines, True, (0, 0, 0), thick + 2, cv2.LINE_AA, _SHIFT)
         cv2.polylines(image, lines, True, color, thick, cv2.LINE_AA, _SHIFT)
         radius = (2 if her2 < 0 else 5) << _SHIFT
         for point in _fixed(np.array(dots).reshape(-1, 2), frame):

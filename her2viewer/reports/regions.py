@@ -1,0 +1,28 @@
+"""Each region by itself: its area and its shares, for slides with more than one outline."""
+
+from __future__ import annotations
+
+from her2viewer.domain.annotation import AnnotationSet, Role
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.result import Result
+from her2viewer.domain.shares import CountedUnit
+from her2viewer.reports.model import RegionShares
+from her2viewer.scoring.aggregate import Counts, ShareCounter
+
+
+def regions_apart(annotations: AnnotationSet, result: Result, pixel_size: PixelSize) -> tuple[RegionShares, ...]:
+    """Area and shares of each outline that counts as tumour, less the exclusions, in the order of drawing.
+
+    Shares are None where the scorer gives none.
+    """
+    counter = ShareCounter(None)
+    if result.shares is not None and result.not_assessable is None:
+        counts: Counts = "cells" if result.shares.unit is CountedUnit.CELLS else "surface"
+        counter = ShareCounter.of(result.evidence, counts, pixel_size)
+    others = [a for a in annotations if a.role is not Role.ROI]
+    out = []
+    for number, roi in enumerate(annotations.with_role(Role.ROI), 1):
+        region = AnnotationSet((roi, *others)).region()
+        name = roi.name or f"Region {number}"
+        out.append(RegionShares(roi.id, name, region.area_mm2(pixel_size), counter.shares(region)))
+    return tuple(out)
