@@ -164,9 +164,15 @@ class Messages(QWidget):
         return super().eventFilter(watched, event)
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.LayoutRequest:
+        # Placing lays out again and asks for this once more: only where the height has changed.
+        if event.type() == QEvent.Type.LayoutRequest and self.isVisible() and self._height() != self.height():
             self._place()
         return super().event(event)
+
+    def _height(self) -> int:
+        column = self.layout()
+        assert column is not None
+        return max(column.heightForWidth(self.width()), column.minimumSize().height())
 
     def _place(self) -> None:
         if not self._shown and not self._hint.text:
@@ -182,7 +188,7 @@ class Messages(QWidget):
         column = self.layout()
         assert column is not None
         column.invalidate()
-        self.setFixedHeight(max(column.heightForWidth(wide), column.minimumSize().height()))
+        self.setFixedHeight(self._height())
         self.move(_MARGIN, _MARGIN)
         self.show()
         self.raise_()
