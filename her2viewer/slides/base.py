@@ -12,7 +12,7 @@ import numpy as np
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.pixels import RGB, WHITE, filled
-from her2viewer.slides.slide import Level, RGBImage, Slide, SlideError, TileError
+from her2viewer.slides.slide import BGRAImage, Level, RGBImage, Slide, SlideError, TileError
 
 TILE = 256
 MEMORY_TILE = 512
@@ -90,6 +90,18 @@ class ReaderBase(Slide):
         out = filled(width, height, self.background)
         out[y0 - y : y1 - y, x0 - x : x1 - x] = inside
         return out
+
+    def read_bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1) -> BGRAImage:
+        """As the contract says."""
+        if not self._closed and 0 <= level < self._file_levels:
+            direct = self._bgra(level, x, y, width, height, reduce=reduce)
+            if direct is not None:
+                return direct
+        return super().read_bgra(level, x, y, width, height, reduce=reduce)
+
+    def _bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
+        """A quicker way than by ``read``, for an area inside a level of the file; None where there is none."""
+        return None
 
     def associated_images(self) -> Mapping[str, RGBImage]:
         """None, unless the reader knows some."""

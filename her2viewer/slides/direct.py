@@ -13,7 +13,7 @@ import numpy as np
 
 from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.pixels import composed
-from her2viewer.slides.slide import RGBImage
+from her2viewer.slides.slide import BGRAImage, RGBImage
 from her2viewer.slides.tiff_pages import TILE_CACHE_BYTES, SharedFile, TiffLevel, samples_of_page
 
 if TYPE_CHECKING:
@@ -73,6 +73,17 @@ class DirectTiles:
             return image.read(x, y, width, height)
         except Exception:
             # Whatever a codec says of a damaged tile: OpenSlide decides whether it can be read.
+            return None
+
+    def read_bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
+        """As ``TiffLevel.read_bgra``; None also for levels that OpenSlide has to read."""
+        image = self._images.get(level)
+        if image is None:
+            return None
+        try:
+            return image.read_bgra(x, y, width, height, reduce=reduce)
+        except (OSError, ValueError):
+            # The drive is gone or the file closed: OpenSlide's way finds the words for it.
             return None
 
     def close(self) -> None:

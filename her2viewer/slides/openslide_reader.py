@@ -15,7 +15,7 @@ from her2viewer.slides.direct import DirectTiles
 from her2viewer.slides.identity import slide_identity
 from her2viewer.slides.pixel_size import objective_power_from_properties, pixel_size_from_properties
 from her2viewer.slides.pixels import RGB, WHITE, composed
-from her2viewer.slides.slide import Level, RGBImage, SlideError
+from her2viewer.slides.slide import BGRAImage, Level, RGBImage, SlideError
 
 CACHE_BYTES = 64 * 2**20
 
@@ -124,6 +124,9 @@ class OpenSlideSlide(ReaderBase):
             if pixels is not None:
                 return pixels
         return self.through_openslide(level, x, y, width, height)
+
+    def _bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
+        return None if self._direct is None else self._direct.read_bgra(level, x, y, width, height, reduce=reduce)
 
     def through_openslide(self, level: int, x: int, y: int, width: int, height: int) -> RGBImage:
         """As ``read``, for an area inside the level, by OpenSlide itself.

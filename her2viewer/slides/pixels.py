@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.slides.slide import RGBImage
+from her2viewer.slides.slide import BGRAImage, RGBImage
 
 RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
@@ -49,6 +49,27 @@ def filled(width: int, height: int, color: RGB) -> RGBImage:
     out = np.empty((height, width, 3), dtype=np.uint8)
     out[:] = color
     return out
+
+
+def as_bgra(rgb: RGBImage) -> BGRAImage:
+    """The same in Qt's order of channels, alpha 255."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA), dtype=np.uint8)
+
+
+def averaged(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Mean of blocks of ``factor`` x ``factor`` px; the last row and column are repeated where they do not divide."""
+    import cv2
+
+    if factor == 1:
+        return image
+    height, width = image.shape[:2]
+    rows, columns = -(-height // factor), -(-width // factor)
+    if (rows * factor, columns * factor) != (height, width):
+        below, right = rows * factor - height, columns * factor - width
+        image = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), dtype=np.uint8)
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def composed(rgba: NDArray[np.uint8], background: RGB, *, premultiplied: bool = False) -> RGBImage:

@@ -15,6 +15,8 @@ from her2viewer.domain.pixelsize import PixelSize
 
 RGBImage = NDArray[np.uint8]
 """(h, w, 3) uint8 RGB."""
+BGRAImage = NDArray[np.uint8]
+"""(h, w, 4) uint8, alpha 255: what Qt calls RGB32 on little-endian machines."""
 
 MAX_RESAMPLED = 4096 * 4096
 """Source pixels that ``read_at`` holds at one time."""
@@ -92,6 +94,29 @@ class Slide(ABC):
             TileError: the area cannot be decoded.
             SlideError: the file is gone or no longer readable.
         """
+
+    def read_bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1) -> BGRAImage:
+        """The pixels of ``read`` in Qt's order of channels, for the screen.
+
+        Args:
+            level: as for ``read``; so are the next four, but the area must lie inside the level.
+            x: left edge, px of that level.
+            y: upper edge, px of that level.
+            width: px of that level.
+            height: px of that level.
+            reduce: 1, 2, 4 or 8. Each pixel is the mean of ``reduce`` x ``reduce`` px of the level, edges repeated
+                where they do not divide. JPEG tiles are decoded at that size, which is quicker; where the tissue has
+                fine grain a pixel differs from the exact mean by some grey levels.
+
+        Returns:
+            (ceil(height / reduce), ceil(width / reduce), 4) uint8 BGRA.
+
+        Raises:
+            TileError, SlideError: as ``read``.
+        """
+        from her2viewer.slides.pixels import as_bgra, averaged
+
+        return averaged(as_bgra(self.read(level, x, y, width, height)), reduce)
 
     @abstractmethod
     def associated_images(self) -> Mapping[str, RGBImage]:

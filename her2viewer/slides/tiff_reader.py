@@ -14,7 +14,7 @@ from her2viewer.slides.identity import slide_identity
 from her2viewer.slides.image_reader import ImageSlide, check_size
 from her2viewer.slides.pixel_size import objective_power_from_properties, ome_properties, pixel_size_from_properties
 from her2viewer.slides.pixels import WHITE, NoBrightfieldError, Samples, UnsupportedPixelsError
-from her2viewer.slides.slide import Level, RGBImage, Slide, SlideError
+from her2viewer.slides.slide import BGRAImage, Level, RGBImage, Slide, SlideError
 from her2viewer.slides.tiff_pages import TILE_CACHE_BYTES, SharedFile, TiffLevel, fitted_scale, samples_of_page
 
 ICC_TAG = 34675
@@ -70,6 +70,12 @@ class TiffSlide(ReaderBase):
             if self._closed:
                 raise SlideError(f"{self.path.name} has been closed.") from error
             raise decode_failure(self.path, level, x, y) from error
+
+    def _bgra(self, level: int, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
+        try:
+            return self._images[level].read_bgra(x, y, width, height, reduce=reduce)
+        except (OSError, ValueError):
+            return None
 
     def associated_images(self) -> Mapping[str, RGBImage]:
         """Label, macro and thumbnail where the file has them; damaged ones are left out."""

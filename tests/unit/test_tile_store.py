@@ -50,7 +50,7 @@ def test_pinned_tiles_stay_however_many_come() -> None:
 
 
 def test_tiles_at_hand_are_drawn_one_to_one() -> None:
-    store: TileStore[str] = TileStore()
+    store: TileStore[str] = TileStore(1 << 28)
     scale = SLIDE.scale(2.7)
     put_all(store, scale)
     pieces = list(store.pieces(scale, Box(100, 100, 900, 700)))
@@ -68,7 +68,7 @@ def test_tiles_at_hand_are_drawn_one_to_one() -> None:
 def test_every_pixel_is_painted_exactly_once_when_the_base_is_known(
     downsample: float, others: list[tuple[float, int, int]], x: int, y: int
 ) -> None:
-    store: TileStore[str] = TileStore()
+    store: TileStore[str] = TileStore(1 << 28)
     put_all(store, SLIDE.base(), pinned=True)
     scale = SLIDE.scale(downsample)
     for zoom, column, row in others:
@@ -80,7 +80,7 @@ def test_every_pixel_is_painted_exactly_once_when_the_base_is_known(
 
 
 def test_a_missing_tile_is_drawn_from_the_nearest_scale_and_the_rest_of_it_from_coarser_ones() -> None:
-    store: TileStore[str] = TileStore()
+    store: TileStore[str] = TileStore(1 << 28)
     base, near, here = SLIDE.base(), SLIDE.scale(3.0), SLIDE.scale(2.5)
     put_all(store, base, pinned=True)
     put(store, TileKey(near, 3, 3))
@@ -94,12 +94,12 @@ def test_a_missing_tile_is_drawn_from_the_nearest_scale_and_the_rest_of_it_from_
 
 
 def test_nothing_is_drawn_where_nothing_is_known() -> None:
-    store: TileStore[str] = TileStore()
+    store: TileStore[str] = TileStore(1 << 28)
     assert list(store.pieces(SLIDE.scale(1.0), Box(0, 0, 500, 500))) == []
 
 
 def test_tiles_of_an_older_state_stand_in_last_and_can_be_dropped() -> None:
-    store: TileStore[str] = TileStore()
+    store: TileStore[str] = TileStore(1 << 28)
     old, new = Pyramid(SLIDE.levels, 1), Pyramid(SLIDE.levels, 2)
     put_all(store, old.scale(8.0))
     put_all(store, new.base())

@@ -32,7 +32,6 @@ from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.navigation import Navigator
 from her2viewer.viewer.canvas.overview import OverviewMap
 from her2viewer.viewer.canvas.scalebar import ScaleBar
-from her2viewer.viewer.canvas.store import SCREEN_BYTES
 from her2viewer.viewer.canvas.tool import Tool
 from her2viewer.viewer.canvas.view import TiledView
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -55,7 +54,7 @@ class SlideCanvas(TiledView):
     """Slide point (level-0 px) and global screen position."""
     overlays_hidden_changed = Signal(bool)
 
-    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int = SCREEN_BYTES) -> None:
+    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int | None = None) -> None:
         super().__init__(parent, workers, cache)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from her2viewer.slides.slide import Slide
+from her2viewer.slides.slide import BGRAImage, Slide
 from her2viewer.viewer.canvas.grid import TileKey
-from her2viewer.viewer.canvas.render import Abandoned, BGRAImage, Rendered, TileRenderer, Transform
+from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
 from her2viewer.viewer.canvas.store import Tile
 
 log = logging.getLogger(__name__)

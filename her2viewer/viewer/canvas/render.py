@@ -9,24 +9,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from her2viewer.slides.cache import ByteCache
-from her2viewer.slides.slide import RGBImage, Slide, SlideError
+from her2viewer.slides.pixels import averaged
+from her2viewer.slides.slide import BGRAImage, RGBImage, Slide, SlideError
+from her2viewer.viewer.canvas.budget import default_budget
 from her2viewer.viewer.canvas.grid import Box, TileKey, block_side
 
 log = logging.getLogger(__name__)
 
 Transform = Callable[[RGBImage], RGBImage]
 """Display transform, (h, w, 3) uint8 RGB to the same shape and type (an ICC profile); called in worker threads."""
-BGRAImage = NDArray[np.uint8]
-"""(h, w, 4) uint8: what Qt calls RGB32 on little-endian machines."""
-
-DECODED_BYTES = 128 << 20
-"""Decoded blocks are kept, so that the next zoom of the same level only resamples."""
+MOST_REDUCED = 8
+"""Readers decode at 1/2, 1/4 and 1/8; what is smaller still is averaged here."""
 KEPT_BLOCKS = 4
 """Tiles that span more blocks per side than this are read in strips and not kept."""
-_NOTHING = np.zeros((0, 0, 3), dtype=np.uint8)
+_NOTHING = np.zeros((0, 0, 4), dtype=np.uint8)
+
+BlockKey = tuple[int, int, int, int]
+"""Level, reduction, column, row."""
 
 
 class Abandoned(Exception):
@@ -45,16 +46,19 @@ class Rendered:
 class TileRenderer:
     """Renders tiles of one slide with one display transform. Safe to call from several threads."""
 
-    def __init__(self, slide: Slide, transform: Transform | None = None, max_bytes: int = DECODED_BYTES) -> None:
+    def __init__(self, slide: Slide, transform: Transform | None = None, max_bytes: int | None = None) -> None:
         self.slide = slide
         self._transform = transform
-        self._blocks: ByteCache[tuple[int, int, int], RGBImage] = ByteCache(max_bytes)
-        self._pending: dict[tuple[int, int, int], threading.Event] = {}
+        self._blocks: ByteCache[BlockKey, BGRAImage] = ByteCache(
+            default_budget().decoded if max_bytes is None else max_bytes
+        )
+        """Decoded blocks are kept, so that the next zoom of the same level only resamples."""
+        self._pending: dict[BlockKey, threading.Event] = {}
         self._lock = threading.Lock()
 
     def with_transform(self, transform: Transform | None) -> TileRenderer:
         """The same slide with another display transform; what is decoded is shared."""
-        other = TileRenderer(self.slide, transform)
+        other = TileRenderer(self.slide, transform, 0)
         other._blocks, other._pending, other._lock = self._blocks, self._pending, self._lock
         return other
 
@@ -82,13 +86,13 @@ class TileRenderer:
         wide = Box(left - margin, top - margin, left + span + margin, top + span + margin)
         area = wide.intersected(Box(0, 0, scale.width, scale.height))
         factor = 1 << max(0, math.floor(math.log2(ratio) + 1e-9))
+        side = block_side(self.slide.levels[scale.level])
         problems: list[Box] = []
-        if span > KEPT_BLOCKS * block_side(self.slide.levels[scale.level]):
+        if span > KEPT_BLOCKS * side:
             source = self._reduced(scale.level, area, factor, problems, check)
         else:
-            source = self._region(scale.level, area, problems)
-            if factor > 1:
-                source = _halved(source, factor)
+            reduce = next(r for r in (MOST_REDUCED, 4, 2, 1) if factor % r == 0 and side % r == 0 and span % r == 0)
+            source = averaged(self._region(scale.level, area, reduce, problems), factor // reduce)
         offset = ((box.x0 * ratio - area.x0) / factor, (box.y0 * ratio - area.y0) / factor)
         pixels = _resampled(source, ratio / factor, offset, (box.width, box.height))
         problem = None
@@ -99,32 +103,40 @@ class TileRenderer:
             except Exception:
                 log.exception("display transform failed")
                 problem = "The colour profile of this slide could not be applied; its raw colours are shown."
-        for broken in problems:
-            _hatch(pixels, box, broken, ratio)
+        if problems:
             problem = _BROKEN
+            # At 1:1 they may be those of the cache, which are not to be drawn on.
+            pixels = pixels.copy()
+            for broken in problems:
+                _hatch(pixels, box, broken, ratio)
         return Rendered(pixels, problem)
 
-    def _region(self, level: int, area: Box, problems: list[Box]) -> RGBImage:
-        """Pixels of a rectangle inside a level, from decoded blocks."""
+    def _region(self, level: int, area: Box, reduce: int, problems: list[Box]) -> BGRAImage:
+        """Pixels of a rectangle inside a level made smaller by ``reduce``, from decoded blocks. Not to be written to.
+
+        Where ``reduce`` is not 1 the rectangle begins on a multiple of it.
+        """
         side = block_side(self.slide.levels[level])
-        out: RGBImage | None = None
+        x0, y0, x1, y1 = area.x0 // reduce, area.y0 // reduce, -(-area.x1 // reduce), -(-area.y1 // reduce)
+        width, height = x1 - x0, y1 - y0
+        out: BGRAImage | None = None
         for row in range(area.y0 // side, -(-area.y1 // side)):
             for column in range(area.x0 // side, -(-area.x1 // side)):
-                left, top = column * side, row * side
-                block = self._block(level, column, row, problems)
-                part = block[max(0, area.y0 - top) : area.y1 - top, max(0, area.x0 - left) : area.x1 - left]
-                if part.shape[:2] == (area.height, area.width):
+                left, top = column * side // reduce, row * side // reduce
+                block = self._block(level, reduce, column, row, problems)
+                part = block[max(0, y0 - top) : y1 - top, max(0, x0 - left) : x1 - left]
+                if part.shape[:2] == (height, width):
                     return part
                 if out is None:
-                    out = np.empty((area.height, area.width, 3), dtype=np.uint8)
-                y, x = max(0, top - area.y0), max(0, left - area.x0)
+                    out = np.empty((height, width, 4), dtype=np.uint8)
+                y, x = max(0, top - y0), max(0, left - x0)
                 out[y : y + part.shape[0], x : x + part.shape[1]] = part
         assert out is not None
         return out
 
-    def _block(self, level: int, column: int, row: int, problems: list[Box]) -> RGBImage:
+    def _block(self, level: int, reduce: int, column: int, row: int, problems: list[Box]) -> BGRAImage:
         """One decoded block, cut to the level. Two threads never decode the same one at the same time."""
-        key = (level, column, row)
+        key = (level, reduce, column, row)
         size = self.slide.levels[level]
         side = block_side(size)
         x, y = column * side, row * side
@@ -141,20 +153,20 @@ class TileRenderer:
             pending.wait()
         if block is None:
             try:
-                block = self._read(level, area)
+                block = self._read(level, area, reduce)
                 self._blocks.put(key, block)
             finally:
                 with self._lock:
                     self._pending.pop(key).set()
         if block.size == 0:
             problems.append(area)
-            return self._empty(area)
+            return self._empty(area, reduce)
         return block
 
-    def _read(self, level: int, area: Box) -> RGBImage:
+    def _read(self, level: int, area: Box, reduce: int) -> BGRAImage:
         """Pixels, or an array of none where they cannot be read."""
         try:
-            return self.slide.read(level, area.x0, area.y0, area.width, area.height)
+            return self.slide.read_bgra(level, area.x0, area.y0, area.width, area.height, reduce=reduce)
         except SlideError as error:
             log.warning("%s: level %d, %s: %s", self.slide.path, level, area, error)
         except Exception:
@@ -164,44 +176,34 @@ class TileRenderer:
 
     def _reduced(
         self, level: int, area: Box, factor: int, problems: list[Box], check: Callable[[], None]
-    ) -> RGBImage:
+    ) -> BGRAImage:
         """A large rectangle made smaller by ``factor`` piece by piece: memory stays bounded without a pyramid."""
         side = factor * max(1, KEPT_BLOCKS * block_side(self.slide.levels[level]) // factor)
-        out = np.empty((-(-area.height // factor), -(-area.width // factor), 3), dtype=np.uint8)
+        reduce = min(factor, MOST_REDUCED)
+        out = np.empty((-(-area.height // factor), -(-area.width // factor), 4), dtype=np.uint8)
         for y in range(area.y0, area.y1, side):
             for x in range(area.x0, area.x1, side):
                 check()
                 piece = Box(x, y, x + side, y + side).intersected(area)
-                block = self._read(level, piece)
+                block = self._read(level, piece, reduce)
                 if block.size == 0:
                     problems.append(piece)
-                    block = self._empty(piece)
-                small = _halved(block, factor)
+                    block = self._empty(piece, reduce)
+                small = averaged(block, factor // reduce)
                 top, left = (y - area.y0) // factor, (x - area.x0) // factor
                 out[top : top + small.shape[0], left : left + small.shape[1]] = small
         return out
 
-    def _empty(self, area: Box) -> RGBImage:
-        return np.full((area.height, area.width, 3), self.slide.background, dtype=np.uint8)
+    def _empty(self, area: Box, reduce: int) -> BGRAImage:
+        red, green, blue = self.slide.background
+        size = (-(-area.height // reduce), -(-area.width // reduce), 4)
+        return np.full(size, (blue, green, red, 255), dtype=np.uint8)
 
 
 _BROKEN = "A part of this slide cannot be read and is hatched; the rest can be used."
 
 
-def _halved(source: RGBImage, factor: int) -> RGBImage:
-    """Mean of blocks of ``factor`` x ``factor`` px; edges are repeated where needed."""
-    import cv2
-
-    height, width = source.shape[:2]
-    rows, columns = -(-height // factor), -(-width // factor)
-    if (rows * factor, columns * factor) != (height, width):
-        source = cv2.copyMakeBorder(
-            source, 0, rows * factor - height, 0, columns * factor - width, cv2.BORDER_REPLICATE
-        )
-    return np.asarray(cv2.resize(source, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _resampled(source: RGBImage, ratio: float, offset: tuple[float, float], size: tuple[int, int]) -> BGRAImage:
+def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], size: tuple[int, int]) -> BGRAImage:
     """BGRA: ``size`` (width, height) px of ``ratio`` source px each, the first at ``offset`` (x, y source px).
 
     ``cv2.resize`` would stretch the block onto the tile and so move the tissue by up to half a pixel, differently in
@@ -210,8 +212,7 @@ def _resampled(source: RGBImage, ratio: float, offset: tuple[float, float], size
     """
     import cv2
 
-    # Four channels first: OpenCV resamples them more than twice as fast as three.
-    source = np.asarray(cv2.cvtColor(np.ascontiguousarray(source), cv2.COLOR_RGB2BGRA), dtype=np.uint8)
+    source = np.ascontiguousarray(source)
     (offset_x, offset_y), (width, height) = offset, size
     ix, iy = round(offset_x), round(offset_y)
     if abs(ratio - 1) < 1e-9 and abs(offset_x - ix) < 1e-6 and abs(offset_y - iy) < 1e-6:

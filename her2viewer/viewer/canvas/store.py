@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from her2viewer.slides.cache import ByteCache
 from her2viewer.viewer.canvas.grid import Box, Scale, TileKey
 
-SCREEN_BYTES = 256 << 20
 T = TypeVar("T")
 
 
@@ -39,7 +38,7 @@ class Piece(NamedTuple):
 class TileStore(Generic[T]):
     """Tiles bounded in bytes, those of the base pinned, indexed by scale to find stand-ins."""
 
-    def __init__(self, max_bytes: int = SCREEN_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._cache: ByteCache[TileKey, Tile[T]] = ByteCache(max_bytes)
         self._scales: dict[Scale, set[tuple[int, int]]] = {}
 

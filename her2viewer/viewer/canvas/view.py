@@ -10,11 +10,12 @@ from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.budget import default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
 from her2viewer.viewer.canvas.render import Transform
 from her2viewer.viewer.canvas.requests import visible_tiles, wanted
-from her2viewer.viewer.canvas.store import SCREEN_BYTES, TileStore
+from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene, TissuePainter
 from her2viewer.viewer.canvas.viewport import Viewport
 
@@ -34,12 +35,12 @@ class TiledView(QWidget):
     tiles_changed = Signal()
     """Tiles have come."""
 
-    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int = SCREEN_BYTES) -> None:
+    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.slide: Slide | None = None
         self.pixel_size: PixelSize | None = None
-        self.store: TileStore[QImage] = TileStore(cache)
+        self.store: TileStore[QImage] = TileStore(default_budget().screen if cache is None else cache)
         self.tissue = TissuePainter(self.store)
         self.loader = TileLoader(workers, self)
         self.loader.tiles_ready.connect(self._take_tiles)
