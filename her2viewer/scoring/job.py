@@ -63,9 +63,15 @@ JobEvent = Event | JobDone
 def request_after(previous: Result | None, request: JobRequest, manifest: Manifest) -> JobRequest:
     """The request, told what an earlier result already covers, where that result can be used again.
 
-    It can when slide, scorer and its version, settings and pixel size are the same and it was assessable.
+    It can when slide, scorer and its version, settings and pixel size are the same, it was assessable, and it has
+    looked at some of this region: an outline somewhere else on the slide is a question of its own.
     """
-    if previous is None or previous.not_assessable is not None or not reusable(previous, request, manifest):
+    if (
+        previous is None
+        or previous.not_assessable is not None
+        or not reusable(previous, request, manifest)
+        or previous.scored.intersection(request.region).area_px < _LEAST_NEW_PX
+    ):
         return replace(request, scored=Region.of(()), estimates={})
     return replace(request, scored=previous.scored, estimates=dict(previous.provenance.estimates))
 
@@ -170,7 +176,7 @@ class ResultBuilder:
         evidence = self._store.merged()
         not_assessable = finished.not_assessable
         warnings = finished.warnings
-        if not_assessable is not None and self._previous is not None:
+        if not_assessable is not None and self._counted_before():
             # The new part alone (glass beside the tissue, say) does not undo what was assessable before.
             text = f"The part that was added to the region was not assessable: {not_assessable.reason}"
             warnings = (*warnings, ResultWarning(not_assessable.code, text))
@@ -195,6 +201,14 @@ class ResultBuilder:
             not_assessable=not_assessable,
             warnings=warnings,
         )
+
+    def _counted_before(self) -> bool:
+        """Whether the earlier result found tumour in what is still inside the region."""
+        if self._previous is None:
+            return False
+        request = self._request
+        shares = shares_of(self._previous.evidence, request.region, self._manifest.counts, request.pixel_size)
+        return shares is None or shares.total > 0
 
 
 def score_slide(

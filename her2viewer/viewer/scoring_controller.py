@@ -256,9 +256,9 @@ class ScoringController(QObject):
         held = self._held
         # Run once more on what is fully scored with the same settings: then the reader wants it done anew.
         again = self.coverage == 1 and not self.settings_differ
-        previous = None if held is None or again else reusable_result(held.result, request, manifest)
+        previous = None if held is None or again else reusable_result(held.result, request)
         request = request_after(previous, request, manifest)
-        if previous is None or request.scored.empty:
+        if request.scored.empty:
             previous = None
             self._known.begin(manifest.id, manifest.counts, session.pixel_size)
             self.evidence_changed.emit(())

@@ -11,7 +11,7 @@ from her2viewer.domain.result import Result, ResultWarning
 from her2viewer.guidelines.decision import Decision
 from her2viewer.guidelines.engine import decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile
-from her2viewer.scoring.job import JobRequest, reusable
+from her2viewer.scoring.job import JobRequest
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry, available_scorers
 
@@ -119,9 +119,9 @@ class ScorerChoice:
         return True
 
 
-def reusable_result(result: Result | None, request: JobRequest, manifest: Manifest) -> Result | None:
-    """The result whose evidence a new run may add to."""
-    if result is None or result.not_assessable is not None or not reusable(result, request, manifest):
+def reusable_result(result: Result | None, request: JobRequest) -> Result | None:
+    """The result whose evidence a new run may add to, as far as the window knows; ``request_after`` decides."""
+    if result is None:
         return None
     stopped = any(w.code == STOPPED for w in result.warnings)
     if stopped and result.provenance.region_hash != request.region.hash:

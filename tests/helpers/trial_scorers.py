@@ -36,6 +36,7 @@ import numpy as np
 from her2viewer.domain.classes import TUMOUR_SCHEME
 from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.region import Region
+from her2viewer.domain.result import NotAssessable
 from her2viewer.scoring.contract import Finished, Partial, Progress, ScorerError
 
 class TrialScorer:
@@ -71,18 +72,26 @@ class TrialScorer:
                 yield Progress("Cells", done, total)
                 yield Partial((table,), covered)
         runs = request.estimates.get("runs", 0) + 1
-        yield Finished(estimates={{"runs": runs}})
+        yield Finished(estimates={{"runs": runs}}, not_assessable={verdict})
 """
 
+_GLASS = "NotAssessable('glass', 'There is only glass here.', 'Outline tissue.') if x0 >= 1000 else None"
+
+
+def _grid(each: str, verdict: str = "None") -> str:
+    return _GRID.format(each=each, verdict=verdict)
+
+
 SCORERS = {
-    "grid": _GRID.format(each="pass"),
-    "slow": _GRID.format(each="time.sleep(0.1)"),
-    "deaf": _GRID.format(each="time.sleep(3600)"),
-    "crash": _GRID.format(each="import os; os.abort()"),
-    "memory": _GRID.format(each="raise MemoryError"),
-    "bug": _GRID.format(each="1 / 0"),
-    "refuses": _GRID.format(each="raise ScorerError('The stain cannot be told apart.')"),
-    "chatty": _GRID.format(each="print('noise on standard output', flush=True)"),
+    "picky": _grid("pass", _GLASS),
+    "grid": _grid("pass"),
+    "slow": _grid("time.sleep(0.1)"),
+    "deaf": _grid("time.sleep(3600)"),
+    "crash": _grid("import os; os.abort()"),
+    "memory": _grid("raise MemoryError"),
+    "bug": _grid("1 / 0"),
+    "refuses": _grid("raise ScorerError('The stain cannot be told apart.')"),
+    "chatty": _grid("print('noise on standard output', flush=True)"),
     "noimport": "import a_module_that_does_not_exist\n",
 }
 

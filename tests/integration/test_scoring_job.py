@@ -62,6 +62,31 @@ def test_a_smaller_region_needs_no_scorer_at_all(trial_scorers: Path) -> None:
     assert second.shares.total == 64
 
 
+def test_an_outline_elsewhere_on_the_slide_is_a_question_of_its_own(trial_scorers: Path) -> None:
+    """Bug: an empty core outlined after a full one took over its verdict and its estimates."""
+    first = score_slide(request_for("picky", Region.rectangle(0, 0, 512, 512)), SLIDE, LocalRuntime(1))
+    elsewhere = request_for("picky", Region.rectangle(1024, 1024, 512, 512))
+    second = score_slide(elsewhere, SLIDE, LocalRuntime(1), previous=first)
+    assert second.not_assessable is not None
+    assert second.provenance.estimates == {"runs": 1}
+    assert not second.warnings
+
+
+def test_glass_added_to_what_was_assessable_is_a_warning(trial_scorers: Path) -> None:
+    first = score_slide(request_for("picky", Region.rectangle(0, 0, 1024, 512)), SLIDE, LocalRuntime(1))
+    larger = request_for("picky", Region.rectangle(0, 0, 2000, 512))
+    second = score_slide(larger, SLIDE, LocalRuntime(1), previous=first)
+    assert second.not_assessable is None
+    assert [w.code for w in second.warnings] == ["glass"]
+
+
+def test_glass_beside_a_sliver_without_any_tumour_is_not_assessable(trial_scorers: Path) -> None:
+    first = score_slide(request_for("picky", Region.rectangle(0, 0, 1024, 512)), SLIDE, LocalRuntime(1))
+    sliver = request_for("picky", Region.rectangle(1000, 0, 1000, 20))
+    second = score_slide(sliver, SLIDE, LocalRuntime(1), previous=first)
+    assert second.not_assessable is not None
+
+
 def test_other_settings_score_everything_again(trial_scorers: Path) -> None:
     region = Region.rectangle(0, 0, 1024, 1024)
     first = score_slide(request_for("grid", region), SLIDE, LocalRuntime(1))
