@@ -128,14 +128,15 @@ def _show(output: Output, facts: dict[str, Any], with_properties: bool) -> None:
     width, height = facts["width"], facts["height"]
     extent = f"{width:,} x {height:,} px"
     if size and size["plausible"]:
-        extent += f", {width * size['x_um'] / 1000:.1f} x {height * size['y_um'] / 1000:.1f} mm"
+        extent += f", {width * size['x_um'] / 1000:.3g} x {height * size['y_um'] / 1000:.3g} mm"
     table.add_row("Size", extent)
     if size:
         doubt = "" if size["plausible"] else "  [yellow]implausible: give --mpp when scoring[/yellow]"
         table.add_row("Pixel size", f"{size['x_um']:.4g} x {size['y_um']:.4g} um, {escape(size['source'])}{doubt}")
     else:
         hint = facts["pixel_size_hint_um"]
-        table.add_row("Pixel size", "not in the file" + (f"; the objective suggests {hint:g} um" if hint else ""))
+        suggested = f" (the objective suggests {hint:g})" if hint else ""
+        table.add_row("Pixel size", f"[yellow]not in the file: give --mpp when scoring{suggested}[/yellow]")
     if facts["objective_power"]:
         table.add_row("Objective", f"{facts['objective_power']:g}x")
     for number, level in enumerate(facts["levels"]):

@@ -19,6 +19,7 @@ from her2viewer.domain.region import Region
 from her2viewer.slides.slide import Slide, SlideError
 
 if TYPE_CHECKING:
+    from her2viewer.cases.case import Case
     from her2viewer.domain.result import Result
     from her2viewer.guidelines.decision import Decision
     from her2viewer.guidelines.profiles import Profile
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 # The fields of a case as the window keeps them, with what the report prints before each.
 _CASE_FIELDS = {"case_id": "Case", "block": "Block", "lab": "Laboratory", "reader": "Reader"}
+
+
+_NOTABLE = 0.005
+"""Part of an outline outside the slide from which it is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Scored:
     profile: Profile
     decision: Decision
     others: tuple[Decision, ...]
+    marks: Mapping[str, Any]
+    """What a person saw: arguments of ``decide`` besides the result."""
+    before: Case
+    """What the case in the folder says already; an empty one where there is none."""
     fields: Mapping[str, str]
     """By the ids that the window uses, see ``printed_fields``."""
 
@@ -100,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace, output: Output) -> int:
-    from her2viewer.commands.score_files import make_out_folder, write_all
+    from her2viewer.commands.score_files import case_before, make_out_folder, write_all
     from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
     from her2viewer.scoring.contract import ScorerError
     from her2viewer.scoring.registry import find_scorer
@@ -124,6 +133,7 @@ def _score(options: argparse.Namespace, output: Output) -> int:
         annotations = _annotations(slide, slide_path, roi, options.whole_slide, output)
         # Before the work, not after it: a folder that cannot be written is found in the first second.
         make_out_folder(options.out)
+        before = case_before(slide, options.out)
         request = _request(options, slide, size, annotations, settings)
         result = _run(request, slide, options.threads, output)
         scored = _decided(
@@ -135,6 +145,7 @@ def _score(options: argparse.Namespace, output: Output) -> int:
             result=result,
             profiles=profiles,
             profile_id=profile_id,
+            before=before,
         )
         written = write_all(scored, options.out)
     from her2viewer.commands.score_summary import show, summary
@@ -235,7 +246,7 @@ def _annotations(slide: Slide, path: Path, roi: Path | None, whole_slide: bool, 
         output.aside().print(f"{roi.name}: {sentence}", markup=False)
     region = content.annotations.region()
     if region.empty:
-        reasons = " ".join(content.skipped) or "It has no outline that counts as tumour."
+        reasons = " ".join(content.skipped) or _why_nothing(content.annotations)
         raise CommandError(exit_codes.USAGE, f"{roi.name} outlines nothing to be scored. {reasons}")
     if region.intersection(everything).empty:
         raise CommandError(
@@ -243,7 +254,28 @@ def _annotations(slide: Slide, path: Path, roi: Path | None, whole_slide: bool, 
             f"The outlines of {roi.name} lie outside the slide ({slide.width:,} x {slide.height:,} px). "
             "They belong to another slide or another resolution.",
         )
+    outside = 1 - region.intersection(everything).geometry.area / region.geometry.area
+    if outside > _NOTABLE:
+        output.aside().print(
+            f"{roi.name}: {100 * outside:.0f} % of the outlined area lies outside the slide. Is it of this slide?",
+            markup=False,
+        )
     return content.annotations
+
+
+def _why_nothing(annotations: AnnotationSet) -> str:
+    """What a file holds that leaves nothing to be scored."""
+    kinds = {Role.EXCLUDE: "regions to be left out", Role.CONTROL: "control tissue", Role.NOTE: "notes"}
+    found = dict.fromkeys(
+        f"{kinds[a.role]} (class {a.class_name})" if a.class_name else kinds[a.role]
+        for a in annotations
+        if a.role in kinds
+    )
+    if annotations.with_role(Role.ROI):
+        return "The regions to be left out cover all of the tumour."
+    if not found:
+        return "It holds no outlines."
+    return f"It holds only {' and '.join(found)}. Give a closed outline of the invasive carcinoma the class Tumor."
 
 
 def _request(
@@ -334,11 +366,16 @@ def _decided(
     result: Result,
     profiles: Mapping[str, Profile],
     profile_id: str,
+    before: Case,
 ) -> Scored:
     from her2viewer.guidelines.engine import decide_all, decide_result
 
     control = {"ok": True, "failed": False, None: None}[options.control]
-    marks: dict[str, Any] = {"pattern_marked": options.pattern, "control_checked": control}
+    marks: dict[str, Any] = {
+        "pattern_marked": options.pattern or before.pattern_marked,
+        "marks": before.marks,
+        "control_checked": before.control_checked if control is None else control,
+    }
     profile = profiles[profile_id]
     given = {name: getattr(options, name) for name in _CASE_FIELDS}
     return Scored(
@@ -350,7 +387,9 @@ def _decided(
         profile=profile,
         decision=decide_result(profile, result, **marks),
         others=decide_all(profiles, result, without=profile_id, **marks),
-        fields={name: value for name, value in given.items() if value},
+        marks=marks,
+        before=before,
+        fields={**before.fields, **{name: value for name, value in given.items() if value}},
     )
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from her2viewer.cases.atomic import StorageError, make_folder
 from her2viewer.commands import exit_codes
 from her2viewer.commands.output import CommandError
 from her2viewer.domain.evidence import CellTable
-from her2viewer.reports.model import ReportError
+from her2viewer.reports.model import OwnAnswer, ReportError
 from her2viewer.slides.slide import SlideError
 
 if TYPE_CHECKING:
+    from her2viewer.cases.case import Case
+    from her2viewer.cases.store import CaseStore
     from her2viewer.commands.score import Scored
+    from her2viewer.domain.annotation import AnnotationSet
+    from her2viewer.slides.slide import Slide
 
 
 def make_out_folder(folder: Path) -> None:
@@ -31,6 +37,21 @@ def make_out_folder(folder: Path) -> None:
         atomic_text(probe, "")
         with suppress(OSError):
             probe.unlink()
+    except StorageError as error:
+        raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
+
+
+def case_before(slide: Slide, folder: Path) -> Case:
+    """What an earlier call, or a person in the window, left in the case of this folder.
+
+    Raises:
+        CommandError: it is open elsewhere, damaged, or a newer program wrote it.
+    """
+    try:
+        with _store(slide, folder) as store:
+            before = store.load()
+            store.acquire()
+            return before
     except StorageError as error:
         raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
 
@@ -65,6 +86,7 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
         scored.decision,
         scored.others,
         scored.printed_fields,
+        own=OwnAnswer(scored.before.own_score, scored.before.comment, scored.fields.get("reader", "")),
         scorer_title=scored.manifest.title,
     )
     written = {
@@ -89,13 +111,9 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
 
 
 def _write_case(scored: Scored, folder: Path, names: list[str]) -> Path:
-    from her2viewer.cases.case import Case
-    from her2viewer.cases.places import SUFFIX
-    from her2viewer.cases.store import CaseStore
-
-    slide, result = scored.slide, scored.result
-    path = Path(slide.path).absolute()
-    with CaseStore(folder / f"{path.name}{SUFFIX}", path, slide.identity) as store:
+    result = scored.result
+    with _store(scored.slide, folder) as store:
+        _keep_other_outlines(store, scored.annotations)
         store.log("scored on the command line", scorer=scored.manifest.id, settings=dict(result.provenance.settings))
         store.save_annotations(scored.annotations)
         store.save_result(result)
@@ -107,12 +125,38 @@ def _write_case(scored: Scored, folder: Path, names: list[str]) -> Path:
         )
         store.log("report exported", files=names)
         store.save(
-            Case(
+            replace(
+                scored.before,
                 fields=scored.fields,
                 pixel_size=scored.pixel_size,
                 profile=scored.profile.id,
                 scorer=scored.manifest.id,
-                settings={scored.manifest.id: dict(result.provenance.settings)},
+                settings={**scored.before.settings, scored.manifest.id: dict(result.provenance.settings)},
+                pattern_marked=scored.marks["pattern_marked"],
+                control_checked=scored.marks["control_checked"],
             )
         )
         return store.folder
+
+
+def _store(slide: Slide, folder: Path) -> CaseStore:
+    from her2viewer.cases.places import SUFFIX
+    from her2viewer.cases.store import CaseStore
+
+    path = Path(slide.path).absolute()
+    return CaseStore(folder / f"{path.name}{SUFFIX}", path, slide.identity)
+
+
+def _keep_other_outlines(store: CaseStore, annotations: AnnotationSet) -> None:
+    """Outlines that were in the case and are not those scored now stay beside them: somebody may have drawn them."""
+    from her2viewer.cases.atomic import atomic_text
+    from her2viewer.cases.geojson import to_features
+
+    def drawn(items: AnnotationSet) -> list[dict[str, Any]]:
+        return [{**feature, "id": ""} for feature in to_features(items)]
+
+    file = store.folder / "annotations.geojson"
+    if file.exists() and drawn(store.load_annotations()) not in ([], drawn(annotations)):
+        kept = store.folder / f"annotations.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S}.geojson"
+        atomic_text(kept, file.read_text(encoding="utf-8"))
+        store.log("outlines replaced on the command line", kept=kept.name)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.reports.regions import regions_apart
 
 if TYPE_CHECKING:
     from her2viewer.commands.output import Output
     from her2viewer.commands.score import Scored
 
 
-def region_shares(scored: Scored) -> list[tuple[Annotation, Shares | None]]:
-    """Each outline that counts as tumour, with the shares within it, less the exclusions."""
-    from her2viewer.scoring.aggregate import ShareCounter
-
-    rois = scored.annotations.with_role(Role.ROI)
-    if scored.result.not_assessable is not None:
-        return [(roi, None) for roi in rois]
-    counter = ShareCounter.of(scored.result.evidence, scored.manifest.counts, scored.pixel_size)
-    others = [a for a in scored.annotations if a.role is not Role.ROI]
-    return [(roi, counter.shares(AnnotationSet((roi, *others)).region())) for roi in rois]
-
-
 def measurements(scored: Scored) -> dict[str, dict[str, float]]:
     """Measurements of each outline for GeoJSON, by annotation id, as QuPath shows them."""
     table: dict[str, dict[str, float]] = {}
-    for roi, shares in region_shares(scored):
+    for roi in regions_apart(scored.annotations, scored.result, scored.pixel_size):
+        shares = roi.shares
         if shares is None or shares.total <= 0:
             continue
         amount = "cells" if shares.unit is CountedUnit.CELLS else "mm2"
@@ -52,10 +42,11 @@ def summary(scored: Scored, written: dict[str, str]) -> dict[str, Any]:
             {
                 "id": roi.id,
                 "name": roi.name,
-                "area_mm2": AnnotationSet((roi,)).region().area_mm2(size),
-                "shares": _shares(shares),
+                "area_mm2": roi.area_mm2,
+                "shares": _shares(roi.shares),
+                "headline": _answer(scored, roi.shares),
             }
-            for roi, shares in region_shares(scored)
+            for roi in regions_apart(scored.annotations, result, size)
         ],
         "not_assessable": None
         if result.not_assessable is None
@@ -106,8 +97,12 @@ def show(output: Output, facts: dict[str, Any]) -> None:
         table.add_column("counted", justify="right")
         table.add_column("mm2", justify="right")
         rows = [r for r in facts["regions"] if r["shares"]]
-        for number, row in enumerate(rows if len(rows) > 1 else [], start=1):
-            table.add_row(escape(row["name"] or f"Region {number}"), *_cells(row["shares"]), f"{row['area_mm2']:.3f}")
+        apart = len(rows) > 1
+        if apart:
+            table.add_column("answer for it alone")
+        for row in rows if apart else ():
+            answer = escape(row["headline"] or "")
+            table.add_row(escape(row["name"]), *_cells(row["shares"]), f"{row['area_mm2']:.3f}", answer)
         table.add_row("[bold]All[/bold]", *_cells(facts["shares"]), f"{facts['region_mm2']:.3f}")
         console.print(table)
         console.print(f"Counted: {escape(decision['counted'])}")
@@ -129,8 +124,19 @@ def _others(headlines: dict[str, str]) -> str:
 
 def _cells(shares: dict[str, Any]) -> list[str]:
     total = shares["total"]
+    if total <= 0:
+        return ["-"] * len(HER2_LABELS) + ["nothing"]
     counted = f"{total:,.0f}" if shares["unit"] == CountedUnit.CELLS else f"{total:.3f} mm2"
     return [f"{value:.1f}" for value in shares["percent"].values()] + [counted]
+
+
+def _answer(scored: Scored, shares: Shares | None) -> str | None:
+    """The guideline's answer were there no other region."""
+    from her2viewer.guidelines.engine import decide_result
+
+    if shares is None:
+        return None
+    return decide_result(scored.profile, replace(scored.result, shares=shares), **scored.marks).headline
 
 
 def _shares(shares: Shares | None) -> dict[str, Any] | None:

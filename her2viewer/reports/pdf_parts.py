@@ -9,6 +9,7 @@ from typing import Any
 
 from reportlab.graphics.shapes import Drawing, Rect
 from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Image, Spacer, Table
 
 from her2viewer import RESEARCH_USE
@@ -18,7 +19,7 @@ from her2viewer.domain.shares import CountedUnit
 from her2viewer.guidelines.decision import Decision, RowTest
 from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData
 from her2viewer.reports.pdf_bars import share_bars, swatch
-from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, TINT, markup, para, rgb, rich
+from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, REGULAR, TINT, markup, para, printable, rgb, rich
 from her2viewer.slides.slide import RGBImage
 
 WIDTH = 178 * mm
@@ -444,7 +445,13 @@ def _legend(data: ReportData) -> Any | None:
             drawing.add(Rect(0, 0, 13, 7.5, fillColor=rgb(entry.color), strokeColor=INK, strokeWidth=0.5))
         amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else f"{entry.amount:,.2f} mm²"
         cells += [drawing, rich(f"{markup(entry.name)}:  <font color='#5b6570'>{amount}</font>", "small")]
-        widths += [17, WIDTH / len(data.legend) - 17]
+        widths += [17, stringWidth(f"{printable(entry.name)}:  {amount}", REGULAR, 7.6) + 2]
+    # What is left lies between the entries; many entries share the width and wrap.
+    free = WIDTH - sum(widths)
+    if free < 0:
+        widths = [17, WIDTH / len(data.legend) - 17] * len(data.legend)
+    else:
+        widths = [w + (free / len(data.legend) if n % 2 else 0) for n, w in enumerate(widths)]
     table = Table([cells], colWidths=widths)
     table.setStyle([*FLAT, ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
     return table

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -77,7 +78,8 @@ def test_a_slide_is_scored_and_everything_is_written(
     assert "Left" in done.stdout
     assert "tumour cells" in done.stdout
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert report["case"] == {"Case": "24-1187"}
+    assert report["case"] == {"Case": "24-1187", "Block": "", "Laboratory": "", "Reader": ""}
+    assert [region["name"] for region in report["regions"]] == ["Left", "Right"]
     text = "".join(page.extract_text() for page in pypdf.PdfReader(out / "report.pdf").pages)
     assert "24-1187" in text
     with (out / "cells.csv").open(encoding="utf-8", newline="") as file:
@@ -93,6 +95,7 @@ def test_a_slide_is_scored_and_everything_is_written(
     assert result.shares.total == len(cells)
     assert result.provenance.settings == {"step_px": 16}
     assert store.load().fields == {"case_id": "24-1187"}
+    assert store.load().control_checked is True
     assert store.verify().ok
     assert not (store.folder / "lock").exists()
     assert load_geojson(out / "cells.geojson.gz").skipped[0].startswith(f"{len(cells):,} detections")
@@ -208,6 +211,44 @@ def test_a_folder_that_cannot_be_written_is_code_6_before_the_work(
     assert "Choose another folder" in done.stderr
 
 
+def test_a_case_that_is_scored_again_keeps_what_the_pathologist_said(
+    trial_scorers: Path, picture: Path, outlines: Path, out: Path, tmp_path: Path
+) -> None:
+    command = ("score", picture, "--roi", outlines, "--scorer", "grid", "--mpp", "0.5", "--out", out)
+    assert her2viewer(*command, "--block", "A2").returncode == 0
+    store = CaseStore(out / "glass.png.her2case")
+    with store:
+        store.save(replace(store.load(), own_score="2+", comment="Crush artefact at the edge"))
+    assert her2viewer(*command, "--case-id", "24-1187").returncode == 0
+    again = store.load()
+    assert (again.own_score, again.comment) == ("2+", "Crush artefact at the edge")
+    assert again.fields == {"block": "A2", "case_id": "24-1187"}
+    assert "Crush artefact at the edge" in pypdf.PdfReader(out / "report.pdf").pages[0].extract_text()
+    assert not list(store.folder.glob("annotations.replaced-*"))
+    other = tmp_path / "other.geojson"
+    write_geojson(other, [Annotation.drawn(shapely.box(0, 0, 800, 800), Role.ROI)])
+    assert her2viewer("score", picture, "--roi", other, *command[4:]).returncode == 0
+    (kept,) = store.folder.glob("annotations.replaced-*.geojson")
+    assert [a.name for a in load_geojson(kept).annotations] == ["Left", "Right", ""]
+
+
+def test_a_case_of_a_newer_program_is_refused_before_the_work(
+    trial_scorers: Path, picture: Path, outlines: Path, out: Path
+) -> None:
+    command = ("score", picture, "--roi", outlines, "--scorer", "grid", "--mpp", "0.5", "--out", out)
+    assert her2viewer(*command).returncode == 0
+    file = out / "glass.png.her2case" / "case.json"
+    newer = json.loads(file.read_text(encoding="utf-8")) | {"version": 99}
+    file.write_text(json.dumps(newer), encoding="utf-8")
+    (out / "report.pdf").unlink()
+    done = her2viewer(*command)
+    assert done.returncode == 6
+    assert "newer her2viewer" in done.stderr
+    assert "Cells" not in done.stderr
+    assert not (out / "report.pdf").exists()
+    assert json.loads(file.read_text(encoding="utf-8")) == newer
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_cancels_cleanly(
@@ -221,8 +262,7 @@ def test_ctrl_c_cancels_cleanly(
         text=True,
     ) as process:
         assert process.stderr is not None
-        line = process.stderr.readline()
-        assert "Cells" in line
+        assert any("Cells" in line for line in process.stderr)
         process.send_signal(kind)
         rest = process.communicate(timeout=60)
     assert process.returncode == 130

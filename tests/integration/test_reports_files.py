@@ -37,6 +37,7 @@ from her2viewer.slides.slide import Slide
 PROFILES = load_profiles()
 SIZE = PixelSize(0.5, 0.5, PixelSizeSource.USER, "entered by Dr. Test")
 WIDTH, HEIGHT = 2600, 1800
+HALVES = ((0, 0, 1300, HEIGHT), (1300, 0, WIDTH - 1300, HEIGHT))
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,32 @@ def test_the_pdf_has_one_to_three_pages_with_embedded_fonts_and_pictures(data: R
         assert "/FontFile2" in font["/FontDescriptor"].get_object()
     pictures = [image for page in reader.pages for image in page.images]
     assert len(pictures) == 2 + sum(1 if f.overlay is None else 2 for f in data.fields)
+
+
+def test_the_slide_stands_on_the_first_page_and_the_fields_on_the_second(data: ReportData) -> None:
+    import io
+
+    pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf_bytes(data))).pages]
+    assert len(pages) == 2
+    assert "Left: the whole slide" in pages[0]
+    assert "Own score" in pages[0]
+    assert "Where 2+ is densest" in pages[1]
+    assert "How it was obtained" in pages[1]
+
+
+def test_regions_are_listed_apart_where_there_is_more_than_one(slide: Slide, cells: CellTable) -> None:
+    result = result_of(slide, (cells,))
+    left = Annotation.drawn(Region.rectangle(*HALVES[0]).geometry, Role.ROI, name="Left half")
+    right = Annotation.drawn(Region.rectangle(*HALVES[1]).geometry, Role.ROI)
+    decision = decide_result(PROFILES[DEFAULT_PROFILE], result)
+    both = build_report(slide, SIZE, AnnotationSet((left, right)), result, decision)
+    assert [r.name for r in both.regions] == ["Left half", "Region 2"]
+    counted = [r.shares.total for r in both.regions if r.shares is not None]
+    inside = [(cells.x < HALVES[1][0]) == first for first in (True, False)]
+    her2 = np.asarray(cells.scheme.her2)[cells.classes]
+    assert counted == [float((her2[half] >= 0).sum()) for half in inside]
+    assert "Left half" in text_of(pdf_bytes(both))
+    assert [r["name"] for r in report_json(both)["regions"]] == ["Left half", "Region 2"]
 
 
 def test_the_numbers_of_the_report_follow_from_the_slide_and_the_outlines(data: ReportData) -> None:
