@@ -455,8 +455,9 @@ class ScoringController(QObject):
         self._set_state()
 
     def _decide(self) -> None:
-        # A run in progress shows its numbers, and no answer before its end.
-        result = None if self._run is not None or self._region.empty or self._held is None else self._held.result
+        # A run in progress or one that failed shows its numbers, and no answer: that comes at the end of a run.
+        unfinished = self._run is not None or self._failure is not None
+        result = None if unfinished or self._region.empty or self._held is None else self._held.result
         decisions: tuple[Decision | None, tuple[Decision, ...]] = (None, ())
         if result is not None and self._held is not None and self._held.stands(self._region):
             result = replace(result, shares=self._shares, warnings=shown_warnings(result, self.coverage))

@@ -6,7 +6,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QStatusBar, QToolButton, QWidget
 
-from her2viewer import RESEARCH_USE
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.viewer.icons import set_icon
 
@@ -70,15 +69,13 @@ class StatusBar(QStatusBar):
             row.addWidget(part)
         self._saved = QLabel()
         self._device = QLabel()
-        self._research = QLabel("Research use only")
-        self._research.setToolTip(RESEARCH_USE)
         self._reserve(self._scale, "40.0x  0.2500 µm/px (from vendor property)")
         self._reserve(self._position, "x 188.88  y 188.88 mm")
         self._reserve(self._left, "88:88 left")
         for label in (self._scale, self._colours, self._position):
             self.addWidget(label)
         self.addWidget(self._readout, 1)
-        for widget in (self._progress, self._saved, self._device, self._research):
+        for widget in (self._progress, self._saved, self._device):
             self.addPermanentWidget(widget)
         # The slide above must not move when progress comes and goes.
         self.setFixedHeight(self.fontMetrics().height() + 14)

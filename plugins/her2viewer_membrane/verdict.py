@@ -68,8 +68,8 @@ def before_cells(estimate: StainEstimate, rules: Rules) -> NotAssessable | None:
     if estimate.tissue_mm2 < limits.tissue_mm2:
         return NotAssessable(
             "no_tissue",
-            f"There is hardly any tissue in the outlined region: {1e6 * estimate.tissue_mm2:.0f} um2, and at least "
-            f"{1e6 * limits.tissue_mm2:.0f} um2 is needed. It may be empty glass or an unstained section.",
+            f"There is hardly any tissue in the outlined region: {1e6 * estimate.tissue_mm2:.0f} µm², and at least "
+            f"{1e6 * limits.tissue_mm2:.0f} µm² is needed. It may be empty glass or an unstained section.",
             "Outline an area with stained tissue, or enter the glass colour if it was measured wrongly "
             f"({_rgb(estimate)}, {estimate.background_source}).",
         )

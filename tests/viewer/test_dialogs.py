@@ -68,12 +68,25 @@ def test_an_implausible_pixel_size_is_questioned_and_can_be_kept(qtbot):
     assert dialog.chosen is found
 
 
-def test_the_number_cannot_leave_what_is_plausible(qtbot):
-    box = ask(qtbot).findChild(QDoubleSpinBox)
+def test_only_a_plausible_number_can_be_used(qtbot):
+    dialog = ask(qtbot)
+    box = dialog.findChild(QDoubleSpinBox)
+    use = next(b for b in dialog.findChildren(QPushButton) if b.text().startswith("Use this"))
     box.setValue(500)
     assert box.value() == 20
+    assert use.isEnabled()
     box.setValue(0.001)
-    assert box.value() == 0.05
+    assert not use.isEnabled()
+
+
+def test_no_number_is_made_up_where_the_file_gives_no_hint(qtbot):
+    dialog = ask(qtbot)
+    assert not next(b for b in dialog.findChildren(QPushButton) if b.text().startswith("Use this")).isEnabled()
+    assert "Type the number" in words(dialog)
+    press(dialog, "40x")
+    press(dialog, "Use this")
+    assert dialog.chosen is not None
+    assert dialog.chosen.mpp == pytest.approx(0.25)
 
 
 def test_slide_information_shows_and_filters_what_the_file_says(qtbot, shared_slides):

@@ -12,7 +12,7 @@ import shapely
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QPlainTextEdit, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QPushButton
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.slides.pixel_size import PixelSizeStore
@@ -338,10 +338,11 @@ def test_the_title_names_case_and_slide(window, qtbot, open_slide, slide_file):
     assert not window.isWindowModified()
 
 
-def test_research_use_is_said_in_the_window(window):
-    assert any(
-        "esearch use only" in label.text() for label in window.status.findChildren(type(window.status._research))
-    )
+def test_research_use_is_said_on_the_first_page_and_beside_the_answer(window):
+    card = [label.text() for label in window.card.findChildren(QLabel)]
+    answer = [label.text() for label in window.panels.right.findChildren(QLabel)]
+    assert any("research use only" in text for text in card)
+    assert any("research use only" in text for text in answer)
 
 
 # --- opening ---------------------------------------------------------------------------------------------------
@@ -398,7 +399,8 @@ def test_a_slide_without_pixel_size_asks_once_and_keeps_the_answer(
     assert dialog is not None
     assert dialog.isVisible()
     assert window.session.pixel_size is None
-    next(b for b in dialog.findChildren(QPushButton) if b.text().startswith("Use this")).click()
+    for text in ("40x", "Use this"):
+        next(b for b in dialog.findChildren(QPushButton) if b.text().startswith(text)).click()
     assert window.session.pixel_size.mpp == pytest.approx(0.25)
     assert "entered by user" in window.status._scale.text()
     identity = window.session.slide.identity

@@ -222,6 +222,8 @@ def test_a_process_killed_from_outside_is_a_sentence_and_can_be_run_again(
         os.kill(pid, signal.SIGKILL)
     assert "ended from outside" in caught.args[0]
     assert controller.state is ScoringState.FAILED
+    # Numbers of a part are no answer, however far the run came.
+    assert controller.decision is None
     assert controller.failure is not None
     assert len(table_of(controller)) > 0
     with qtbot.waitSignal(controller.result_changed, timeout=LONG):

@@ -58,11 +58,13 @@ class PixelSizeDialog(QDialog):
         why.setWordWrap(True)
         self._value = QDoubleSpinBox()
         self._value.setDecimals(4)
-        self._value.setRange(PLAUSIBLE_MIN_UM, PLAUSIBLE_MAX_UM)
+        self._value.setRange(0, PLAUSIBLE_MAX_UM)
+        # Nothing is proposed that nobody knows: Enter pressed in haste must not make up a pixel size.
+        self._value.setSpecialValueText("not known yet")
         self._value.setSingleStep(0.01)
         self._value.setSuffix(" µm per pixel")
         self._value.setAccessibleName("Micrometres per pixel")
-        estimate = mpp_from_objective(objective_power) if objective_power else 0.25
+        estimate = mpp_from_objective(objective_power) if objective_power else 0.0
         self._value.setValue(present.mpp if present is not None else estimate)
         self._value.valueChanged.connect(self._show_consequence)
         usual = QHBoxLayout()
@@ -90,6 +92,7 @@ class PixelSizeDialog(QDialog):
         use = buttons.addButton("Use this pixel size", QDialogButtonBox.ButtonRole.AcceptRole)
         use.setObjectName("primaryButton")
         use.setDefault(True)
+        self._use_button = use
         skip = buttons.addButton("Not now", QDialogButtonBox.ButtonRole.RejectRole)
         if present is None:
             skip.setToolTip("Areas are then given in pixels, and the slide cannot be scored")
@@ -146,6 +149,12 @@ class PixelSizeDialog(QDialog):
         return "The laboratory or the scanner's manual knows it. If you know only the magnification, take one below."
 
     def _show_consequence(self, value: float) -> None:
+        plausible = value >= PLAUSIBLE_MIN_UM
+        self._use_button.setEnabled(plausible)
+        self._use_button.setToolTip("" if plausible else f"Enter at least {PLAUSIBLE_MIN_UM:g} µm per pixel first")
+        if not plausible:
+            self._consequence.setText("Type the number, or choose a magnification above.")
+            return
         width, height = (side * value / 1000 for side in self._size)
         power = 10 / value
         self._consequence.setText(

@@ -174,7 +174,12 @@ class AnswerPanel(QWidget):
 
     def _show_coverage(self, *_: object) -> None:
         state = self._controller.state
-        known = state in (ScoringState.RUNNING, ScoringState.CANCELLING, ScoringState.PARTLY_SCORED)
+        known = state in (
+            ScoringState.RUNNING,
+            ScoringState.CANCELLING,
+            ScoringState.PARTLY_SCORED,
+            ScoringState.FAILED,
+        )
         self._covered.set_coverage(self._controller.coverage if known else 1.0)
 
     def _dress(self, *_: object) -> None:
