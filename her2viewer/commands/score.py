@@ -147,7 +147,8 @@ def _score(options: argparse.Namespace, output: Output) -> int:
             profile_id=profile_id,
             before=before,
         )
-        written = write_all(scored, options.out)
+        with output.aside().status("Writing the report"):
+            written = write_all(scored, options.out)
     from her2viewer.commands.score_summary import show, summary
 
     facts = summary(scored, written)

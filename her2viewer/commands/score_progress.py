@@ -5,11 +5,27 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import TimeRemainingColumn
+from rich.text import Text
+
 from her2viewer.scoring.contract import Progress as ProgressEvent
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
+
+
+class TimeLeft(TimeRemainingColumn):
+    """The time left in words, and nothing while it is not known."""
+
+    def render(self, task: Task) -> Text:
+        """As rich asks for it."""
+        text = super().render(task)
+        return (
+            Text("")
+            if not text.plain or "-" in text.plain or task.finished
+            else Text(f"{text.plain} left", style=text.style)
+        )
 
 
 class ScoringProgress:
@@ -23,13 +39,13 @@ class ScoringProgress:
 
     def __enter__(self) -> ScoringProgress:
         if self._console.is_terminal and not self._console.quiet:
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TaskProgressColumn(),
-                TimeRemainingColumn(),
+                TimeLeft(compact=True),
                 console=self._console,
                 transient=True,
             )
