@@ -50,6 +50,7 @@ def case_before(slide: Slide, folder: Path) -> Case:
     try:
         with _store(slide, folder) as store:
             before = store.load()
+            store.load_annotations()
             store.acquire()
             return before
     except StorageError as error:

@@ -38,6 +38,7 @@ _LONGEST_FIELD = 300
 _MOST_ITEMS = 9
 """Of one list; a table row cannot be split over pages."""
 _ROOM = "." * 38
+_TICK = "&nbsp; ".join(f"\N{BALLOT BOX}&nbsp;{label}" for label in HER2_LABELS)
 _SIGN = {">=": "≥", "<=": "≤"}
 
 
@@ -165,7 +166,7 @@ def own_part(data: ReportData) -> list[Any]:
     own = data.own
     line = "." * 34
     signed = [
-        rich(f"<b>Own score</b>  {markup(_short(own.score, 60)) or line}"),
+        rich(f"<b>Own score</b>  {markup(_short(own.score, 60)) or _TICK}"),
         rich(f"<b>Name</b>  {markup(_short(own.name, 120)) or line}"),
         rich(f"<b>Date, signature</b>  {markup(own.signed_at)} {line if not own.signed_at else '.' * 20}"),
     ]

@@ -166,7 +166,7 @@ def test_the_pdf_says_all_that_a_reader_needs(data: ReportData, tmp_path: Path) 
         "12.4 s",
         f"{data.areas.roi:.2f} mm²",
         "Where 2+ is densest",
-        "Own score",
+        "Own score ☐ 0 ☐ 1+ ☐ 2+ ☐ 3+",
         "Date, signature",
         "page 1 of ",
     ]
