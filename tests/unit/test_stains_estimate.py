@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def test_it_asks_often_whether_to_stop(drawn):
         estimate(ArraySlide(drawn, UM), check=stop)
 
 
-def test_compiled_code_goes_to_the_cache_where_the_source_cannot_hold_it(own_user_folders, monkeypatch):
+def test_compiled_code_goes_to_the_cache_where_the_source_cannot_hold_it(own_user_folders, monkeypatch, tmp_path):
     from numba.core import config
 
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
@@ -136,7 +137,22 @@ def test_compiled_code_goes_to_the_cache_where_the_source_cannot_hold_it(own_use
     assert config.CACHE_DIR == ""
     use_writable_cache("/nowhere/in/a/frozen/app.py")
     assert str(own_user_folders) in config.CACHE_DIR
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "elsewhere")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setattr(config, "CACHE_DIR", "kept")
     use_writable_cache("/nowhere/in/a/frozen/app.py")
     assert config.CACHE_DIR == "kept"
+
+
+def test_compiled_code_goes_to_a_folder_of_this_run_where_nothing_else_can_be_written(monkeypatch, tmp_path):
+    from numba.core import config
+
+    file = tmp_path / "a file, no folder"
+    file.touch()
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    for name in ("HER2VIEWER_HOME", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+        monkeypatch.setenv(name, str(file / "inside"))
+        config.CACHE_DIR = ""
+        use_writable_cache("/nowhere/in/a/frozen/app.py")
+        assert Path(config.CACHE_DIR).is_dir()
+        assert not str(config.CACHE_DIR).startswith(str(tmp_path))
