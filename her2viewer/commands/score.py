@@ -54,6 +54,11 @@ class Scored:
     """By the ids that the window uses, see ``printed_fields``."""
 
     @property
+    def whole(self) -> Region:
+        """The slide."""
+        return Region.rectangle(0, 0, self.slide.width, self.slide.height)
+
+    @property
     def printed_fields(self) -> dict[str, str]:
         """The fields by what the report prints before each; empty ones have their place there, too."""
         return {label: self.fields.get(name, "") for name, label in _CASE_FIELDS.items()}

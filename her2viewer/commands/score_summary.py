@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def measurements(scored: Scored) -> dict[str, dict[str, float]]:
     """Measurements of each outline for GeoJSON, by annotation id, as QuPath shows them."""
     table: dict[str, dict[str, float]] = {}
-    for roi in regions_apart(scored.annotations, scored.result, scored.pixel_size):
+    for roi in regions_apart(scored.annotations, scored.result, scored.pixel_size, scored.whole):
         shares = roi.shares
         if shares is None or shares.total <= 0:
             continue
@@ -35,7 +35,7 @@ def summary(scored: Scored, written: dict[str, str]) -> dict[str, Any]:
     return {
         "slide": {"path": str(scored.slide.path), "identity": scored.slide.identity},
         "pixel_size": {"um": size.mpp, "source": str(size.source)},
-        "region_mm2": scored.annotations.region().area_mm2(size),
+        "region_mm2": scored.annotations.region().intersection(scored.whole).area_mm2(size),
         "scorer": {"id": scored.manifest.id, "title": scored.manifest.title, "version": scored.manifest.version},
         "shares": _shares(result.shares),
         "regions": [
@@ -46,7 +46,7 @@ def summary(scored: Scored, written: dict[str, str]) -> dict[str, Any]:
                 "shares": _shares(roi.shares),
                 "headline": _answer(scored, roi.shares),
             }
-            for roi in regions_apart(scored.annotations, result, size)
+            for roi in regions_apart(scored.annotations, result, size, scored.whole)
         ],
         "not_assessable": None
         if result.not_assessable is None

@@ -76,7 +76,9 @@ def build_report(  # noqa: PLR0917
         ReportError: the slide can no longer be read.
     """
     palette = palette or DEFAULT_PALETTE
-    region = annotations.region()
+    # An outline may reach beyond the slide; no area, no field and no cell lies there.
+    whole = Region.rectangle(0, 0, slide.width, slide.height)
+    region = annotations.region().intersection(whole)
     mpp = pixel_size.mpp
     evidence = () if result is None else result.evidence
     control = control_field(annotations.control_region(), mpp)
@@ -112,7 +114,7 @@ def build_report(  # noqa: PLR0917
         overview=Overview(image, um_per_px),
         region=None if close is None else Overview(*close),
         fields=fields,
-        regions=() if result is None else regions_apart(annotations, result, pixel_size),
+        regions=() if result is None else regions_apart(annotations, result, pixel_size, whole),
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
         created=now.isoformat(timespec="seconds"),

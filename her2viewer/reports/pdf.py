@@ -15,8 +15,9 @@ from reportlab.platypus.doctemplate import LayoutError
 
 from her2viewer.cases.atomic import StorageError, atomic_file
 from her2viewer.reports import pdf_parts as parts
+from her2viewer.reports import pdf_pictures as pictures
 from her2viewer.reports.model import ReportData, ReportError
-from her2viewer.reports.pdf_style import MUTED, REGULAR, RULE, printable, register_fonts
+from her2viewer.reports.pdf_style import MUTED, REGULAR, RULE, WIDTH, printable, register_fonts
 
 _MARGIN = 16 * mm
 _FRAME_PADDING = 6
@@ -114,19 +115,19 @@ def _story(data: ReportData, page: float) -> list[Any]:
     ]
     own = parts.own_part(data)
     words, provenance = parts.long_comment(data), parts.provenance(data)
-    overview = min(parts.OVERVIEW_MOST, page - _height([*top, *parts.slide_pictures(data, 0), *own]) - _SLACK)
-    if overview >= parts.OVERVIEW_LEAST:
-        story = [*top, KeepTogether(parts.slide_pictures(data, overview)), KeepTogether(own)]
+    overview = min(pictures.OVERVIEW_MOST, page - _height([*top, *pictures.slide_pictures(data, 0), *own]) - _SLACK)
+    if overview >= pictures.OVERVIEW_LEAST:
+        story = [*top, KeepTogether(pictures.slide_pictures(data, overview)), KeepTogether(own)]
         second: list[Any] = []
     else:
         story = [*top, KeepTogether(own)]
-        second = parts.slide_pictures(data, parts.OVERVIEW)
+        second = pictures.slide_pictures(data, pictures.OVERVIEW)
     count = max(1, len(data.fields))
-    side = (page - _height([*second, *parts.fields(data, 0), *words, *provenance]) - _SLACK) / count
-    if side < parts.FIELD_LEAST:
+    side = (page - _height([*second, *pictures.fields(data, 0), *words, *provenance]) - _SLACK) / count
+    if side < pictures.FIELD_LEAST:
         # The provenance gets a page of its own.
-        side = (page - _height([*second, *parts.fields(data, 0)]) - _SLACK) / count
-    second += parts.fields(data, max(parts.FIELD_LEAST, min(parts.FIELD_MOST, side)))
+        side = (page - _height([*second, *pictures.fields(data, 0)]) - _SLACK) / count
+    second += pictures.fields(data, max(pictures.FIELD_LEAST, min(pictures.FIELD_MOST, side)))
     last = [*words, KeepTogether(provenance)]
     return [*story, PageBreak(), *second, *last] if second else [*story, *last]
 
@@ -136,7 +137,7 @@ def _height(flowables: list[Any]) -> float:
     canvas = Canvas(BytesIO())
     total = after = 0.0
     for number, flowable in enumerate(flowables):
-        total += flowable.wrapOn(canvas, parts.WIDTH, 1e6)[1]
+        total += flowable.wrapOn(canvas, WIDTH, 1e6)[1]
         # As reportlab does it: of two spaces that meet, the larger one counts.
         total += max(flowable.getSpaceBefore() - after, 0) if number else 0
         after = flowable.getSpaceAfter()

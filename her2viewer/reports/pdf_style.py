@@ -12,6 +12,7 @@ from reportlab.graphics import shapes
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph
@@ -20,6 +21,9 @@ from her2viewer.resources import resource_path
 
 REGULAR = "HER2Sans"
 BOLD = "HER2Sans-Bold"
+
+WIDTH = 178 * mm
+"""Text width of an A4 page."""
 
 INK = HexColor("#1b1f24")
 MUTED = HexColor("#5b6570")

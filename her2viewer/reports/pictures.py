@@ -25,6 +25,8 @@ OVERVIEW_PX = 1500
 """Longest side of the overview."""
 REGION_PX = 1100
 """Longest side of the picture of the region."""
+REGION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What each outline is called in the picture of the region, where there is more than one."""
 _BLOCK = 512
 _SHIFT = 4
 _MISSING = (205, 205, 205)
@@ -136,6 +138,14 @@ def region_picture(
         break
     _draw_annotations(image, annotations, frame)
     _scale_bar(image, mpp * frame.downsample)
+    rois = annotations.with_role(Role.ROI)
+    font = max(14, max(width, height) // 30)
+    for letter, roi in zip(REGION_LETTERS if len(rois) > 1 else "", rois, strict=False):
+        # Where the outline begins at its upper left: inside it there is tissue.
+        points = shapely.get_coordinates(roi.geometry)
+        x, y = (points[points.sum(axis=1).argmin()] - (frame.x, frame.y)) / frame.downsample
+        x, y = min(max(x + 4, 2), width - font - 2), min(max(y + 2, 2), height - font - 6)
+        _text(image, letter, round(x), round(y), font)
     return image, mpp * frame.downsample
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from her2viewer.domain.annotation import AnnotationSet, Role
 from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.domain.shares import CountedUnit
 from her2viewer.reports.model import RegionShares
 from her2viewer.scoring.aggregate import Counts, ShareCounter
 
 
-def regions_apart(annotations: AnnotationSet, result: Result, pixel_size: PixelSize) -> tuple[RegionShares, ...]:
+def regions_apart(
+    annotations: AnnotationSet, result: Result, pixel_size: PixelSize, whole: Region
+) -> tuple[RegionShares, ...]:
     """Area and shares of each outline that counts as tumour, less the exclusions, in the order of drawing.
 
-    Shares are None where the scorer gives none.
+    ``whole`` is the slide, in level-0 px: what lies beyond it has no area. Shares are None where the scorer gives
+    none.
     """
     counter = ShareCounter(None)
     if result.shares is not None and result.not_assessable is None:
@@ -22,7 +26,7 @@ def regions_apart(annotations: AnnotationSet, result: Result, pixel_size: PixelS
     others = [a for a in annotations if a.role is not Role.ROI]
     out = []
     for number, roi in enumerate(annotations.with_role(Role.ROI), 1):
-        region = AnnotationSet((roi, *others)).region()
+        region = AnnotationSet((roi, *others)).region().intersection(whole)
         name = roi.name or f"Region {number}"
         out.append(RegionShares(roi.id, name, region.area_mm2(pixel_size), counter.shares(region)))
     return tuple(out)

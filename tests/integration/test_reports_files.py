@@ -211,8 +211,17 @@ def test_regions_are_listed_apart_where_there_is_more_than_one(slide: Slide, cel
     inside = [(cells.x < HALVES[1][0]) == first for first in (True, False)]
     her2 = np.asarray(cells.scheme.her2)[cells.classes]
     assert counted == [float((her2[half] >= 0).sum()) for half in inside]
-    assert "Left half" in text_of(pdf_bytes(both))
+    text = text_of(pdf_bytes(both))
+    assert "A Left half" in text
+    assert "B Region 2" in text
     assert [r["name"] for r in report_json(both)["regions"]] == ["Left half", "Region 2"]
+
+
+def test_what_lies_beyond_the_slide_has_no_area(slide: Slide, cells: CellTable) -> None:
+    half_outside = AnnotationSet((Annotation.drawn(shapely.box(-1000, 0, 1000, 1000), Role.ROI),))
+    beyond = build_report(slide, SIZE, half_outside, result_of(slide, (cells,)), None)
+    assert beyond.areas.roi == pytest.approx(0.25)
+    assert [r.area_mm2 for r in beyond.regions] == [pytest.approx(0.25)]
 
 
 def test_the_numbers_of_the_report_follow_from_the_slide_and_the_outlines(data: ReportData) -> None:
