@@ -89,7 +89,7 @@ def run(path: Path | None, size: tuple[int, int], seconds: float, output: Output
         aside.print("Decoding ...")
         rates = decode_rates(path, slide, 10 * unit)
         memory: dict[str, Any] = {"before_mb": memory_now()}
-        bench = CanvasBench(application, path, slide, size, unit, aside.print)
+        bench = CanvasBench(application, path, slide, size, unit=unit, say=aside.print)
         try:
             figures = bench.measure(rates)
         finally:
@@ -121,8 +121,10 @@ def _application() -> Any:
             os.environ["QT_QPA_PLATFORM"] = "offscreen"
         elif system_libraries.missing_libraries(system_libraries.screen().kind):
             raise CommandError(exit_codes.PROBLEM, "Qt lacks system libraries. her2viewer doctor says which.")
+    from her2viewer.commands.trip import _silence_the_offscreen_platform
     from her2viewer.viewer.app import make_application
 
+    _silence_the_offscreen_platform()
     # As the window does, see viewer.app.
     sys.setswitchinterval(0.0005)
     return make_application()

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections.abc import Callable, Sequence
-
-# Windows counts a thread's time in steps of 16 ms.
-_FINE = time.get_clock_info("thread_time").resolution < 1e-4
-clock: Callable[[], float] = time.thread_time if _FINE else time.perf_counter
-"""The calling thread's own time where the system counts it finely: other programs hardly lengthen it."""
+from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from her2viewer.slides.slide import Level, Slide
 from her2viewer.viewer.canvas.viewport import Viewport
 
-MIN_SIDE, MAX_SIDE = 128, 512
+MIN_SIDE, MAX_SIDE = 192, 512
 """A screen tile is about this large, px: smaller ones cost blits, larger ones make the first pixels late."""
 SHARP_ENOUGH = 1.1
 """A coarser level may be enlarged by this much before the next finer one is read: one reads up to 16 times less."""
@@ -79,26 +80,31 @@ class Scale(NamedTuple):
     @property
     def extent(self) -> Box:
         """The whole slide in screen pixels of this scale."""
-        return Box(0, 0, max(1, _rounded(self.width / self.ratio)), max(1, _rounded(self.height / self.ratio)))
+        return _measures(self)[0]
 
     @property
     def columns(self) -> int:
         """Tiles across the slide; a rest that rounds to no screen pixel at all is none."""
-        return self._count(self.width, self.extent.x1)
+        return _measures(self)[1]
 
     @property
     def rows(self) -> int:
         """Tiles down the slide."""
-        return self._count(self.height, self.extent.y1)
+        return _measures(self)[2]
 
     def box(self, column: int, row: int) -> Box:
         """Screen pixels of a tile; never empty for a column and row of the scale."""
-        extent = self.extent
+        return self.block(column, row, column + 1, row + 1)
+
+    def block(self, column: int, row: int, end_column: int, end_row: int) -> Box:
+        """Screen pixels of the tiles from (column, row) up to and without (end_column, end_row)."""
+        extent, columns, rows = _measures(self)
+        step = self.span / self.ratio
         return Box(
-            min(self._edge(column), extent.x1),
-            min(self._edge(row), extent.y1),
-            extent.x1 if column == self.columns - 1 else min(self._edge(column + 1), extent.x1),
-            extent.y1 if row == self.rows - 1 else min(self._edge(row + 1), extent.y1),
+            min(math.floor(column * step + 0.5), extent.x1),
+            min(math.floor(row * step + 0.5), extent.y1),
+            extent.x1 if end_column >= columns else min(math.floor(end_column * step + 0.5), extent.x1),
+            extent.y1 if end_row >= rows else min(math.floor(end_row * step + 0.5), extent.y1),
         )
 
     def tiles(self, box: Box) -> tuple[range, range]:
@@ -117,7 +123,7 @@ class Scale(NamedTuple):
         return Box(_rounded(box.x0 * f), _rounded(box.y0 * f), _rounded(box.x1 * f), _rounded(box.y1 * f))
 
     def _edge(self, index: int) -> int:
-        return _rounded(index * self.span / self.ratio)
+        return math.floor(index * (self.span / self.ratio) + 0.5)
 
     def _indices(self, low: int, high: int, count: int) -> range:
         # The guess from the unrounded edges is at most one off.
@@ -230,6 +236,13 @@ def nearest_first(keys: Sequence[TileKey], view: Viewport) -> list[TileKey]:
         return (math.hypot((column + 0.5) * side - view.cx, (row + 0.5) * side - view.cy), row, column)
 
     return sorted(keys, key=distance)
+
+
+@lru_cache(maxsize=512)
+def _measures(scale: Scale) -> tuple[Box, int, int]:
+    """Extent, columns and rows: asked for some thousand times a frame."""
+    width, height = max(1, _rounded(scale.width / scale.ratio)), max(1, _rounded(scale.height / scale.ratio))
+    return Box(0, 0, width, height), scale._count(scale.width, width), scale._count(scale.height, height)
 
 
 def _rounded(value: float) -> int:

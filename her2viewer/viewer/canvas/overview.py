@@ -31,7 +31,8 @@ class OverviewMap(QWidget):
         self._version = -1
         self._complete = False
         self._wanted = True
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
+        # rectangle it scales images several times more slowly.
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Overview map of the slide")
         self.setToolTip("The whole slide. Click or drag to move the view.")
@@ -92,8 +93,7 @@ class OverviewMap(QWidget):
             return
         picture = self._map()
         area = self._area()
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-        painter.drawImage(area, picture, QRectF(picture.rect()))
+        painter.drawImage(area.topLeft().toPoint(), picture)
         painter.setPen(QPen(QColor(90, 94, 102), 1))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         self._draw_view(painter, area)
@@ -106,10 +106,16 @@ class OverviewMap(QWidget):
             self._complete = all(key in self._canvas.store for key in self.tiles())
             self._version = version
             extent = self._scale.extent
-            self._picture = QImage(extent.width, extent.height, QImage.Format.Format_RGB32)
-            painter = QPainter(self._picture)
-            self._canvas.tissue.straight(painter, self._canvas.scene(self._scale), extent, self._picture.rect())
+            picture = QImage(extent.width, extent.height, QImage.Format.Format_RGB32)
+            painter = QPainter(picture)
+            self._canvas.tissue.straight(painter, self._canvas.scene(self._scale), extent, picture.rect())
             painter.end()
+            # To the pixels of the screen once: scaled smoothly in each frame it would cost as much as the tissue.
+            dpr = self.devicePixelRatioF()
+            size = (self._area().size() * dpr).toSize().expandedTo(QSize(1, 1))
+            ignore, smooth = Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
+            self._picture = picture.scaled(size, ignore, smooth)
+            self._picture.setDevicePixelRatio(dpr)
         return self._picture
 
     def _area(self) -> QRectF:

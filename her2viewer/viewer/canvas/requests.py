@@ -2,15 +2,16 @@
 
 1. the kept overview (base) of what is visible, where it is not there yet: an image at once, even if coarse;
 2. what is visible at the zoom of the screen, nearest to the middle first;
-3. the next coarser level around the view: what a quick pan or a step out falls back to;
-4. the rest of the base, so that the view is never blank anywhere;
-5. a ring around the view;
-6. the next finer level in the middle of the view: a step in.
+3. what will be visible next: in the direction of the pan, at the next step of the zoom, in the next field;
+4. the next coarser level around the view: what a quick pan or a step out falls back to;
+5. the rest of the base, so that the view is never blank anywhere;
+6. a ring around the view;
+7. the next finer level in the middle of the view: a step in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey, nearest_first, view_box
@@ -20,6 +21,8 @@ RING = 1
 """Tiles around the view that are loaded ahead."""
 MOST_AHEAD = 120
 """Tiles loaded ahead of the reader, at most; a larger screen needs no more."""
+MOST_EXPECTED = 60
+"""Of these, tiles of the views that are expected next."""
 MOST_FINER = 24
 
 
@@ -38,13 +41,17 @@ def visible_tiles(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
     return nearest_first(keys, view)
 
 
-def wanted(view: Viewport, pyramid: Pyramid, have: Callable[[TileKey], bool]) -> tuple[list[TileKey], int]:
+def wanted(
+    view: Viewport, pyramid: Pyramid, have: Callable[[TileKey], bool], expected: Sequence[Viewport] = ()
+) -> tuple[list[TileKey], int]:
     """All missing tiles in the order of the module's list, and how many of them the present frame needs.
 
     Args:
         view: what the canvas shows.
         pyramid: levels of the slide.
         have: whether a tile is at hand (or known to be broken).
+        expected: views that are likely to come next, the likeliest first; their tiles come in the order in which
+            the present view meets them.
     """
     scale, base = pyramid.scale(view.downsample), pyramid.base()
     order: dict[TileKey, None] = {}
@@ -60,6 +67,9 @@ def wanted(view: Viewport, pyramid: Pyramid, have: Callable[[TileKey], bool]) ->
     add(visible_tiles(view, scale))
     urgent = len(order)
     most = urgent + MOST_AHEAD
+    for following in expected:
+        tiles = visible_tiles(following, pyramid.scale(following.downsample))
+        add(nearest_first(tiles, view), urgent + MOST_EXPECTED)
     if scale.level + 1 < len(pyramid.levels):
         coarser = pyramid.natural(scale.level + 1)
         if coarser.downsample < base.downsample:

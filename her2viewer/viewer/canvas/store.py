@@ -87,52 +87,61 @@ class TileStore(Generic[T]):
 
         Every pixel is covered at most once; where nothing at all is known nothing is drawn.
         """
-        others: list[Scale] | None = None
+        tiles, holes = self._found(scale, box)
+        for tile in tiles:
+            yield Piece(tile.box, tile, (0, 0, tile.box.width, tile.box.height), exact=True)
+        if holes:
+            others = self._by_closeness(scale)
+            for c0, r0, c1, r1 in holes:
+                yield from self._stand_ins(scale, scale.block(c0, r0, c1, r1).intersected(box), others, 0)
+
+    def _found(self, scale: Scale, box: Box) -> tuple[list[Tile[T]], list[Box]]:
+        """Tiles under ``box``, and the places (columns and rows) of missing ones, joined to few rectangles."""
         columns, rows = scale.tiles(box)
+        tiles: list[Tile[T]] = []
+        holes: list[Box] = []
+        growing: dict[tuple[int, int], Box] = {}
         for row in rows:
+            runs: list[tuple[int, int]] = []
+            begin: int | None = None
             for column in columns:
                 tile = self.get(TileKey(scale, column, row))
-                if tile is not None:
-                    yield Piece(tile.box, tile, (0, 0, tile.box.width, tile.box.height), exact=True)
+                if tile is None:
+                    begin = column if begin is None else begin
                     continue
-                if others is None:
-                    others = self._by_closeness(scale)
-                yield from self._stand_ins(scale, scale.box(column, row).intersected(box), others, 0)
+                tiles.append(tile)
+                if begin is not None:
+                    runs.append((begin, column))
+                    begin = None
+            if begin is not None:
+                runs.append((begin, columns.stop))
+            # A run that lies under one of the same width continues it.
+            grown = {run: Box(run[0], growing[run].y0 if run in growing else row, run[1], row + 1) for run in runs}
+            holes += [hole for run, hole in growing.items() if run not in grown]
+            growing = grown
+        return tiles, holes + list(growing.values())
 
     def _stand_ins(self, scale: Scale, box: Box, others: list[Scale], start: int) -> Iterator[Piece]:
         if box.empty:
             return
         for index in range(start, len(others)):
             other = others[index]
-            places = self._scales.get(other)
-            if not places:
+            if not self._scales.get(other):
+                continue
+            there = scale.mapped(box, other)
+            tiles, holes = self._found(other, Box(there.x0 - 1, there.y0 - 1, there.x1 + 1, there.y1 + 1))
+            if not tiles:
                 continue
             f = other.downsample / scale.downsample
-            there = scale.mapped(box, other)
-            there = Box(there.x0 - 1, there.y0 - 1, there.x1 + 1, there.y1 + 1)
-            columns, rows = other.tiles(there)
-            if places.isdisjoint((c, r) for r in rows for c in columns):
-                continue
-            for row in rows:
-                for column in columns:
-                    area = other.box(column, row)
-                    target = other.mapped(area, scale)
-                    last_x, last_y = column == other.columns - 1, row == other.rows - 1
-                    # The slide's far edges round differently at each scale.
-                    target = Box(
-                        target.x0,
-                        target.y0,
-                        max(target.x1, scale.extent.x1) if last_x else target.x1,
-                        max(target.y1, scale.extent.y1) if last_y else target.y1,
-                    ).intersected(box)
-                    if target.empty:
-                        continue
-                    tile = self.get(TileKey(other, column, row))
-                    if tile is None:
-                        yield from self._stand_ins(scale, target, others, index + 1)
-                        continue
+            for tile in tiles:
+                area = tile.box
+                target = _mapped_to_edge(other, area, scale).intersected(box)
+                if not target.empty:
                     source = (target.x0 / f - area.x0, target.y0 / f - area.y0, target.width / f, target.height / f)
                     yield Piece(target, tile, source, exact=False)
+            for hole in holes:
+                target = _mapped_to_edge(other, other.block(*hole), scale).intersected(box)
+                yield from self._stand_ins(scale, target, others, index + 1)
             return
 
     def _by_closeness(self, scale: Scale) -> list[Scale]:
@@ -145,3 +154,14 @@ class TileStore(Generic[T]):
 
         usable = [s for s in self._scales if s != scale and s.downsample * 4 >= scale.downsample]
         return sorted(usable, key=rank)
+
+
+def _mapped_to_edge(scale: Scale, box: Box, other: Scale) -> Box:
+    """``box`` of ``scale`` in px of ``other``; the slide's far edges, which round differently, fall together."""
+    mapped = scale.mapped(box, other)
+    return Box(
+        mapped.x0,
+        mapped.y0,
+        max(mapped.x1, other.extent.x1) if box.x1 == scale.extent.x1 else mapped.x1,
+        max(mapped.y1, other.extent.y1) if box.y1 == scale.extent.y1 else mapped.y1,
+    )

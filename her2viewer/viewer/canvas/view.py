@@ -19,6 +19,8 @@ from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene, TissuePainter
 from her2viewer.viewer.canvas.viewport import Viewport
 
+REST_MS = 60
+"""After this long without another zoom what still stands in for tiles is scaled smoothly."""
 STEP_OCTAVES = 0.5
 """Zoom of the + and - keys."""
 
@@ -64,6 +66,10 @@ class TiledView(QWidget):
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
         self._frame.timeout.connect(self._next_frame)
         self._since_frame = QElapsedTimer()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self.schedule)
         self._dirty: QRect | None = None
         application = QCoreApplication.instance()
         if application is not None:
@@ -116,6 +122,7 @@ class TiledView(QWidget):
     def shutdown(self) -> None:
         """End the workers; the canvas shows nothing afterwards. Returns when they have let go of the slide."""
         self._frame.stop()
+        self._rest.stop()
         self.loader.shutdown()
         self.slide = None
         self.pyramid = None
@@ -326,6 +333,8 @@ class TiledView(QWidget):
         if dpr != int(dpr):
             dirty.adjust(-1, -1, 1, 1)
         self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty)
+        if self.tissue.rough:
+            self._rest.start()
         painter.restore()
 
     def scene(self, scale: Scale) -> Scene:

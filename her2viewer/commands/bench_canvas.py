@@ -1,0 +1,387 @@
+"""The script that drives the canvas: first view, jumps, panning, frames."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtGui import QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from her2viewer.commands.bench_figures import percentile, summary
+from her2viewer.commands.bench_load import busy_cores
+from her2viewer.commands.bench_machine import memory_now
+from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.canvas import SlideCanvas
+from her2viewer.viewer.canvas.grid import Pyramid
+from her2viewer.viewer.canvas.requests import visible_tiles
+from her2viewer.viewer.canvas.viewport import Viewport
+
+ZOOMS = {"1:1": 1.0, "0.73": 1 / 0.73, "1/3.7": 3.7, "1/12": 12.0}
+"""Level-0 px per px of the screen. The three odd ones fit no level of a usual pyramid."""
+HERTZ = 60
+PAN_STEP = (20.0, 5.0)
+"""Px of the screen a frame: 1,240 px a second, a quick look over a slide."""
+PATIENCE_MS = 20_000
+CELLS = ((100_000, 1.0), (1_000_000, 1.0), (1_000_000, 8.0))
+"""How many cells are shown, at which downsample."""
+
+
+class WatchedCanvas(SlideCanvas):
+    """The canvas of the program, with a clock on its frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.painted: list[tuple[float, float, bool]] = []
+        """When a frame stood (s), what it cost the main thread (ms, orders included), whether it was sharp."""
+        self._ordering = 0.0
+
+    def _next_frame(self) -> None:
+        begun = time.perf_counter()
+        super()._next_frame()
+        self._ordering = time.perf_counter() - begun
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One frame."""
+        begun = time.perf_counter()
+        super().paintEvent(event)
+        end = time.perf_counter()
+        self.painted.append((end, 1000 * (end - begun + self._ordering), self.sharp))
+        self._ordering = 0.0
+
+
+class Blit(QWidget):
+    """Paints one picture of its own size: no canvas of this kind can be quicker."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.picture = QImage(width, height, QImage.Format.Format_RGB32)
+        self.picture.fill(0x808080)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One frame."""
+        painter = QPainter(self)
+        painter.drawImage(0, 0, self.picture)
+        painter.end()
+
+
+class CanvasBench:
+    """One canvas with one slide on the screen (or on none)."""
+
+    def __init__(
+        self,
+        application: QApplication,
+        path: Path,
+        slide: Slide,
+        size: tuple[int, int],
+        *,
+        unit: float,
+        say: Callable[[str], None],
+    ) -> None:
+        """``unit`` is 1 for a run of usual length; ``say`` tells what is being done."""
+        self.application = application
+        self.path = path
+        self.slide = slide
+        self.unit = unit
+        self.say = say
+        self.canvas = WatchedCanvas()
+        self.canvas.resize(*size)
+        self.canvas.show()
+        self.blit = Blit(*size)
+        self.blit.resize(*size)
+        self.blit.show()
+        self._pass_time(200)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the view, device px; a small screen gives less than was asked for."""
+        view = self.canvas.viewport
+        return view.width, view.height
+
+    def close(self) -> None:
+        """End the workers and take the windows away."""
+        self.canvas.shutdown()
+        self.canvas.close()
+        self.blit.close()
+        self.application.processEvents()
+
+    def measure(self, rates: dict[str, Any]) -> dict[str, Any]:
+        """Everything, in an order in which nothing spoils what follows.
+
+        Args:
+            rates: what ``decode_rates`` gave; jumps are compared with it.
+        """
+        self.say("First views ...")
+        first = self.first_views(max(3, round(6 * self.unit)))
+        self.say("Jumps ...")
+        raw = rates["threads"]["1"]["raw"] or rates["threads"]["1"]["reader"]
+        jumps = [self.jumps(name, zoom, raw, max(3, round(6 * self.unit))) for name, zoom in ZOOMS.items()]
+        self.say("Panning ...")
+        pan = self.pan(9 * self.unit)
+        self.say("Panning while all cores are busy ...")
+        with busy_cores():
+            busy = self.pan(5 * self.unit)
+        memory = {"after_panning_mb": memory_now()}
+        self.say("Frames ...")
+        frames = list(self.frames(max(20, round(100 * self.unit))))
+        return {
+            "first_view": first,
+            "jumps": jumps,
+            "pan": pan,
+            "pan_while_busy": busy,
+            "frames": frames,
+            "memory": memory,
+        }
+
+    # -- from the file to the screen ------------------------------------------------------------------------------
+
+    def first_views(self, times: int) -> dict[str, Any]:
+        """From a slide that was chosen to its whole picture, the file being known to the system."""
+        from her2viewer.slides.open import open_slide
+
+        opening, showing = [], []
+        for _ in range(times):
+            self.canvas.set_slide(None)
+            begun = time.perf_counter()
+            slide = open_slide(self.path)
+            opened = time.perf_counter()
+            self.canvas.set_slide(slide, slide.pixel_size)
+            self._until_sharp()
+            opening.append(1000 * (opened - begun))
+            showing.append(1000 * (time.perf_counter() - opened))
+            self.canvas.set_slide(None)
+            self.canvas.loader.wait_released(slide, 10)
+            slide.close()
+        whole = [o + s for o, s in zip(opening, showing, strict=True)]
+        return {"open": summary(opening), "show": summary(showing), "together": summary(whole)}
+
+    def jumps(self, name: str, zoom: float, raw: float, times: int) -> dict[str, Any]:
+        """From the whole slide to a place that was never looked at, until all of it is sharp.
+
+        Args:
+            name: of the zoom.
+            zoom: level-0 px per px of the screen.
+            raw: rate of the raw decoder on one core, Mpx/s.
+            times: places.
+        """
+        taken, ratios, blank = [], [], 0
+        for i in range(times):
+            self._show_afresh()
+            share = (i + 0.5) / times
+            # Along a diagonal, so that no place is near the last one.
+            view = replace(
+                self.canvas.viewport,
+                cx=self.slide.width * (0.2 + 0.6 * share),
+                cy=self.slide.height * (0.2 + 0.6 * ((share * 3) % 1)),
+                downsample=zoom,
+            )
+            begun = time.perf_counter()
+            self.canvas.set_viewport(view)
+            pyramid = self.canvas.pyramid
+            assert pyramid is not None
+            # Sampled at once: what is painted before the first tile comes.
+            blank += not self._covered(pyramid)
+            least = 1000 * _needed_megapixels(pyramid, self.canvas.frame_view) / raw
+            self._until_sharp()
+            taken.append(1000 * (time.perf_counter() - begun))
+            ratios.append(taken[-1] / least if least else 0.0)
+        return {"zoom": name, **summary(taken), "of_decoding": statistics.median(ratios), "blank": blank}
+
+    def _covered(self, pyramid: Pyramid) -> bool:
+        """Whether something is at hand for every part of the view."""
+        base = pyramid.base()
+        return all(key in self.canvas.store for key in visible_tiles(self.canvas.frame_view, base))
+
+    def pan(self, seconds: float) -> dict[str, Any]:
+        """Pan at 1:1 with 60 steps a second over tissue that was never looked at."""
+        self._show_afresh()
+        canvas = self.canvas
+        canvas.set_viewport(
+            replace(canvas.viewport, cx=self.slide.width * 0.25, cy=self.slide.height * 0.25, downsample=1.0)
+        )
+        self._until_sharp()
+        steps: list[float] = []
+        canvas.painted.clear()
+        dx, dy = PAN_STEP
+        begun = time.perf_counter()
+        for i in range(max(HERTZ // 2, round(seconds * HERTZ))):
+            self._until(begun + i / HERTZ)
+            view = canvas.viewport
+            # Back and forth in rows of their own.
+            dx = -abs(dx) if view.cx > self.slide.width * 0.8 else abs(dx) if view.cx < self.slide.width * 0.2 else dx
+            dy = (
+                -abs(dy)
+                if view.cy > self.slide.height * 0.8
+                else abs(dy)
+                if view.cy < self.slide.height * 0.2
+                else dy
+            )
+            steps.append(time.perf_counter())
+            canvas.set_viewport(view.panned(-dx, -dy))
+        self._pass_time(50)
+        latencies, sharp = _answers(steps, canvas.painted)
+        costs = [cost for _, cost, _ in canvas.painted]
+        period = 1000 / HERTZ
+        return {
+            "seconds": seconds,
+            "frames": len(canvas.painted),
+            "cost": summary(costs),
+            "input_to_frame": summary(latencies),
+            "over_16_ms": sum(cost > 16 for cost in costs),
+            "late": sum(latency > 2 * period for latency in latencies),
+            "sharp_percent": 100 * sharp / max(1, len(steps)),
+        }
+
+    # -- from memory to the screen --------------------------------------------------------------------------------
+
+    def frames(self, rounds: int) -> Iterable[dict[str, Any]]:
+        """What a frame of tiles at hand takes, as multiples of one blit of the view."""
+        canvas = self.canvas
+        self._show_afresh()
+        middle = replace(canvas.viewport, cx=self.slide.width / 2, cy=self.slide.height / 2)
+        for name, zoom in ZOOMS.items():
+            self._settle(replace(middle, downsample=zoom))
+            yield self._compare(f"cached at {name}", canvas.repaint, rounds)
+        self._settle(replace(middle, downsample=1.0))
+
+        steps = iter([0.08] * 10_000)
+        forward = [-1.0]
+
+        def zoomed() -> None:
+            view = canvas.viewport
+            if view.downsample > 12:
+                forward[0] = 1.0
+            elif view.downsample < 0.8:
+                forward[0] = -1.0
+            canvas.zoom_by(forward[0] * next(steps))
+            canvas.repaint()
+            canvas.loader.set_wanted([])
+
+        def panned() -> None:
+            canvas.set_viewport(canvas.viewport.panned(3, 1))
+            canvas.repaint()
+
+        yield self._compare("while zooming", zoomed, rounds)
+        for degrees in (30.0, 90.0):
+            self._settle(replace(middle, downsample=1.0, rotation=degrees))
+            yield self._compare(f"turned {degrees:g} degrees", canvas.repaint, rounds)
+            yield self._compare(f"turned {degrees:g} degrees, panned", panned, min(60, rounds))
+        for count, zoom in CELLS:
+            if self.unit < 0.5 and count > 100_000:
+                continue
+            yield self._with_cells(count, replace(middle, downsample=zoom, rotation=0.0), rounds)
+
+    def _with_cells(self, count: int, view: Viewport, rounds: int) -> dict[str, Any]:
+        from her2viewer.commands.bench_load import cells
+        from her2viewer.domain.classes import CELL_SCHEME
+        from her2viewer.viewer.overlays.cells import CellLayer
+
+        width, height = self.slide.width, self.slide.height
+        layer = CellLayer("cells", CELL_SCHEME, (width, height))
+        layer.append(cells(count, width, height))
+        self.canvas.add_layer(layer)
+        try:
+            self._settle(view)
+            self._wait(lambda: layer.idle)
+            return self._compare(f"{count:,} cells at {_zoom_name(view.downsample)}", self.canvas.repaint, rounds)
+        finally:
+            self.canvas.remove_layer(layer)
+            layer.stop()
+
+    def _compare(self, name: str, act: Callable[[], None], rounds: int) -> dict[str, Any]:
+        """Time of ``act`` against that of a blit, in turn. Not the thread's own time: Qt scales in threads."""
+        floor: list[float] = []
+        taken: list[float] = []
+        for i in range(rounds + 2):
+            for work, times in ((self.blit.repaint, floor), (act, taken)):
+                begun = time.perf_counter()
+                work()
+                if i >= 2:
+                    times.append(1000 * (time.perf_counter() - begun))
+        least = statistics.median(floor)
+        return {
+            "what": name,
+            **summary(taken),
+            "blit_ms": least,
+            "blit_p99_ms": percentile(floor, 0.99),
+            "of_blit": statistics.median(taken) / least,
+            "p99_of_blit": percentile(taken, 0.99) / least,
+        }
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    def _show_afresh(self) -> None:
+        """The whole slide, with nothing left of what was looked at before."""
+        self.canvas.set_slide(None)
+        self.canvas.set_slide(self.slide, self.slide.pixel_size)
+        self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
+
+    def _settle(self, view: Viewport) -> None:
+        self.canvas.set_viewport(view)
+        self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
+
+    def _until_sharp(self) -> None:
+        if self.canvas.sharp:
+            return
+        loop = QEventLoop()
+        self.canvas.sharpened.connect(loop.quit)
+        QTimer.singleShot(PATIENCE_MS, loop, loop.quit)
+        loop.exec()
+        self.canvas.sharpened.disconnect(loop.quit)
+
+    def _until(self, moment: float) -> None:
+        """Let the program work until ``moment`` of ``time.perf_counter``."""
+        left = math.floor(1000 * (moment - time.perf_counter()))
+        if left > 0:
+            self._pass_time(left)
+        while time.perf_counter() < moment:
+            self.application.processEvents()
+
+    def _pass_time(self, milliseconds: int) -> None:
+        loop = QEventLoop()
+        alarm = QTimer(loop)
+        alarm.setTimerType(Qt.TimerType.PreciseTimer)
+        alarm.setSingleShot(True)
+        alarm.timeout.connect(loop.quit)
+        alarm.start(milliseconds)
+        loop.exec()
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not done() and time.monotonic() < end:
+            self._pass_time(5)
+
+
+def _answers(steps: list[float], painted: list[tuple[float, float, bool]]) -> tuple[list[float], int]:
+    """For each step the time to the frame that shows it (ms), and how many of these frames were sharp."""
+    latencies, sharp, at = [], 0, 0
+    for step in steps:
+        while at < len(painted) and painted[at][0] < step:
+            at += 1
+        if at == len(painted):
+            break
+        latencies.append(1000 * (painted[at][0] - step))
+        sharp += painted[at][2]
+    return latencies, sharp
+
+
+def _needed_megapixels(pyramid: Pyramid, view: Viewport) -> float:
+    """Pixels of the level under the visible tiles that are not there yet; all of them after a jump."""
+    scale = pyramid.scale(view.downsample)
+    total = 0
+    for key in visible_tiles(view, scale):
+        total += min(scale.span, scale.width - key.column * scale.span) * min(
+            scale.span, scale.height - key.row * scale.span
+        )
+    return total / 1e6
+
+
+def _zoom_name(downsample: float) -> str:
+    return "1:1" if downsample == 1 else f"1/{downsample:g}"

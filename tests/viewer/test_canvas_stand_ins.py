@@ -1,0 +1,78 @@
+"""What stands in for missing tiles: few pieces, quick in motion, smooth at rest, the map beside it untouched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from her2viewer.viewer.canvas.grid import view_box
+from tests.helpers.canvases import MakeCanvas, tissue, wait_idle
+from tests.helpers.gated_slide import GatedSlide
+
+
+@pytest.fixture
+def held(make_canvas: MakeCanvas, qtbot: QtBot):
+    """A canvas at 1:1.6 with all its tiles, whose slide answers no more."""
+    slide = GatedSlide(8000, 8000, (1, 4, 16))
+    canvas = make_canvas(slide, 900, 700)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.6))
+    wait_idle(qtbot, canvas)
+    slide.hold()
+    return canvas
+
+
+def test_missing_tiles_are_drawn_in_no_more_pieces_than_there_are_tiles_at_hand(held) -> None:
+    before = held.pyramid.scale(held.frame_view.downsample)
+    columns, rows = before.tiles(view_box(held.frame_view, before.downsample))
+    held.zoom_by(0.3)
+    now = held.pyramid.scale(held.frame_view.downsample)
+    pieces = list(held.store.pieces(now, view_box(held.frame_view, now.downsample)))
+    assert not any(piece.exact for piece in pieces)
+    assert len(pieces) <= len(columns) * len(rows)
+
+
+def test_the_first_frame_of_a_zoom_is_rough_and_the_picture_is_smooth_at_rest(held, qtbot: QtBot) -> None:
+    held.repaint()
+    assert not held.tissue.rough
+    held.zoom_by(0.3)
+    rough = tissue(held)
+    assert held.tissue.rough
+    qtbot.waitUntil(lambda: not held.tissue.rough, timeout=5000)
+    smooth = tissue(held)
+    assert not held.sharp
+    # The same tissue at the same place.
+    assert not np.array_equal(rough, smooth)
+    assert np.abs(rough.astype(int) - smooth).mean() < 1.5
+
+
+def test_panning_is_never_rough(held) -> None:
+    held.repaint()
+    for _ in range(4):
+        held.set_viewport(held.viewport.panned(-300, 0))
+        held.repaint()
+        assert not held.tissue.rough
+    assert not held.sharp
+
+
+def test_a_turned_view_is_composed_once_for_many_steps_of_a_pan(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(6000, 6000), 600, 400)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, rotation=30.0))
+    wait_idle(qtbot, canvas)
+    canvas.repaint()
+    composed = canvas.tissue._buffered
+    canvas.set_viewport(canvas.viewport.panned(40, 10))
+    wait_idle(qtbot, canvas)
+    version = canvas.tiles_version
+    canvas.repaint()
+    composed = canvas.tissue._buffered
+    assert composed is not None
+    canvas.set_viewport(canvas.viewport.panned(5, 3))
+    canvas.repaint()
+    if canvas.tiles_version == version:
+        assert canvas.tissue._buffered is composed
+    moved = tissue(canvas)
+    canvas.tissue.forget()
+    assert np.array_equal(moved, tissue(canvas))
