@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+
+_umask_lock = threading.Lock()
 
 
 class StorageError(Exception):
@@ -76,11 +80,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all.
 
+    Bytes of a file name that are no UTF-8 (half characters to Python) are written as ``\\udc80`` and the like, which
+    JSON reads back as they were.
+
     Raises:
         StorageError: it cannot be written.
     """
     with atomic_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", errors="backslashreplace"))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -94,6 +101,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
+    # It can only be read by setting it; two threads at once would leave the wrong one behind.
+    with _umask_lock:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask

@@ -85,7 +85,9 @@ class Journal:
             }
             entry["hash"] = entry_hash(entry)
             with self.path.open("ab") as file:
-                file.write(json.dumps(entry, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n")
+                # A file name may hold half a character; as an escape it comes back as it was, and so does its hash.
+                line = json.dumps(entry, ensure_ascii=False).encode("utf-8", errors="backslashreplace")
+                file.write(line + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
                 self._size = file.tell()

@@ -40,7 +40,7 @@ def place_of_case(slide_path: Path, identity: str) -> CasePlace:
     own = data_dir() / "cases" / (re.sub(r"[^0-9A-Za-z_-]", "_", identity)[:80] or "unknown")
     short = re.sub(r"[^0-9A-Za-z]", "", identity)[:12]
     # Most file systems allow 255 bytes a name.
-    name = slide_path.name.encode("utf-8")[:200].decode("utf-8", errors="ignore")
+    name = os.fsencode(slide_path.name)[:200].decode("utf-8", errors="ignore")
     beside = [slide_path.with_name(f"{name}{SUFFIX}"), slide_path.with_name(f"{name}.{short}{SUFFIX}")]
     read_only: Path | None = None
     for folder in beside:

@@ -24,7 +24,6 @@ VERSION = 1
 _COMPRESS_FROM = 1024
 """Bytes below which an array is stored as it is: compression would only make it larger."""
 
-
 _DAMAGE = (OSError, KeyError, TypeError, IndexError, RuntimeError, AttributeError, shapely.errors.ShapelyError)
 """What h5py, json and the constructors raise over a file that is cut off or changed."""
 
@@ -82,15 +81,7 @@ def read_result(path: Path) -> Result:
             groups = file.get("evidence", {})
             evidence = tuple(_read_evidence(groups[str(i)]) for i in range(len(groups)))
         return _result_from_json(data, scored, evidence)
-    except (
-        OSError,
-        KeyError,
-        TypeError,
-        IndexError,
-        RuntimeError,
-        AttributeError,
-        shapely.errors.ShapelyError,
-    ) as error:
+    except _DAMAGE as error:
         raise ValueError("it is damaged") from error
 
 

@@ -20,7 +20,14 @@ from her2viewer.scoring.messages import Cancel, Died, FromProcess, JobCancelled,
 CANCEL_PATIENCE_S = 1.0
 """How long a scorer may take to see a cancel before its process is ended."""
 
+_END_S = 2.0
+"""How long a process whose messages have ended may take to end itself."""
 _LOG_TAIL = 20_000
+_KEPT = "The slide, the regions and all saved results are kept; run again."
+_UNREADABLE = (
+    f"What the scorer sent could not be read, and its process was ended. {_KEPT} If it happens again, report it to "
+    "the authors of the scorer."
+)
 
 
 class ScoringProcess:
@@ -162,13 +169,20 @@ class ScoringProcess:
 
     def _ended(self) -> FromProcess:
         process = self._process
-        code = process.wait() if process is not None else 0
+        sentence = _UNREADABLE
+        if process is not None:
+            try:
+                sentence = _death_sentence(process.wait(timeout=_END_S))
+            except subprocess.TimeoutExpired:
+                # It runs, but what it said cannot be read.
+                process.kill()
+                process.wait()
         log = self._tail()
         job = self._cancelling
         self._drop()
         if job is not None:
             return JobCancelled(job[0])
-        return Died(_death_sentence(code), log)
+        return Died(sentence, log)
 
     def _drop(self) -> None:
         self._cancelling = None
@@ -198,17 +212,17 @@ def _pump(reader: FrameReader, inbox: queue.Queue[FromProcess | None]) -> None:
     try:
         while True:
             inbox.put(reader.receive())
-    except (EOFError, OSError, ValueError):
+    except Exception:
+        # Mostly the end of the pipe; else a message that cannot be read, after which no other one can be either.
         inbox.put(None)
 
 
 def _death_sentence(code: int) -> str:
-    kept = "The slide, the regions and all saved results are kept; run again."
     if code < 0:
         if -code == getattr(signal, "SIGKILL", 9):
             return (
                 "The scoring process was ended from outside, by a person or by the system because memory ran out. "
-                f"{kept} If it happens again, outline a smaller region or close other programs."
+                f"{_KEPT} If it happens again, outline a smaller region or close other programs."
             )
-        return f"The scoring process crashed (signal {-code}). {kept} The log says where."
-    return f"The scoring process ended unexpectedly (exit code {code}). {kept} The log says more."
+        return f"The scoring process crashed (signal {-code}). {_KEPT} The log says where."
+    return f"The scoring process ended unexpectedly (exit code {code}). {_KEPT} The log says more."

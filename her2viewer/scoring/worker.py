@@ -16,7 +16,7 @@ import traceback
 
 from her2viewer.scoring.contract import Cancelled, ScorerError
 from her2viewer.scoring.frames import FrameReader, FrameWriter
-from her2viewer.scoring.job import run_job
+from her2viewer.scoring.job import JobRequest, run_job
 from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Prepare, Ready, Start
 from her2viewer.scoring.registry import find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
@@ -55,6 +55,10 @@ class _Worker:
             except EOFError:
                 # The window is gone, in whatever way: never stay behind as an orphan.
                 os._exit(0)
+            except Exception:
+                # Without messages there is no cancel and no end.
+                traceback.print_exc()
+                os._exit(1)
             if isinstance(message, Start | Prepare):
                 self._orders.put(message)
             elif isinstance(message, Cancel):
@@ -72,7 +76,7 @@ class _Worker:
         try:
             runtime = LocalRuntime(start.request.threads, flag)
             runtime.check()
-            for event in run_job(start.request, self._open(start.request.slide_path), runtime):
+            for event in run_job(start.request, self._open(start.request), runtime):
                 self._writer.send(JobSays(start.job, event))
         except Cancelled:
             self._writer.send(JobCancelled(start.job))
@@ -94,7 +98,19 @@ class _Worker:
                 self._running = None
                 self._cancelled.discard(start.job)
 
-    def _open(self, path: str) -> Slide:
+    def _open(self, request: JobRequest) -> Slide:
+        """The slide of a request, kept open from run to run.
+
+        Raises:
+            SlideError: it cannot be opened, or another one lies there now than the window shows.
+        """
+        slide = self._opened(request.slide_path)
+        if slide.identity != request.slide_identity:
+            name = os.path.basename(request.slide_path)
+            raise SlideError(f"The file {name} has changed since it was opened. Close the slide and open it again.")
+        return slide
+
+    def _opened(self, path: str) -> Slide:
         from her2viewer.slides.open import open_slide
 
         with contextlib.suppress(OSError):

@@ -129,7 +129,8 @@ class ReaderBase(Slide):
         with self._reduced_lock:
             if not self._reduced:
                 self._reduced = self._make_reduced()
-        image = self._reduced[level - self._file_levels]
+            # Taken here: another thread may close the slide meanwhile.
+            image = self._reduced[level - self._file_levels]
         return image[y : y + height, x : x + width].copy()
 
     def _make_reduced(self) -> list[RGBImage]:

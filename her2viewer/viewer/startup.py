@@ -65,6 +65,9 @@ class ErrorCatcher(QObject):
         log.error("An error that nobody caught", exc_info=(kind, value, trace))
         if os.environ.get("HER2VIEWER_DEBUG"):
             sys.__excepthook__(kind, value, trace)
+        if threading.current_thread() is not threading.main_thread():
+            # From a QThread: no widget may be touched there.
+            return
         self._tell(
             f"Something went wrong inside the program ({kind.__name__}). Your outlines are saved; "
             "if it happens again, please report it with the log file."

@@ -75,6 +75,18 @@ class TrialScorer:
         yield Finished(estimates={{"runs": runs}}, not_assessable={verdict})
 """
 
+_RIDDLE = """
+from her2viewer.scoring.contract import Finished
+
+class Riddle:
+    def __reduce__(self):
+        return (__import__, ("a_module_that_the_window_lacks",))
+
+class TrialScorer:
+    def score(self, request, runtime):
+        yield Finished(estimates={"riddle": Riddle()})
+"""
+
 _GLASS = "NotAssessable('glass', 'There is only glass here.', 'Outline tissue.') if x0 >= 1000 else None"
 
 
@@ -92,6 +104,7 @@ SCORERS = {
     "bug": _grid("1 / 0"),
     "refuses": _grid("raise ScorerError('The stain cannot be told apart.')"),
     "chatty": _grid("print('noise on standard output', flush=True)"),
+    "riddle": _RIDDLE,
     "noimport": "import a_module_that_does_not_exist\n",
 }
 

@@ -17,6 +17,7 @@ from her2viewer.scoring.job import JobDone, JobRequest, ResultBuilder
 from her2viewer.scoring.messages import Died, FromProcess, JobCancelled, JobFailed, JobSays, Ready
 from her2viewer.scoring.process import ScoringProcess
 from her2viewer.scoring.registry import find_scorer
+from her2viewer.slides.identity import slide_identity
 
 pytest.importorskip("her2viewer.slides.open")
 
@@ -43,7 +44,7 @@ def request_for(scorer: str, slide: Path, side: int = 1024) -> JobRequest:
     return JobRequest(
         scorer,
         str(slide),
-        "identity",
+        slide_identity(slide) if slide.exists() else "gone",
         PixelSize(0.5, 0.5, PixelSizeSource.USER),
         Region.rectangle(0, 0, side, side),
         settings=find_scorer(scorer).complete({}),
@@ -194,3 +195,29 @@ def test_the_process_ends_when_its_window_is_gone(process: ScoringProcess, slide
     assert handle.stdin is not None
     handle.stdin.close()
     assert handle.wait(timeout=10) == 0
+
+
+def test_a_message_that_cannot_be_read_ends_the_run_and_not_the_window(
+    process: ScoringProcess, slide_file: Path
+) -> None:
+    process.start(request_for("riddle", slide_file))
+    died = until(process, Died)[-1]
+    assert isinstance(died, Died)
+    assert "could not be read" in died.sentence
+    assert not process.alive
+    process.start(request_for("grid", slide_file))
+    until(process, JobDone)
+
+
+def test_another_slide_under_the_same_name_is_not_scored_as_the_one_that_is_shown(
+    process: ScoringProcess, slide_file: Path
+) -> None:
+    import numpy as np
+    import tifffile
+
+    request = request_for("grid", slide_file)
+    tifffile.imwrite(slide_file, np.full((512, 512, 3), 99, np.uint8), tile=(256, 256), photometric="rgb")
+    process.start(request)
+    failed = until(process, JobFailed)[-1]
+    assert isinstance(failed, JobFailed)
+    assert "changed since it was opened" in failed.sentence

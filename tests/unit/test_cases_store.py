@@ -596,3 +596,36 @@ def test_the_store_does_not_import_what_the_window_need_not_wait_for() -> None:
     code = "import sys, her2viewer.cases.store; print([m for m in ('h5py', 'cv2', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
+def test_a_slide_whose_name_is_no_text_has_a_case_with_a_whole_journal(slide: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(slide.parent) + b"/M\xfcller.svs"))
+    odd.write_bytes(b"slide")
+    with CaseStore.for_slide(odd, IDENTITY) as store:
+        store.log("opened", file=str(odd))
+        store.save(replace(full_case(), comment=str(odd)))
+        store.save_annotations(annotations())
+        assert store.verify().ok
+    reopened, case = open_case(odd, IDENTITY)
+    assert (case.slide_path, case.comment) == (str(odd), str(odd))
+    assert reopened.verify().ok
+    assert reopened.verify().entries == 1
+
+
+def test_many_threads_that_save_leave_the_permissions_of_the_program_alone(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from her2viewer.cases.atomic import _umask
+
+    before = os.umask(0o027)
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            seen = set(pool.map(lambda _: _umask(), range(4000)))
+    finally:
+        sys.setswitchinterval(switch)
+        after = os.umask(before)
+    assert seen == {0o027}
+    assert after == 0o027
