@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from her2viewer.domain.classes import HER2_LABELS
@@ -15,6 +16,8 @@ from her2viewer.guidelines.decision import Decision
 
 FIELD_UM = 400.0
 """Side of a field."""
+_CONTROL_UM = 1600.0
+"""Side of the largest field of control tissue."""
 _BINS = 4
 """Bins along the side of a field: its place is found to a quarter of its side."""
 _ENOUGH = 0.3
@@ -85,10 +88,18 @@ def choose_fields(
 
 
 def control_field(control: Region, mpp: float) -> FieldChoice | None:
-    """A field in the middle of the control tissue; None where none is outlined."""
+    """A field that shows all of the control tissue, or its largest piece where it is spread; None without one.
+
+    A row of graded controls is of use only where the weak and the strong ones are seen side by side.
+    """
     if control.empty:
         return None
-    middle = control.geometry.representative_point()
+    x0, y0, x1, y1 = control.bounds
+    side = 1.1 * max(x1 - x0, y1 - y0)
+    if side * mpp <= _CONTROL_UM:
+        return FieldChoice((x0 + x1) / 2, (y0 + y1) / 2, max(side, FIELD_UM / mpp), "Control tissue")
+    largest = max(shapely.get_parts(control.geometry), key=lambda part: part.area)
+    middle = largest.representative_point()
     return FieldChoice(middle.x, middle.y, FIELD_UM / mpp, "Control tissue")
 
 

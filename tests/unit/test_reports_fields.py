@@ -16,7 +16,14 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.engine import decide
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
-from her2viewer.reports.fields import FIELD_UM, choose_fields, deciding_classes
+from her2viewer.reports.fields import (
+    FIELD_UM,
+    FieldChoice,
+    choose_fields,
+    control_field,
+    deciding_classes,
+    on_slide,
+)
 from her2viewer.reports.pictures import nice_length
 
 MPP = 0.5
@@ -143,3 +150,23 @@ def test_a_scale_bar_has_a_round_length_that_fits(um: float) -> None:
     assert length <= um * (1 + 1e-9)
     assert length > um / 2.6
     assert f"{length:.0e}"[0] in "125"
+
+
+def test_graded_controls_are_shown_side_by_side_and_a_spread_one_by_its_largest_piece() -> None:
+    spots = [shapely.Point(1000, 500 + 800 * k).buffer(250) for k in range(4)]
+    field = control_field(Region.of(spots), 0.25)
+    assert field is not None
+    box = shapely.box(
+        field.x - field.side / 2, field.y - field.side / 2, field.x + field.side / 2, field.y + field.side / 2
+    )
+    assert all(box.contains(spot) for spot in spots)
+    far = control_field(Region.of([shapely.Point(0, 0).buffer(300), shapely.Point(40000, 0).buffer(200)]), 0.25)
+    assert far is not None
+    assert (far.x**2 + far.y**2) ** 0.5 < 300
+    assert far.side == pytest.approx(1600)
+    assert control_field(Region.of([]), 0.25) is None
+
+
+def test_a_field_at_the_edge_of_the_slide_is_moved_onto_it() -> None:
+    assert on_slide(FieldChoice(10, 950, 400, ""), 2000, 1000) == FieldChoice(200, 800, 400, "")
+    assert on_slide(FieldChoice(10, 950, 400, ""), 2000, 300) == FieldChoice(200, 150, 400, "")
