@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
@@ -27,8 +28,9 @@ from PySide6.QtWidgets import QGestureEvent, QWidget
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.canvas.grid import TileKey
+from her2viewer.viewer.canvas.grid import TileKey, aligned
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.motion import Heading, Motion
 from her2viewer.viewer.canvas.navigation import Navigator
 from her2viewer.viewer.canvas.overview import OverviewMap
 from her2viewer.viewer.canvas.scalebar import ScaleBar
@@ -67,6 +69,10 @@ class SlideCanvas(TiledView):
         self._overlays_hidden = False
         self._scale_bar = ScaleBar()
         self._scale_bar_visible = True
+        self.motion = Motion(self)
+        """What moves by itself; ``motion.enabled`` switches it, off at first."""
+        self._heading = Heading()
+        self._expected: list[Viewport] = []
         self._navigator = Navigator(self)
         self.overview = OverviewMap(self)
         """The map in the corner; ``overview.shown`` switches it."""
@@ -75,6 +81,9 @@ class SlideCanvas(TiledView):
 
     def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
         self._navigator.drop()
+        self.motion.cancel()
+        self._heading.clear()
+        self._expected = []
         super().set_slide(slide, pixel_size)
         self._navigator.update_cursor()
 
@@ -87,6 +96,86 @@ class SlideCanvas(TiledView):
     def _prepare_layers(self, view: Viewport) -> None:
         for layer in self._layers:
             layer.viewport_changed(view)
+
+    # -- moving ---------------------------------------------------------------------------------------------------
+
+    @property
+    def goal(self) -> Viewport:
+        goal = self.motion.goal if self.motion.zooming else None
+        return self._viewport if goal is None else goal
+
+    def set_viewport(self, view: Viewport) -> None:
+        self.motion.cancel()
+        super().set_viewport(view)
+        self._expected = []
+        self._heading.note(self.motion.clock(), self._viewport)
+
+    def expect(self, *views: Viewport) -> None:
+        """What the reader will probably look at next, the likeliest first: loaded ahead until the view moves."""
+        self._expected = [self.limited(view) for view in views]
+        self._orders_due = True
+        self.schedule()
+
+    def fit(self) -> None:
+        self.motion.cancel()
+        self._heading.clear()
+        self._expected = []
+        super().fit()
+
+    def rotate(self, degrees: float) -> None:
+        self.motion.settle()
+        super().rotate(degrees)
+
+    def zoom_by(self, octaves: float, at: QPointF | None = None, smooth: bool = True) -> None:
+        super().zoom_by(octaves, at, smooth)
+        if self.slide is None:
+            return
+        # The same step again, by the same arithmetic: tiles of another last digit would be of no use.
+        goal = self.goal
+        following = self.limited(replace(goal, downsample=goal.downsample / 2**octaves))
+        if following.downsample != goal.downsample:
+            self.expect(goal.zoomed(following.downsample, *self._point(at)))
+
+    def _zoom_to(self, downsample: float, at: QPointF | None = None, smooth: bool = True) -> None:
+        # In the middle of a drag the tissue sticks to the pointer, which leaves no room for a curve.
+        if self.slide is not None and smooth and self.motion.enabled and not self._navigator.panning:
+            self._heading.clear()
+            self._expected = []
+            self.motion.zoom(downsample, *self._point(at))
+            return
+        self.motion.settle()
+        super()._zoom_to(downsample, at, smooth)
+
+    def show_step(self, view: Viewport) -> None:
+        """For the motion: a step of it."""
+        super().set_viewport(view)
+
+    def limited(self, view: Viewport) -> Viewport:
+        """The view as it can be shown: within the slide."""
+        return view if self.slide is None else view.limited(self.slide.width, self.slide.height)
+
+    def next_frame(self) -> None:
+        """For the motion: there is another step to be shown."""
+        self.schedule()
+
+    def _next_frame(self) -> None:
+        # A step asks for the next frame: one frame after this one.
+        self._since_frame.start()
+        self.motion.advance()
+        super()._next_frame()
+
+    def _ordered_view(self) -> Viewport:
+        # Each frame of a zoom has a scale of its own: tiles are made for the last one alone.
+        return aligned(self.goal) if self.motion.zooming else self.frame_view
+
+    def _expected_views(self) -> list[Viewport]:
+        expected = list(self._expected)
+        rest = self.motion.goal
+        gliding = rest is not None and not self.motion.zooming
+        ahead = rest if gliding else self._heading.ahead(self.goal)
+        if ahead is not None:
+            expected.append(self.limited(ahead))
+        return expected
 
     # -- layers and tool ------------------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """Movement that goes on by itself: a zoom step that eases in, and the slide that glides on after a quick drag.
 
+And where the reader is heading, so that tiles can be loaded ahead.
+
+
 Qt's own QScroller is no help here: it moves the contents of a rectangle of fixed size, cannot zoom, and takes the
 left button for itself, which the drawing tools need. What is left is little: two curves and the frame clock of the
 canvas. There is no timer of its own: each frame asks for the next one while something moves, so that an idle canvas
@@ -29,6 +32,12 @@ MOST_SPEED = 6000.0
 """Faster than this nobody can follow, and no tile would be there in time."""
 STILL_PX = 0.5
 """A glide ends when this much is left of its way."""
+RECENT_S = 0.3
+"""The direction of a pan is that of the moves of this time."""
+AHEAD_S = 0.5
+"""Tiles are loaded ahead for what will be visible after this time."""
+JUMP = 1.5
+"""A view that is further away than this many views was jumped to: that is no direction."""
 Clock = Callable[[], float]
 
 
@@ -113,6 +122,58 @@ class Trace:
             return (0.0, 0.0)
         f = min(1.0, MOST_SPEED / speed)
         return (f * vx, f * vy)
+
+
+class Heading:
+    """Where the reader is going: the last moves of the view, and the view that follows from them."""
+
+    def __init__(self) -> None:
+        self._moves: deque[tuple[float, Viewport]] = deque()
+
+    def clear(self) -> None:
+        """Forget: the view went elsewhere by another way than moving."""
+        self._moves.clear()
+
+    def note(self, t: float, view: Viewport) -> None:
+        """The reader moved the view to this one at ``t`` s."""
+        last = self._moves[-1][1] if self._moves else view
+        if _shape(last) != _shape(view) or max(map(abs, _shift(last, view))) > JUMP:
+            self._moves.clear()
+        self._moves.append((t, view))
+        # The move before the first recent one stays: from there the first one came.
+        while len(self._moves) > 2 and self._moves[1][0] < t - RECENT_S:
+            self._moves.popleft()
+
+    def ahead(self, view: Viewport) -> Viewport | None:
+        """The view that is expected after this one: at most one view further on; None where nothing moved.
+
+        A single step (a key) is expected to be followed by another one; a pan goes on at its speed.
+        """
+        if len(self._moves) < 2:
+            return None
+        (t0, first), (t1, last) = self._moves[0], self._moves[-1]
+        if _shape(last) != _shape(view):
+            return None
+        dx, dy = _shift(first, last)
+        if len(self._moves) > 2 or t1 - t0 <= RECENT_S:
+            factor = AHEAD_S / max(t1 - t0, AHEAD_S / 60)
+            dx, dy = factor * dx, factor * dy
+        most = max(abs(dx), abs(dy))
+        if most < 0.002:
+            return None
+        shrink = min(1.0, 1 / most)
+        return view.panned(-shrink * dx * view.width / view.dpr, -shrink * dy * view.height / view.dpr)
+
+
+def _shape(view: Viewport) -> tuple[float, float, int, int]:
+    """What stays while a view is only moved."""
+    return (view.downsample, view.rotation, view.width, view.height)
+
+
+def _shift(before: Viewport, after: Viewport) -> tuple[float, float]:
+    """How far the view went on the screen to the right and down, in views."""
+    x, y = before.to_screen(after.cx, after.cy)
+    return (x * before.dpr / before.width - 0.5, y * before.dpr / before.height - 0.5)
 
 
 class Mover(Protocol):

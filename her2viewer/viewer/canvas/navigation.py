@@ -9,6 +9,7 @@ from PySide6.QtCore import QElapsedTimer, QEvent, QPointF, Qt
 from PySide6.QtGui import QCursor, QGuiApplication, QKeyEvent, QMouseEvent, QNativeGestureEvent, QWheelEvent
 from PySide6.QtWidgets import QGestureEvent, QPinchGesture
 
+from her2viewer.viewer.canvas.motion import Trace
 from her2viewer.viewer.canvas.tool import ToolEvent
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Navigator:
         """Slide point that sticks to the pointer while panning."""
         self._pan_button = Qt.MouseButton.NoButton
         self._tool_button = Qt.MouseButton.NoButton
+        self._trace = Trace()
         self._native = QElapsedTimer()
         self.pointer: QPointF | None = None
         """Where the pointer is, logical px; None outside the canvas."""
@@ -53,6 +55,8 @@ class Navigator:
     def press(self, event: QMouseEvent) -> None:
         button = event.button()
         self.pointer = event.position()
+        # A hand on the slide stops it.
+        self._canvas.motion.settle()
         if self._canvas.slide is None or self._pan_button or self._tool_button:
             return
         if button == Qt.MouseButton.MiddleButton or (self._space and button == Qt.MouseButton.LeftButton):
@@ -77,6 +81,7 @@ class Navigator:
         if self._press is not None and self._grabbed is None and _distance(position, self._press) >= threshold:
             self._grab()
         if self._grabbed is not None:
+            self._trace.add(canvas.motion.clock(), position.x(), position.y())
             x, y = canvas.viewport.to_slide(position.x(), position.y())
             view = canvas.viewport
             canvas.set_viewport(view.centred(view.cx + self._grabbed[0] - x, view.cy + self._grabbed[1] - y))
@@ -87,7 +92,11 @@ class Navigator:
     def release(self, event: QMouseEvent) -> None:
         self.pointer = event.position()
         if event.button() == self._pan_button:
+            gliding = self.panning and self._canvas.motion.enabled
             self._end_pan()
+            if gliding:
+                motion = self._canvas.motion
+                motion.glide(*self._trace.speed(motion.clock()))
         elif event.button() == self._tool_button:
             self._tool_button = Qt.MouseButton.NoButton
             if self._canvas.tool is not None:
@@ -135,6 +144,7 @@ class Navigator:
     def _begin(self, position: QPointF, button: Qt.MouseButton) -> None:
         self._press = position
         self._pan_button = button
+        self._trace.clear()
 
     def _grab(self) -> None:
         assert self._press is not None
@@ -165,7 +175,8 @@ class Navigator:
         pixels = event.pixelDelta().y()
         notches = pixels / PIXELS_A_NOTCH if pixels else event.angleDelta().y() / 120
         if notches:
-            self._canvas.zoom_by(OCTAVES_A_NOTCH * notches, event.position())
+            # A trackpad sends many small steps: it is smooth already.
+            self._canvas.zoom_by(OCTAVES_A_NOTCH * notches, event.position(), smooth=not pixels)
         event.accept()
 
     def native_gesture(self, event: QNativeGestureEvent) -> bool:
@@ -190,7 +201,7 @@ class Navigator:
 
     def _zoom_factor(self, factor: float, at: QPointF) -> None:
         if factor > 0:
-            self._canvas.zoom_by(math.log2(factor), at)
+            self._canvas.zoom_by(math.log2(factor), at, smooth=False)
 
     # -- keys -----------------------------------------------------------------------------------------------------
 
@@ -214,6 +225,7 @@ class Navigator:
         if key in _ARROWS:
             share = 1.0 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else ARROW_SHARE
             dx, dy = _ARROWS[key]
+            canvas.motion.settle()
             view = canvas.viewport
             canvas.set_viewport(view.panned(dx * share * view.width / view.dpr, dy * share * view.height / view.dpr))
             return True

@@ -24,6 +24,8 @@ MOST_REDUCED = 8
 """Readers decode at 1/2, 1/4 and 1/8; what is smaller still is averaged here."""
 KEPT_BLOCKS = 4
 """Tiles that span more blocks per side than this are read in strips and not kept."""
+NEARLY_ONE = 0.9
+"""Above this ratio a tile is hardly enlarged: linear interpolation within its own block will do."""
 _NOTHING = np.zeros((0, 0, 4), dtype=np.uint8)
 
 BlockKey = tuple[int, int, int, int]
@@ -81,7 +83,7 @@ class TileRenderer:
         scale, box = key.scale, key.scale.box(key.column, key.row)
         ratio, span = scale.ratio, scale.span
         # The tile's own block; an enlarged tile needs neighbours, or the joints would show.
-        margin = 0 if ratio >= 0.9 else 3
+        margin = 0 if ratio >= NEARLY_ONE else 3
         left, top = key.column * span, key.row * span
         wide = Box(left - margin, top - margin, left + span + margin, top + span + margin)
         area = wide.intersected(Box(0, 0, scale.width, scale.height))
@@ -207,8 +209,11 @@ def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], siz
     """BGRA: ``size`` (width, height) px of ``ratio`` source px each, the first at ``offset`` (x, y source px).
 
     ``cv2.resize`` would stretch the block onto the tile and so move the tissue by up to half a pixel, differently in
-    every tile. Here every tile samples one common raster. Between 1 and 2 source px each output px is the mean of
-    four interpolated samples, close to the area mean; below 1 it is a cubic interpolation.
+    every tile. Here every tile samples one common raster, with one linear interpolation, which OpenCV does ten times
+    as fast as a cubic one:
+
+    * between 1 and 2 source px per output px the source is smoothed first, which comes close to the area mean;
+    * enlarged tiles are interpolated cubically to twice the size first, where ``cv2.resize`` moves nothing.
     """
     import cv2
 
@@ -219,18 +224,19 @@ def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], siz
         crop = source[iy : iy + height, ix : ix + width]
         if crop.shape[:2] == (height, width):
             return np.ascontiguousarray(crop)
-    finer = 2 if ratio > 1 else 1
-    step = ratio / finer
-    matrix = np.array([[step, 0, offset_x + step / 2 - 0.5], [0, step, offset_y + step / 2 - 0.5]])
-    out = cv2.warpAffine(
-        source,
-        matrix,
-        (width * finer, height * finer),
-        flags=(cv2.INTER_LINEAR if finer == 2 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if finer == 2:
-        out = cv2.resize(out, (width, height), interpolation=cv2.INTER_AREA)
+    # Pixel centres: output i samples source (i + 0.5) * ratio - 0.5 from the offset.
+    matrix = np.array([[ratio, 0, offset_x + ratio / 2 - 0.5], [0, ratio, offset_y + ratio / 2 - 0.5]])
+    if ratio > 1:
+        # As wide as the mean of two samples half an output px apart.
+        side = ratio * ratio / 32
+        kernel = np.array([side, 1 - 2 * side, side], dtype=np.float32)
+        source = np.asarray(cv2.sepFilter2D(source, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE))
+    elif ratio < NEARLY_ONE:
+        source = np.asarray(cv2.resize(source, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+        matrix = 2 * matrix
+        matrix[:, 2] += 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    out = cv2.warpAffine(source, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(out, dtype=np.uint8)
 
 

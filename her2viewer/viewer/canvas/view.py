@@ -137,6 +137,11 @@ class TiledView(QWidget):
         """What is shown."""
         return self._viewport
 
+    @property
+    def goal(self) -> Viewport:
+        """What will be shown when nothing moves any more."""
+        return self._viewport
+
     def set_viewport(self, view: Viewport) -> None:
         """Show another part; size and screen scaling are the canvas' own, the rest is limited to the slide."""
         self._fitted = False
@@ -193,16 +198,16 @@ class TiledView(QWidget):
             return
         self._zoom_to(self.pixel_size.magnification / power)
 
-    def zoom_by(self, octaves: float, at: QPointF | None = None) -> None:
-        """Zoom in by ``2 ** octaves`` with the point ``at`` (logical px; default the middle) kept in place."""
+    def zoom_by(self, octaves: float, at: QPointF | None = None, smooth: bool = True) -> None:
+        """Zoom in by ``2 ** octaves`` with the point ``at`` (logical px; default the middle) kept in place.
+
+        ``smooth`` lets a step ease in where the reader wants that; a gesture of many small steps does not need it.
+        """
         if self.slide is None:
             return
-        view = self._viewport
         # Limited first: at the end of the range the view must not slide sideways.
-        target = replace(view, downsample=view.downsample / 2**octaves)
-        target = target.limited(self.slide.width, self.slide.height)
-        sx, sy = (view.width / view.dpr / 2, view.height / view.dpr / 2) if at is None else (at.x(), at.y())
-        self.set_viewport(view.zoomed(target.downsample, sx, sy))
+        target = replace(self._viewport, downsample=self.goal.downsample / 2**octaves)
+        self._zoom_to(target.limited(self.slide.width, self.slide.height).downsample, at, smooth)
 
     def zoom_in(self) -> None:
         """One step about the middle of the view."""
@@ -220,9 +225,13 @@ class TiledView(QWidget):
             if fitted:
                 self.fit()
 
-    def _zoom_to(self, downsample: float) -> None:
+    def _zoom_to(self, downsample: float, at: QPointF | None = None, smooth: bool = True) -> None:
         if self.slide is not None:
-            self.set_viewport(replace(self._viewport, downsample=downsample))
+            self.set_viewport(self._viewport.zoomed(downsample, *self._point(at)))
+
+    def _point(self, at: QPointF | None) -> tuple[float, float]:
+        view = self._viewport
+        return (view.width / view.dpr / 2, view.height / view.dpr / 2) if at is None else (at.x(), at.y())
 
     # -- tiles and frames -----------------------------------------------------------------------------------------
 
@@ -261,13 +270,21 @@ class TiledView(QWidget):
         if self.pyramid is None:
             self.loader.set_wanted([])
             return
-        view = self.frame_view
-        keys, urgent = wanted(view, self.pyramid, self.store.__contains__)
+        view = self._ordered_view()
+        keys, urgent = wanted(view, self.pyramid, self.store.__contains__, self._expected_views())
         extra = [key for key in self._kept_tiles() if key not in self.store]
         keys[urgent:urgent] = [key for key in extra if key not in keys]
         self.loader.set_wanted(keys, urgent)
         self._prepare_layers(view)
         self._check_sharp()
+
+    def _ordered_view(self) -> Viewport:
+        """The view whose tiles are needed first."""
+        return self.frame_view
+
+    def _expected_views(self) -> list[Viewport]:
+        """What will probably be shown next, the likeliest first."""
+        return []
 
     def _kept_tiles(self) -> list[TileKey]:
         """Tiles that are loaded right after the visible ones and never dropped: those of the overview."""
