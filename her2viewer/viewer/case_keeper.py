@@ -40,8 +40,18 @@ class LoadedCase:
         self.store.close()
 
 
-def load_case(slide: Slide) -> LoadedCase:
+def closing_key(store: CaseStore) -> str:
+    """Key of the job that closes a case, the last one that touches it."""
+    return f"close {store.folder}"
+
+
+def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None) -> LoadedCase:
     """Read the case of a slide; damaged parts are left out with a sentence. For worker threads.
+
+    Args:
+        slide: the open slide.
+        wait_for: called with ``closing_key`` before anything is read: a slide that is opened again at once may still
+            be being saved (``Storage.wait_for``).
 
     Raises:
         CaseError: there is no folder in which a case could be kept.
@@ -50,6 +60,7 @@ def load_case(slide: Slide) -> LoadedCase:
     from her2viewer.cases.store import CaseStore
 
     store = CaseStore.for_slide(slide.path, slide.identity)
+    wait_for(closing_key(store))
     problems: list[str] = []
 
     def attempt(read: Callable[[], Any], otherwise: Any) -> Any:
@@ -140,7 +151,7 @@ class CaseKeeper(QObject):
         self._store = self._case = None
         self._dirty_case = self._dirty_annotations = False
         if store is not None:
-            self._storage.submit("Closing the case", store.close, quiet=True)
+            self._storage.submit("Closing the case", store.close, key=closing_key(store), quiet=True)
         self._tell()
         self.case_changed.emit(None)
 

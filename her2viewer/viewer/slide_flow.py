@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -58,7 +59,7 @@ class SlideFlow(QObject):
         self._storage = storage
         self._recent = recent
         self._messages = messages
-        self._opener = SlideOpener(load_case, LoadedCase.close, self)
+        self._opener = SlideOpener(partial(load_case, wait_for=storage.wait_for), LoadedCase.close, self)
         self._opener.opened.connect(self._opened)
         self._opener.failed.connect(self._failed)
         self._then: Callable[[], None] | None = None

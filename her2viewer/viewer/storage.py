@@ -54,7 +54,7 @@ class Storage(QThread):
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._running = False
+        self._current: _Job | None = None
         self._open = 0
         self._finished.connect(self._deliver)
         self.start()
@@ -100,10 +100,19 @@ class Storage(QThread):
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Wait until everything given so far is done and its callbacks were called; False where time ran out."""
         with self._wake:
-            done = self._wake.wait_for(lambda: not self._jobs and not self._running, timeout_s)
+            done = self._wake.wait_for(lambda: not self._jobs and self._current is None, timeout_s)
         # The answers wait as events of this object, which the event loop would deliver later.
         QCoreApplication.sendPostedEvents(self)
         return done
+
+    def wait_for(self, key: str, timeout_s: float = 60.0) -> bool:
+        """Wait until no job of that key waits or runs; False where time ran out. Not for the main thread."""
+
+        def done() -> bool:
+            return all(job.key != key for job in (*self._jobs, *([self._current] if self._current else [])))
+
+        with self._wake:
+            return self._wake.wait_for(done, timeout_s)
 
     def close(self, timeout_ms: int = 60_000) -> bool:
         """Finish what waits, then end the thread. True when everything was done in time."""
@@ -120,8 +129,7 @@ class Storage(QThread):
                     self._wake.wait()
                 if not self._jobs:
                     return
-                job = self._jobs.popleft()
-                self._running = True
+                job = self._current = self._jobs.popleft()
             result, error = None, None
             try:
                 result = job.work()
@@ -130,7 +138,7 @@ class Storage(QThread):
                 log.warning("%s failed", job.name, exc_info=caught)
             self._finished.emit(job, result, error)
             with self._wake:
-                self._running = False
+                self._current = None
                 self._wake.notify_all()
 
     def _deliver(self, job: _Job, result: Any, error: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -314,3 +315,19 @@ def test_the_region_of_the_sample_is_outlined_once(qtbot, own_user_folders):
     qtbot.waitUntil(lambda: again.session.slide is not None, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: not again.storage.busy, timeout=PATIENCE_MS)
     assert len(again.session.annotations) == len(outlined)
+
+
+def test_a_slide_opened_again_at_once_shows_what_is_still_being_saved(new_window, qtbot, slide_file):
+    window = new_window(slide_file)
+    window.session.add(square(300, 200), "Draw")
+    saved(qtbot, window)
+    gate = threading.Event()
+    window.storage.submit("Writing something large", lambda: gate.wait(30))
+    window.session.add(square(600, 500), "Draw")
+    window.flow.close()
+    window.open_slide(slide_file)
+    # The slide itself opens within this time; its case is not read before it is whole.
+    qtbot.wait(500)
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.slide is not None, timeout=PATIENCE_MS)
+    assert len(window.session.annotations) == 2
