@@ -19,6 +19,8 @@ from her2viewer.cases.journal import user_name
 FOREIGN_HOURS = 24.0
 """After so long without a sign, a lock of another computer is taken for left behind."""
 
+_ENDED = "ended"
+
 
 class CaseLockedError(CaseError):
     """Another window has the case open for writing."""
@@ -147,7 +149,7 @@ def _started(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         # The name in brackets may hold spaces; start time is field 22 of all, 20th after the bracket.
         fields = stat.rpartition(")")[2].split()
-        # A zombie has ended; only its parent has not asked yet.
-        return "" if fields[0] == "Z" else fields[19]
+        # A zombie has ended; only its parent has not asked yet. Equal to no start time that a lock holds.
+        return _ENDED if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return ""

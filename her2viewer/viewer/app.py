@@ -50,7 +50,8 @@ def run(path: Path | None, sample: bool = False) -> int:
         Exit code of the process.
     """
     # The libraries of geometry and arrays load while Qt does: a tenth of the time to the first paint.
-    threading.Thread(target=_load_libraries, name="libraries", daemon=True).start()
+    libraries = threading.Thread(target=_load_libraries, name="libraries", daemon=True)
+    libraries.start()
     from PySide6.QtCore import QTimer
 
     from her2viewer.viewer.startup import ErrorCatcher, FirstPaint, start_logging
@@ -62,6 +63,8 @@ def run(path: Path | None, sample: bool = False) -> int:
     # Ctrl+C in the terminal ends the program at once: what was drawn is already saved.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+    # Two threads that import parts of one package at a time find it half there: ImportError.
+    libraries.join()
     from her2viewer.viewer.main_window import MainWindow
 
     window = MainWindow()

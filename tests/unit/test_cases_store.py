@@ -560,6 +560,20 @@ def test_two_windows_do_not_write_one_case_and_a_killed_one_does_not_block(slide
     assert not (store.folder / "lock").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
+def test_a_killed_window_whose_parent_has_not_asked_for_it_does_not_block(slide: Path, store: CaseStore) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(slide), IDENTITY], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        other.kill()
+        # It has ended, and stays in the table of processes until the parent takes it out.
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        store.save(full_case())
+    assert store.load().own_score == "2+"
+
+
 @pytest.mark.parametrize("content", ["", "nonsense", "[]"])
 def test_a_half_written_lock_of_long_ago_does_not_block(store: CaseStore, content: str) -> None:
     store.folder.mkdir()

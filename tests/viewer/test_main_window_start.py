@@ -57,6 +57,27 @@ timer.start(50)
 sys.exit(app.run(None, sample=True))
 """
 
+SLOW = """
+import os, sys, time
+from importlib.abc import MetaPathFinder
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("shapely."):
+            time.sleep(0.1)
+
+sys.meta_path.insert(0, Slow())
+from PySide6.QtWidgets import QApplication
+from her2viewer.viewer import app
+
+def exec(*_):
+    print("shown", flush=True)
+    os._exit(0)
+
+QApplication.exec = exec
+app.run(None)
+"""
+
 
 def run(code: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HER2VIEWER_HOME": str(home), "QT_QPA_PLATFORM": "offscreen", **more}
@@ -73,6 +94,11 @@ def test_nothing_heavy_is_loaded_before_the_first_paint(tmp_path):
     done = run(IMPORTS, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_the_window_comes_up_where_libraries_load_slowly_beside_it(tmp_path):
+    done = run(SLOW, tmp_path)
+    assert done.stdout.strip() == "shown", done.stderr
 
 
 def test_the_program_opens_its_sample_and_ends_cleanly(tmp_path):
