@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,14 @@ class Output:
         """Rich console on stdout, for results; not to be used with ``--json``."""
         from rich.console import Console
 
+        class Patient(Console):
+            """Goes on in silence where the reader of a pipe ("| head") has seen enough: the exit code is the same."""
+
+            def on_broken_pipe(self) -> None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
         # A pipe or a log has no width of its own; 80 columns would break sentences.
-        return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        return Patient(highlight=False, width=None if sys.stdout.isatty() else 120)
 
     def aside(self) -> Console:
         """Rich console on stderr, for progress; silent with ``--json``."""
@@ -41,6 +48,7 @@ class Output:
     def machine(self, value: dict[str, Any]) -> None:
         """The one JSON object of ``--json``."""
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+        sys.stdout.flush()
 
     def fail(self, error: CommandError) -> int:
         """Say what went wrong; returns the exit code."""

@@ -62,12 +62,13 @@ def glass_colour(overview: NDArray[np.uint8], fill: tuple[int, int, int] | None 
 
 
 def brightest_colour(pixels: NDArray[np.uint8]) -> RGB:
-    """A guess of the glass where none is in sight: the 99.5th percentile of each channel.
+    """A guess of the glass where none is in sight: the 99.5th percentile of each channel, at least 1.
 
     Args:
         pixels: (..., 3) uint8 RGB, working resolution, so that gaps between cells are seen.
     """
-    r, g, b = np.percentile(pixels.reshape(-1, 3), 99.5, axis=0)
+    # A black picture has no glass at all; a density needs some light to begin with.
+    r, g, b = np.maximum(np.percentile(pixels.reshape(-1, 3), 99.5, axis=0), 1.0)
     return (float(r), float(g), float(b))
 
 

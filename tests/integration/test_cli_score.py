@@ -271,6 +271,17 @@ def test_ctrl_c_cancels_cleanly(
     assert not list(out.glob("*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_pipe_that_is_closed_early_changes_no_exit_code(trial_scorers: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "her2viewer", "scorers", "--settings"]
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writer)
+        told = process.communicate(timeout=60)[1]
+    assert (process.returncode, told) == (0, "")
+
+
 def test_info_says_what_a_slide_is(picture: Path) -> None:
     facts = json.loads(her2viewer("info", picture, "--json").stdout)
     assert (facts["width"], facts["height"]) == (1280, 1024)

@@ -118,3 +118,7 @@ def test_blur_lowers_sharpness_and_stain_strength_does_not_matter():
     assert abs(sharpness(weak) - sharpness(strong)) < 0.1
     assert sharpness(blurred) < 0.4 * sharpness(strong)
     assert sharpness(np.full((64, 64, 3), 200, np.uint8)) == 0.0
+
+
+def test_a_black_picture_still_gives_a_colour_that_densities_can_be_taken_from() -> None:
+    assert brightest_colour(np.zeros((8, 8, 3), np.uint8)) == (1.0, 1.0, 1.0)
