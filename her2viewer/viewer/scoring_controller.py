@@ -434,6 +434,11 @@ class ScoringController(QObject):
         elif held.result is None:
             self._known.drop(self.scorer)
             self.evidence_changed.emit(())
+        elif held.evidence and self._run is not None:
+            # Parts that came to nothing: what was known before them stands.
+            request = self._run.request
+            self._known.restore(held.result, self._run.manifest.counts, request.pixel_size)
+            self.evidence_changed.emit(held.result.evidence)
 
     def _end_run(self) -> None:
         self._run, self._progress, self._cancelling = None, None, False

@@ -105,6 +105,8 @@ SCORERS = {
     "refuses": _grid("raise ScorerError('The stain cannot be told apart.')"),
     "chatty": _grid("print('noise on standard output', flush=True)"),
     "riddle": _RIDDLE,
+    # Calls its column by another name in a second run, so that the evidence of both cannot be joined.
+    "fickle": _grid("pass").replace('{"od":', '{"other" if request.estimates else "od":'),
     "noimport": "import a_module_that_does_not_exist\n",
 }
 

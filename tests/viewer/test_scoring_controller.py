@@ -388,3 +388,22 @@ def test_the_membrane_scorer_answers_on_the_sample_slide_and_follows_its_outline
         assert controller.state is ScoringState.ANSWERED
         session.set_slide(None, None, AnnotationSet())
         controller.shutdown()
+
+
+def test_parts_that_came_to_nothing_are_not_counted_and_what_was_known_stands(
+    qtbot: QtBot, controller: ScoringController, session: Session
+) -> None:
+    controller.set_scorer("fickle")
+    session.add(roi(0, 0, 512, 512), "Draw")
+    with qtbot.waitSignal(controller.result_changed, timeout=LONG):
+        controller.run()
+    before = table_of(controller)
+    drawn = session.annotations.items[0]
+    session.edit("Edit", session.annotations.replaced(drawn.with_geometry(box(0, 0, 1024, 512))))
+    with qtbot.waitSignal(controller.failed, timeout=LONG) as said:
+        controller.run()
+    assert "cannot be used" in said.args[0]
+    assert controller.coverage == pytest.approx(0.5)
+    assert len(table_of(controller)) == len(before) == 64
+    assert controller.shares is not None
+    assert controller.shares.total == 64

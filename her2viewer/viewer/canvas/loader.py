@@ -180,14 +180,20 @@ class TileLoader(QObject):
                 assert renderer is not None
                 key = self._queue.popleft()
                 self._busy[key] = renderer
+            again = False
             try:
-                self._render(renderer, generation, key)
+                again = self._render(renderer, generation, key)
             finally:
                 with self._lock:
                     self._busy.pop(key, None)
+                    # Not before: another worker that took it up would be struck off with this one.
+                    if again and generation == self._generation and key in self._wanted and key not in self._queue:
+                        self._queue.append(key)
                     self._lock.notify_all()
 
-    def _render(self, renderer: TileRenderer, generation: int, key: TileKey) -> None:
+    def _render(self, renderer: TileRenderer, generation: int, key: TileKey) -> bool:
+        """One tile into the tray; True where it gave way to others and is to be taken up again."""
+
         def check() -> None:
             with self._lock:
                 stale = generation != self._generation or key not in self._wanted
@@ -199,10 +205,7 @@ class TileLoader(QObject):
         try:
             done = renderer.render(key, check)
         except Abandoned:
-            with self._lock:
-                if generation == self._generation and key in self._wanted and key not in self._queue:
-                    self._queue.append(key)
-            return
+            return True
         except Exception:
             log.exception("tile %s failed", key)
             done = _blank(key)
@@ -215,7 +218,7 @@ class TileLoader(QObject):
         )
         with self._lock:
             if generation != self._generation or self._stopping:
-                return
+                return False
             self._tray.append((generation, key, done.pixels, image, done.problem))
             had_urgent = key in self._urgent
             self._urgent.discard(key)
@@ -226,6 +229,7 @@ class TileLoader(QObject):
                 self._arrived.emit(complete)
             except RuntimeError:  # the window was deleted without shutdown()
                 self._stopping = True
+        return False
 
     # -- main thread ----------------------------------------------------------------------------------------------
 
