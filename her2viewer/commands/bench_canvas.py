@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
@@ -33,13 +33,25 @@ CELLS = ((100_000, 1.0), (1_000_000, 1.0), (1_000_000, 8.0))
 """How many cells are shown, at which downsample."""
 
 
+class Frame(NamedTuple):
+    """One paint event."""
+
+    at: float
+    """When it was through, s."""
+    cost: float
+    """What it took the main thread with the orders for tiles, ms."""
+    sharp: bool
+    whole: bool
+    """The whole view was painted: another view, not tiles that came."""
+
+
 class WatchedCanvas(SlideCanvas):
     """The canvas of the program, with a clock on its frames."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.painted: list[tuple[float, float, bool]] = []
-        """When a frame stood (s), what it cost the main thread (ms, orders included), whether it was sharp."""
+        self.recording = False
+        self.painted: list[Frame] = []
         self._ordering = 0.0
 
     def _next_frame(self) -> None:
@@ -52,7 +64,10 @@ class WatchedCanvas(SlideCanvas):
         begun = time.perf_counter()
         super().paintEvent(event)
         end = time.perf_counter()
-        self.painted.append((end, 1000 * (end - begun + self._ordering), self.sharp))
+        if not self.recording:
+            return
+        whole = event.rect() == self.rect()
+        self.painted.append(Frame(end, 1000 * (end - begun + self._ordering), whole and self.sharp, whole))
         self._ordering = 0.0
 
 
@@ -209,6 +224,7 @@ class CanvasBench:
         self._until_sharp()
         steps: list[float] = []
         canvas.painted.clear()
+        canvas.recording = True
         dx, dy = PAN_STEP
         begun = time.perf_counter()
         for i in range(max(HERTZ // 2, round(seconds * HERTZ))):
@@ -226,8 +242,9 @@ class CanvasBench:
             steps.append(time.perf_counter())
             canvas.set_viewport(view.panned(-dx, -dy))
         self._pass_time(50)
+        canvas.recording = False
         latencies, sharp = _answers(steps, canvas.painted)
-        costs = [cost for _, cost, _ in canvas.painted]
+        costs = [frame.cost for frame in canvas.painted]
         period = 1000 / HERTZ
         return {
             "seconds": seconds,
@@ -359,16 +376,17 @@ class CanvasBench:
             self._pass_time(5)
 
 
-def _answers(steps: list[float], painted: list[tuple[float, float, bool]]) -> tuple[list[float], int]:
+def _answers(steps: list[float], painted: list[Frame]) -> tuple[list[float], int]:
     """For each step the time to the frame that shows it (ms), and how many of these frames were sharp."""
     latencies, sharp, at = [], 0, 0
+    painted = [frame for frame in painted if frame.whole]
     for step in steps:
-        while at < len(painted) and painted[at][0] < step:
+        while at < len(painted) and painted[at].at < step:
             at += 1
         if at == len(painted):
             break
-        latencies.append(1000 * (painted[at][0] - step))
-        sharp += painted[at][2]
+        latencies.append(1000 * (painted[at].at - step))
+        sharp += painted[at].sharp
     return latencies, sharp
 
 

@@ -76,7 +76,7 @@ class SlideCanvas(TiledView):
         self._navigator = Navigator(self)
         self.overview = OverviewMap(self)
         """The map in the corner; ``overview.shown`` switches it."""
-        self.viewport_changed.connect(self.overview.update)
+        # A frame of the canvas paints the map along with it.
         self.tiles_changed.connect(self.overview.tiles_arrived)
 
     def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:

@@ -139,7 +139,8 @@ class OverviewMap(QWidget):
     def _draw_view(self, painter: QPainter, area: QRectF) -> None:
         outline = self._transform().map(QPolygonF([QPointF(x, y) for x, y in self._canvas.viewport.corners()]))
         painter.setClipRect(self.rect().adjusted(1, 1, -1, -1))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        # Antialiasing costs as much as all tiles of a frame; an upright rectangle needs none.
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, bool(self._canvas.viewport.rotation % 90))
         bounds = outline.boundingRect()
         if bounds.contains(area):
             return

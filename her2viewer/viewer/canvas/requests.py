@@ -31,6 +31,11 @@ def visible_tiles(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
 
     In a turned view the corners of the surrounding rectangle are left out.
     """
+    return nearest_first(tiles_in_view(view, scale, ring), view)
+
+
+def tiles_in_view(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
+    """As ``visible_tiles``, row by row."""
     box = view_box(view, scale.downsample)
     side = int(scale.span / scale.ratio) + 1
     grown = Box(box.x0 - ring * side, box.y0 - ring * side, box.x1 + ring * side, box.y1 + ring * side)
@@ -38,7 +43,7 @@ def visible_tiles(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
     keys = [TileKey(scale, column, row) for row in rows for column in columns]
     if view.rotation % 90:
         keys = [key for key in keys if _shows(key, view, ring * side)]
-    return nearest_first(keys, view)
+    return keys
 
 
 def wanted(
@@ -57,14 +62,15 @@ def wanted(
     order: dict[TileKey, None] = {}
 
     def add(keys: Iterable[TileKey], most: int | None = None) -> None:
-        for key in keys:
+        # Sorted late: mostly there is little left to sort.
+        missing = [key for key in keys if key not in order and not have(key)]
+        for key in nearest_first(missing, view):
             if most is not None and len(order) >= most:
                 return
-            if key not in order and not have(key):
-                order[key] = None
+            order[key] = None
 
-    add(visible_tiles(view, base))
-    add(visible_tiles(view, scale))
+    add(tiles_in_view(view, base))
+    add(tiles_in_view(view, scale))
     urgent = len(order)
     most = urgent + MOST_AHEAD
     for following in expected:
@@ -73,10 +79,10 @@ def wanted(
     if scale.level + 1 < len(pyramid.levels):
         coarser = pyramid.natural(scale.level + 1)
         if coarser.downsample < base.downsample:
-            add(visible_tiles(view, coarser, ring=1), most)
-    add(nearest_first([TileKey(base, c, r) for r in range(base.rows) for c in range(base.columns)], view))
+            add(tiles_in_view(view, coarser, ring=1), most)
+    add(TileKey(base, c, r) for r in range(base.rows) for c in range(base.columns))
     most = max(most, len(order) + MOST_AHEAD // 2)
-    add(visible_tiles(view, scale, ring=RING), most)
+    add(tiles_in_view(view, scale, ring=RING), most)
     if scale.level > 0 and scale.downsample < 2 * pyramid.levels[scale.level].downsample:
         finer = pyramid.natural(scale.level - 1)
         share = finer.downsample / view.downsample

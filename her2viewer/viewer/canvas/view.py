@@ -14,7 +14,7 @@ from her2viewer.viewer.canvas.budget import default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
 from her2viewer.viewer.canvas.render import Transform
-from her2viewer.viewer.canvas.requests import visible_tiles, wanted
+from her2viewer.viewer.canvas.requests import tiles_in_view, wanted
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene, TissuePainter
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -241,7 +241,7 @@ class TiledView(QWidget):
         if self.pyramid is None:
             return True
         scale = self.pyramid.scale(self._viewport.downsample)
-        return all(key in self.store for key in visible_tiles(self.frame_view, scale))
+        return all(key in self.store for key in tiles_in_view(self.frame_view, scale))
 
     def schedule(self, region: QRect | None = None) -> None:
         """Repaint ``region`` (logical px; default everything) in the next frame; calls within a frame are joined."""
