@@ -146,4 +146,5 @@ def _height(flowables: list[Any]) -> float:
 
 
 def _case_name(data: ReportData) -> str:
-    return next((v for v in data.case.values() if v), "")
+    """The first field is the case number; a laboratory or a reader in its place would mislead."""
+    return next(iter(data.case.values()), "")

@@ -217,6 +217,15 @@ def test_regions_are_listed_apart_where_there_is_more_than_one(slide: Slide, cel
     assert [r["name"] for r in report_json(both)["regions"]] == ["Left half", "Region 2"]
 
 
+def test_no_other_field_stands_in_for_a_missing_case_number(data: ReportData) -> None:
+    import io
+
+    reader = pypdf.PdfReader(io.BytesIO(pdf_bytes(replace(data, case={"Case": "", "Reader": "A. Rossi"}))))
+    assert reader.metadata is not None
+    assert reader.metadata.title == "HER2 report"
+    assert "A. Rossi ·" not in reader.pages[0].extract_text()
+
+
 def test_what_lies_beyond_the_slide_has_no_area(slide: Slide, cells: CellTable) -> None:
     half_outside = AnnotationSet((Annotation.drawn(shapely.box(-1000, 0, 1000, 1000), Role.ROI),))
     beyond = build_report(slide, SIZE, half_outside, result_of(slide, (cells,)), None)
