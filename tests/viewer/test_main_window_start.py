@@ -63,8 +63,17 @@ from importlib.abc import MetaPathFinder
 
 class Slow(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.startswith("shapely."):
-            time.sleep(0.1)
+        if name == "her2viewer.viewer.main_window":
+            until("shapely", 20)
+        elif name == "shapely.lib":
+            # Half loaded here: does the window ask for a part of it, or wait for all of it?
+            until("her2viewer.domain.annotation", 2)
+            time.sleep(0.2)
+
+def until(module, seconds):
+    end = time.monotonic() + seconds
+    while module not in sys.modules and time.monotonic() < end:
+        time.sleep(0.01)
 
 sys.meta_path.insert(0, Slow())
 from PySide6.QtWidgets import QApplication
