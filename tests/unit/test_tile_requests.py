@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from her2viewer.slides.slide import Level
 from her2viewer.viewer.canvas.grid import Pyramid, TileKey, aligned, view_box
-from her2viewer.viewer.canvas.requests import MOST_AHEAD, visible_tiles, wanted
+from her2viewer.viewer.canvas.requests import MOST_AHEAD, MOST_EXPECTED, visible_tiles, wanted
 from her2viewer.viewer.canvas.viewport import Viewport
 
 DOWNSAMPLES = (1.0, 4.0, 16.0, 64.0)
@@ -92,3 +92,47 @@ def test_the_list_stays_short_and_a_turned_view_is_covered(cx: float, cy: float,
         x, y = (v / d for v in view.to_slide(sx, sy))
         if 0 < x < scale.extent.x1 - 1 and 0 < y < scale.extent.y1 - 1:
             assert any(b.x0 <= x < b.x1 and b.y0 <= y < b.y1 for b in boxes)
+
+
+def test_what_is_expected_next_comes_right_after_what_is_visible() -> None:
+    base, scale = SLIDE.base(), SLIDE.scale(VIEW.downsample)
+    right = aligned(VIEW.panned(-VIEW.width, 0))
+    keys, urgent = wanted(VIEW, SLIDE, lambda key: key.scale == base, [right])
+    visible, following = set(visible_tiles(VIEW, scale)), set(visible_tiles(right, scale))
+    new = following - visible
+    assert set(keys[:urgent]) == visible
+    assert set(keys[urgent : urgent + len(new)]) == new
+    # The tiles that the present view meets first come first.
+    distances = [distance(k, VIEW) for k in keys[urgent : urgent + len(new)]]
+    assert all(a <= b + 2 * VIEW.downsample for a, b in pairwise(distances))
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_the_direction_of_a_pan_is_loaded_before_its_other_side(dx: float, dy: float) -> None:
+    base, scale = SLIDE.base(), SLIDE.scale(VIEW.downsample)
+    ahead = aligned(VIEW.panned(-dx * VIEW.width, -dy * VIEW.height))
+    keys, urgent = wanted(VIEW, SLIDE, lambda key: key.scale == base, [ahead])
+    there = set(visible_tiles(ahead, scale)) - set(visible_tiles(VIEW, scale))
+    places = {key: place for place, key in enumerate(keys)}
+    others = [places[k] for k in visible_tiles(VIEW, scale, ring=1) if k in places and places[k] >= urgent]
+    others = [p for p in others if keys[p] not in there]
+    if there and others:
+        assert max(places[k] for k in there) < min(others)
+
+
+def test_the_next_step_of_a_zoom_is_loaded_at_its_own_zoom() -> None:
+    base = SLIDE.base()
+    closer = aligned(VIEW.zoomed(VIEW.downsample / 2**0.4, 300, 200))
+    keys, urgent = wanted(VIEW, SLIDE, lambda key: key.scale == base, [closer])
+    assert keys[urgent].scale == SLIDE.scale(closer.downsample)
+
+
+def test_the_likeliest_view_comes_first_and_no_more_is_loaded_ahead_than_is_of_use() -> None:
+    base, scale = SLIDE.base(), SLIDE.scale(VIEW.downsample)
+    views = [aligned(VIEW.panned(-(i + 1) * VIEW.width, 0)) for i in range(20)]
+    keys, urgent = wanted(VIEW, SLIDE, lambda key: key.scale == base, views)
+    first = set(visible_tiles(views[0], scale)) - set(visible_tiles(VIEW, scale))
+    assert set(keys[urgent : urgent + len(first)]) == first
+    far = [k for k in keys[urgent:] if k.scale == scale and distance(k, VIEW) > 4 * VIEW.width * VIEW.downsample]
+    assert len(far) <= MOST_EXPECTED
+    assert len(keys) <= urgent + MOST_AHEAD + MOST_AHEAD // 2
