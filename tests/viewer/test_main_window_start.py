@@ -58,24 +58,23 @@ sys.exit(app.run(None, sample=True))
 """
 
 SLOW = """
-import os, sys, time
-from importlib.abc import MetaPathFinder
-
-class Slow(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name == "her2viewer.viewer.main_window":
-            until("shapely", 20)
-        elif name == "shapely.lib":
-            # Half loaded here: does the window ask for a part of it, or wait for all of it?
-            until("her2viewer.domain.annotation", 2)
-            time.sleep(0.2)
+import os, platform, signal, sys, threading, time
 
 def until(module, seconds):
     end = time.monotonic() + seconds
     while module not in sys.modules and time.monotonic() < end:
         time.sleep(0.01)
 
-sys.meta_path.insert(0, Slow())
+def system(asked=platform.system):
+    # The first thing that shapely asks for: half loaded here, does the window ask for a part, or wait for all of it?
+    if threading.current_thread().name == "libraries" and "shapely" in sys.modules:
+        until("her2viewer.domain.annotation", 2)
+        time.sleep(0.2)
+    return asked()
+
+platform.system = system
+# Called right before the window is loaded.
+signal.signal = lambda *_: until("shapely", 20)
 from PySide6.QtWidgets import QApplication
 from her2viewer.viewer import app
 
