@@ -24,6 +24,7 @@ from her2viewer.domain.annotation import AnnotationSet
 
 if TYPE_CHECKING:
     from her2viewer.domain.result import Result
+    from her2viewer.domain.reviewed import ReviewedMap
 
 
 class CaseStore:
@@ -42,6 +43,8 @@ class CaseStore:
         self._waiting: list[tuple[str, Mapping[str, Any], str, str]] = []
         self._saved_annotations: AnnotationSet | None = None
         self._checked = False
+        self._reviewed_stays = False
+        """A newer program wrote the map of what was looked at."""
 
     def _use(self, folder: Path) -> None:
         self.folder = folder
@@ -136,6 +139,26 @@ class CaseStore:
             except ValueError as error:
                 raise self._damaged(path, error) from error
 
+    def load_reviewed(self) -> ReviewedMap | None:
+        """Which places were looked at; None where nothing is known of it.
+
+        Raises:
+            CaseError: it is damaged (the file is kept aside), or a newer program wrote it.
+        """
+        from her2viewer.cases.reviewed_file import read_reviewed
+
+        path = self.folder / "reviewed.json"
+        with self._mutex:
+            try:
+                return read_reviewed(path)
+            except NewerFormatError:
+                self._reviewed_stays = True
+                raise
+            except OSError as error:
+                raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
+            except (ValueError, RecursionError) as error:
+                raise self._damaged(path, error) from error
+
     def scorers(self) -> tuple[str, ...]:
         """Ids of the scorers that have a result here."""
         return tuple(sorted(p.stem for p in (self.folder / "results").glob("*.h5") if not p.name.startswith(".")))
@@ -179,6 +202,21 @@ class CaseStore:
             self._make_known()
             make_folder(self.folder / "results")
             write_result(self._result_path(result.provenance.scorer), result)
+
+    def save_reviewed(self, reviewed: ReviewedMap) -> bool:
+        """Write which places were looked at; False, and nothing written, before anything else was saved.
+
+        Raises:
+            CaseError: as ``save``.
+        """
+        from her2viewer.cases.reviewed_file import write_reviewed
+
+        if not self.exists:
+            return False
+        with self._writing():
+            if not self._reviewed_stays:
+                write_reviewed(self.folder / "reviewed.json", reviewed)
+        return True
 
     def log(self, event: str, **details: Any) -> None:
         """Add one line to the audit trail; kept in memory until the case has a folder.
