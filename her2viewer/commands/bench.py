@@ -74,9 +74,6 @@ def run(path: Path | None, size: tuple[int, int], seconds: float, output: Output
             made = True
         else:
             made = False
-        application = _application()
-        from her2viewer.commands.bench_canvas import CanvasBench
-        from her2viewer.commands.bench_decode import decode_rates
         from her2viewer.slides.open import open_slide
         from her2viewer.slides.slide import SlideError
 
@@ -84,6 +81,10 @@ def run(path: Path | None, size: tuple[int, int], seconds: float, output: Output
             slide = stack.enter_context(open_slide(path))
         except SlideError as error:
             raise CommandError(exit_codes.SLIDE_UNREADABLE, str(error)) from error
+        application = _application()
+        from her2viewer.commands.bench_canvas import CanvasBench
+        from her2viewer.commands.bench_decode import decode_rates
+
         # One part in six is spent on decoding; the rest goes by the script of the canvas.
         unit = seconds / SECONDS
         aside.print("Decoding ...")
