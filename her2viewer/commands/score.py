@@ -7,12 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2viewer.commands import exit_codes
 from her2viewer.commands.output import CommandError, Output
+from her2viewer.commands.scored import CASE_FIELDS, Scored
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
@@ -21,47 +21,12 @@ from her2viewer.slides.slide import Slide, SlideError
 if TYPE_CHECKING:
     from her2viewer.cases.case import Case
     from her2viewer.domain.result import Result
-    from her2viewer.guidelines.decision import Decision
     from her2viewer.guidelines.profiles import Profile
     from her2viewer.scoring.job import JobRequest
     from her2viewer.scoring.manifest import Manifest
 
-# The fields of a case as the window keeps them, with what the report prints before each.
-_CASE_FIELDS = {"case_id": "Case", "block": "Block", "lab": "Laboratory", "reader": "Reader"}
-
-
 _NOTABLE = 0.005
 """Part of an outline outside the slide from which it is worth a word."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Everything that one call of the command found out."""
-
-    slide: Slide
-    pixel_size: PixelSize
-    annotations: AnnotationSet
-    manifest: Manifest
-    result: Result
-    profile: Profile
-    decision: Decision
-    others: tuple[Decision, ...]
-    marks: Mapping[str, Any]
-    """What a person saw: arguments of ``decide`` besides the result."""
-    before: Case
-    """What the case in the folder says already; an empty one where there is none."""
-    fields: Mapping[str, str]
-    """By the ids that the window uses, see ``printed_fields``."""
-
-    @property
-    def whole(self) -> Region:
-        """The slide."""
-        return Region.rectangle(0, 0, self.slide.width, self.slide.height)
-
-    @property
-    def printed_fields(self) -> dict[str, str]:
-        """The fields by what the report prints before each; empty ones have their place there, too."""
-        return {label: self.fields.get(name, "") for name, label in _CASE_FIELDS.items()}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -383,7 +348,7 @@ def _decided(
         "control_checked": before.control_checked if control is None else control,
     }
     profile = profiles[profile_id]
-    given = {name: getattr(options, name) for name in _CASE_FIELDS}
+    given = {name: getattr(options, name) for name in CASE_FIELDS}
     return Scored(
         slide=slide,
         pixel_size=size,

@@ -18,7 +18,7 @@ from her2viewer.slides.slide import SlideError
 if TYPE_CHECKING:
     from her2viewer.cases.case import Case
     from her2viewer.cases.store import CaseStore
-    from her2viewer.commands.score import Scored
+    from her2viewer.commands.scored import Scored
     from her2viewer.domain.annotation import AnnotationSet
     from her2viewer.slides.slide import Slide
 

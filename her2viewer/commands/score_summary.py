@@ -12,7 +12,7 @@ from her2viewer.reports.regions import regions_apart
 
 if TYPE_CHECKING:
     from her2viewer.commands.output import Output
-    from her2viewer.commands.score import Scored
+    from her2viewer.commands.scored import Scored
 
 
 def measurements(scored: Scored) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.shares import Shares
 
 Outcome = Literal["score", "not_evaluable", "cannot_be_determined"]
@@ -76,3 +77,13 @@ class Decision:
     """Cut-off lines of the profile in percent, for the bars."""
     nearest: str = ""
     """The answer at ``margin`` points from here: "3+ positive"."""
+
+
+def deciding_classes(decision: Decision | None) -> tuple[int, ...]:
+    """HER2 classes 0 to 3 whose share gave the answer; the answer's own class where no share did."""
+    if decision is None:
+        return ()
+    if decision.trace and decision.trace[-1].quantity:
+        return tuple(HER2_LABELS.index(part) for part in decision.trace[-1].quantity.split(" and "))
+    # "0+" is a 0.
+    return (int(decision.score[0]),) if decision.score else ()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, FieldVotes, Heatmap
 from her2viewer.domain.region import Region
-from her2viewer.guidelines.decision import Decision
+from her2viewer.guidelines.decision import Decision, deciding_classes
 
 FIELD_UM = 400.0
 """Side of a field."""
@@ -42,15 +42,6 @@ class _Points:
     y: NDArray[np.float64]
     her2: NDArray[np.int64]
     weight: NDArray[np.float64]
-
-
-def deciding_classes(decision: Decision | None) -> tuple[int, ...]:
-    """HER2 classes 0 to 3 whose share gave the answer; the answer's own class where no share did."""
-    if decision is None:
-        return ()
-    if decision.trace and decision.trace[-1].quantity:
-        return tuple(HER2_LABELS.index(part) for part in decision.trace[-1].quantity.split(" and "))
-    return (int(decision.score[0]),) if decision.score else ()
 
 
 def choose_fields(

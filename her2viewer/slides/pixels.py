@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.slides.slide import BGRAImage, RGBImage
+RGBImage = NDArray[np.uint8]
+"""(h, w, 3) uint8 RGB."""
+BGRAImage = NDArray[np.uint8]
+"""(h, w, 4) uint8, alpha 255: what Qt calls RGB32 on little-endian machines."""
 
 RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)

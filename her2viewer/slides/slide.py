@@ -9,14 +9,11 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.slides.pixels import BGRAImage, RGBImage, as_bgra, averaged
 
-RGBImage = NDArray[np.uint8]
-"""(h, w, 3) uint8 RGB."""
-BGRAImage = NDArray[np.uint8]
-"""(h, w, 4) uint8, alpha 255: what Qt calls RGB32 on little-endian machines."""
+__all__ = ["BGRAImage", "Level", "RGBImage", "Slide", "SlideError", "TileError"]
 
 MAX_RESAMPLED = 4096 * 4096
 """Source pixels that ``read_at`` holds at one time."""
@@ -114,8 +111,6 @@ class Slide(ABC):
         Raises:
             TileError, SlideError: as ``read``.
         """
-        from her2viewer.slides.pixels import as_bgra, averaged
-
         return averaged(as_bgra(self.read(level, x, y, width, height)), reduce)
 
     @abstractmethod

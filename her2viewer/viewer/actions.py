@@ -126,7 +126,11 @@ ROI = (
     Command("select_all", "Select all", ("Ctrl+A",)),
     Command("merge", "Merge", ("Ctrl+M",), "merge", "Make one outline of the selected ones"),
     Command(
-        "subtract", "Subtract", ("Ctrl+Shift+M",), "subtract", "Take the last selected outline out of the others"
+        "subtract",
+        "Subtract",
+        ("Ctrl+Shift+M",),
+        "subtract",
+        "Cut the other selected outlines out of the one selected first",
     ),
     Command("smooth", "Smooth", ("Ctrl+Shift+F",), "smooth", "Round the corners of the selected outlines"),
     Command("delete", "Delete", ("Del", "Backspace"), "delete", "Delete the selected outlines"),

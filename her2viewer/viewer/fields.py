@@ -9,10 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence
 from her2viewer.domain.region import Region
-from her2viewer.guidelines.decision import Decision
 
 Point = tuple[float, float]
 _LEAST_SHARE = 0.02
@@ -69,18 +67,6 @@ def neighbour(fields: Sequence[Point], at: Point, step: int) -> Point | None:
     if distances[nearest] > 1.0:
         return fields[nearest]
     return fields[(nearest + step) % len(fields)]
-
-
-def deciding_classes(decision: Decision) -> tuple[int, ...]:
-    """HER2 classes (0 to 3) that the row which fired looked at; the score's own class where it names none."""
-    fired = next((t for t in decision.trace if t.fired), None)
-    text = fired.quantity if fired is not None else ""
-    words = text.replace("+", "+ ").split()
-    named = tuple(i for i, label in enumerate(HER2_LABELS) if label in words)
-    if named:
-        return named
-    label = decision.score.replace("0+", "0")
-    return (HER2_LABELS.index(label),) if label in HER2_LABELS else ()
 
 
 def densest_field(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 
+from her2viewer.guidelines.decision import deciding_classes
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.fields import Point, deciding_classes, densest_field, neighbour, serpentine
+from her2viewer.viewer.fields import Point, densest_field, neighbour, serpentine
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.session import Session

@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         self.commanding = Commanding(self)
         self._wire()
         self.controller.set_session(self.session)
-        self.toolbox.attach(self.canvas)
+        self.toolbox.attach(self.canvas, self.outlines)
         self._restore()
         self._slide_changed()
         self.canvas.setFocus()

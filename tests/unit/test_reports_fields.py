@@ -14,6 +14,7 @@ from her2viewer.domain.classes import CELL_SCHEME, TUMOUR_SCHEME
 from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, FieldVote, FieldVotes, Grid, Heatmap
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
+from her2viewer.guidelines.decision import deciding_classes
 from her2viewer.guidelines.engine import decide
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
 from her2viewer.reports.fields import (
@@ -21,7 +22,6 @@ from her2viewer.reports.fields import (
     FieldChoice,
     choose_fields,
     control_field,
-    deciding_classes,
     on_slide,
 )
 from her2viewer.reports.pictures import nice_length

@@ -84,11 +84,6 @@ class DrawingState(QObject):
         """Class of the next shape; None stands for the usual class of the role."""
         return self._class_name
 
-    @property
-    def exclusion_class(self) -> str:
-        """The exclusion class used last: pressing X again comes back to it."""
-        return self._exclusion_class
-
     def set_role(self, role: Role, class_name: str | None = None) -> None:
         """Choose what the next shape will be. Exclusions without a class take the one used last."""
         if role is Role.EXCLUDE:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from her2viewer.viewer.canvas.canvas import SlideCanvas
     from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 
-TOOL_KEYS = {"select": "V", "polygon": "P", "freehand": "F", "rectangle": "T", "brush": "B", "note": "N"}
-ROLE_KEYS = {Role.EXCLUDE: "X", Role.CONTROL: "C"}
-
 
 class ToolBox(QObject):
     """Owns the tools, knows which one is in use, and gives it to the canvas."""
