@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +42,8 @@ class Desk:
     def __init__(self, threads: int = 2, cancel_after: int | None = None) -> None:
         self.threads = threads
         self._left = cancel_after
-        self.longest = 0.0
-        self._last = time.monotonic()
 
     def check(self) -> None:
-        now = time.monotonic()
-        self.longest, self._last = max(self.longest, now - self._last), now
         if self._left is not None:
             self._left -= 1
             if self._left < 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import shiboken6
@@ -15,8 +16,25 @@ from pytestqt.qtbot import QtBot
 from tests.helpers.canvases import MakeCanvas, canvases
 from tests.helpers.gated_slide import GatedSlide
 
-GRACE_S = 5.0
-"""Threads and timers may take this long to end by themselves after a test."""
+GRACE_S = 30.0
+"""Threads and timers may take this long to end by themselves after a test: a loaded machine is slow."""
+PATIENCE_MS = 30_000
+"""What is waited for may take this long. Waiting ends when it happens, so a long patience costs nothing."""
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """pytest-qt's own, with deadlines that hold on a loaded machine, too."""
+    wait_until, wait_signal = qtbot.waitUntil, qtbot.waitSignal
+
+    def until(callback: Callable[[], object], *, timeout: int = 0) -> None:
+        wait_until(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def signal(awaited: Any, *, timeout: int = 0, **options: Any) -> Any:
+        return wait_signal(awaited, timeout=max(timeout, PATIENCE_MS), **options)
+
+    qtbot.waitUntil, qtbot.waitSignal = until, signal  # type: ignore[method-assign, assignment]
+    return qtbot
 
 
 @pytest.fixture
