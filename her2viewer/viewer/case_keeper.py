@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from her2viewer.cases.case import Case
     from her2viewer.cases.store import CaseStore
     from her2viewer.domain.result import Result
+    from her2viewer.domain.reviewed import ReviewedMap
 
 # Not restarted by further edits: what is drawn without a pause is on disk within this time, too.
 SAVE_AFTER_MS = 500
 RETRY_AFTER_MS = 15_000
+# Looking about is no edit: it is kept in the background, without a word in the window.
+REVIEWED_AFTER_MS = 2000
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class LoadedCase:
     results: tuple[Result, ...]
     problems: tuple[str, ...]
     """Sentences about what could not be read."""
+    reviewed: ReviewedMap | None = None
+    """Which places were looked at; None where nothing is known of it."""
 
     def close(self) -> None:
         """Let the case go; for a slide that is not shown after all."""
@@ -78,8 +83,10 @@ def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None
 
         case = Case(slide_path=str(slide.path), identity=slide.identity)
     annotations = attempt(store.load_annotations, AnnotationSet())
+    reviewed = attempt(store.load_reviewed, None)
     found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
-    return LoadedCase(store, case, annotations, tuple(r for r in found if r is not None), tuple(problems))
+    results = tuple(r for r in found if r is not None)
+    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed)
 
 
 class CaseKeeper(QObject):
@@ -113,6 +120,13 @@ class CaseKeeper(QObject):
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_AFTER_MS)
         self._retry.timeout.connect(self.flush)
+        self.reviewed: ReviewedMap | None = None
+        """Which places were looked at, as far as the case knows."""
+        self._reviewed_dirty = False
+        self._reviewed_timer = QTimer(self)
+        self._reviewed_timer.setSingleShot(True)
+        self._reviewed_timer.setInterval(REVIEWED_AFTER_MS)
+        self._reviewed_timer.timeout.connect(self._save_reviewed)
         session.annotations_changed.connect(self._annotations_changed)
 
     @property
@@ -138,6 +152,7 @@ class CaseKeeper(QObject):
         """Keep this case from now on; the session already shows its annotations."""
         self._store, self._case = loaded.store, loaded.case
         self._dirty_case = self._dirty_annotations = False
+        self.reviewed, self._reviewed_dirty = loaded.reviewed, False
         self._tell()
         self.case_changed.emit(self._case)
         self.log("opened")
@@ -145,6 +160,8 @@ class CaseKeeper(QObject):
     def detach(self) -> None:
         """Save what is left and let the case go."""
         self.flush()
+        self._save_reviewed()
+        self.reviewed = None
         self._timer.stop()
         self._retry.stop()
         store = self._store
@@ -170,6 +187,26 @@ class CaseKeeper(QObject):
         """Change some of the fields that a report prints; the others stay."""
         if self._case is not None:
             self.update(fields={**self._case.fields, **fields})
+
+    def keep_reviewed(self, reviewed: ReviewedMap | None) -> None:
+        """Keep which places were looked at, once the case holds anything else."""
+        if self._store is not None and reviewed is not None:
+            self.reviewed, self._reviewed_dirty = reviewed, True
+            if not self._reviewed_timer.isActive():
+                self._reviewed_timer.start()
+
+    def _save_reviewed(self) -> None:
+        self._reviewed_timer.stop()
+        store, reviewed = self._store, self.reviewed
+        if store is None or reviewed is None or not self._reviewed_dirty:
+            return
+
+        def done(written: bool) -> None:
+            if written and self.reviewed is reviewed:
+                self._reviewed_dirty = False
+
+        work = partial(store.save_reviewed, reviewed)
+        self._storage.submit("Keeping what was looked at", work, done=done, key=f"reviewed {id(store)}", quiet=True)
 
     def save_result(self, result: Result) -> None:
         """Keep a result with its evidence, and say so in the audit trail."""
