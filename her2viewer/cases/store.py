@@ -23,6 +23,7 @@ from her2viewer.cases.places import copy_case, place_of_case
 from her2viewer.domain.annotation import AnnotationSet
 
 if TYPE_CHECKING:
+    from her2viewer.cases.alignment_file import AlignedSlide
     from her2viewer.domain.result import Result
     from her2viewer.domain.reviewed import ReviewedMap
 
@@ -45,6 +46,8 @@ class CaseStore:
         self._checked = False
         self._reviewed_stays = False
         """A newer program wrote the map of what was looked at."""
+        self._alignments_stay = False
+        """A newer program wrote the list of aligned slides."""
 
     def _use(self, folder: Path) -> None:
         self.folder = folder
@@ -159,6 +162,26 @@ class CaseStore:
             except (ValueError, RecursionError) as error:
                 raise self._damaged(path, error) from error
 
+    def load_alignments(self) -> tuple[AlignedSlide, ...]:
+        """Slides that were aligned with this one.
+
+        Raises:
+            CaseError: the file is damaged (it is kept aside), or a newer program wrote it.
+        """
+        from her2viewer.cases.alignment_file import read_alignments
+
+        path = self.folder / "alignments.json"
+        with self._mutex:
+            try:
+                return read_alignments(path)
+            except NewerFormatError:
+                self._alignments_stay = True
+                raise
+            except OSError as error:
+                raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
+            except (ValueError, RecursionError) as error:
+                raise self._damaged(path, error) from error
+
     def scorers(self) -> tuple[str, ...]:
         """Ids of the scorers that have a result here."""
         return tuple(sorted(p.stem for p in (self.folder / "results").glob("*.h5") if not p.name.startswith(".")))
@@ -217,6 +240,23 @@ class CaseStore:
             if not self._reviewed_stays:
                 write_reviewed(self.folder / "reviewed.json", reviewed)
         return True
+
+    def save_alignments(self, slides: tuple[AlignedSlide, ...]) -> None:
+        """Write which slides were aligned with this one, whole or not at all.
+
+        Raises:
+            CaseError: as ``save``; also where a newer program wrote the list.
+        """
+        from her2viewer.cases.alignment_file import write_alignments
+
+        with self._writing():
+            if self._alignments_stay:
+                raise CaseError(
+                    "The alignment was not saved: a newer her2viewer keeps the list of aligned slides of this case. "
+                    "Update her2viewer."
+                )
+            self._make_known()
+            write_alignments(self.folder / "alignments.json", slides)
 
     def log(self, event: str, **details: Any) -> None:
         """Add one line to the audit trail; kept in memory until the case has a folder.

@@ -103,6 +103,14 @@ class ByteCache(Generic[K, V]):
             self._pinned.clear()
             self._used = 0
 
+    def resize(self, max_bytes: int) -> None:
+        """Another bound; what is too much goes at once."""
+        if max_bytes < 0:
+            raise ValueError("A cache cannot be bounded by a negative number of bytes.")
+        with self._lock:
+            self._max_bytes = max_bytes
+            self._shrink(keep_last=False)
+
     def _remove(self, key: K) -> None:
         for table in (self._entries, self._pinned):
             entry = table.pop(key, None)

@@ -182,6 +182,21 @@ class ScoringController(QObject):
         return () if self._held is None else self._held.shown()
 
     @property
+    def known_scorers(self) -> tuple[str, ...]:
+        """Ids of the scorers that something is known from for this slide."""
+        return self._known.scorers
+
+    def evidence_of(self, scorer: str) -> tuple[Evidence, ...]:
+        """All evidence that is known from one scorer, whether or not it is the one shown."""
+        held = self._known.get(scorer)
+        return () if held is None else held.shown()
+
+    def scored_by(self, scorer: str) -> Region:
+        """What that scorer has looked at."""
+        held = self._known.get(scorer)
+        return NOTHING if held is None else held.scored
+
+    @property
     def result(self) -> Result | None:
         """The result for the region as it is now: shares and warnings follow the outline."""
         return None if self._held is None else self._held.result_for(self._region, self.coverage)

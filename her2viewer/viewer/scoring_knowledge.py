@@ -100,6 +100,11 @@ class Knowledge(QObject):
         """What is known from that scorer."""
         return self._held.get(scorer)
 
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Ids of those that something is known from."""
+        return tuple(self._held)
+
     def begin(self, scorer: str, counts: Counts, pixel_size: PixelSize) -> Held:
         """Start anew with that scorer."""
         held = self._held[scorer] = Held(LiveShares(counts, pixel_size))

@@ -100,6 +100,11 @@ class SlideCanvas(TiledView):
     # -- moving ---------------------------------------------------------------------------------------------------
 
     @property
+    def pointer(self) -> QPointF | None:
+        """Where the pointer is, logical px of the canvas; None outside it."""
+        return self._navigator.pointer
+
+    @property
     def goal(self) -> Viewport:
         goal = self.motion.goal if self.motion.zooming else None
         return self._viewport if goal is None else goal
@@ -149,10 +154,6 @@ class SlideCanvas(TiledView):
     def show_step(self, view: Viewport) -> None:
         """For the motion: a step of it."""
         super().set_viewport(view)
-
-    def limited(self, view: Viewport) -> Viewport:
-        """The view as it can be shown: within the slide."""
-        return view if self.slide is None else view.limited(self.slide.width, self.slide.height)
 
     def next_frame(self) -> None:
         """For the motion: there is another step to be shown."""

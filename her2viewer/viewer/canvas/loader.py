@@ -90,6 +90,7 @@ class TileLoader(QObject):
         self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
         self._threads: list[threading.Thread] = []
         self._workers = worker_count() if workers is None else workers
+        self._decoded: int | None = None
         _loaders.add(self)
 
     # -- what is loaded -------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ class TileLoader(QObject):
             if same and self._renderer is not None:
                 self._renderer = self._renderer.with_transform(transform)
             else:
-                self._renderer = None if slide is None else TileRenderer(slide, transform)
+                self._renderer = None if slide is None else TileRenderer(slide, transform, self._decoded)
                 self._crew += 1
             self._generation += 1
             self._queue.clear()
@@ -120,6 +121,13 @@ class TileLoader(QObject):
             self._wanted = set(keys)
             self._urgent = {key for key in keys[: len(keys) if urgent is None else urgent] if key not in waiting}
             self._lock.notify_all()
+
+    def set_decoded_bytes(self, max_bytes: int) -> None:
+        """Keep so many bytes of decoded blocks at most, from now on."""
+        with self._lock:
+            self._decoded = max_bytes
+            if self._renderer is not None:
+                self._renderer.resize(max_bytes)
 
     @property
     def outstanding(self) -> int:

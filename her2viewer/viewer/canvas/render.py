@@ -64,6 +64,10 @@ class TileRenderer:
         other._blocks, other._pending, other._lock = self._blocks, self._pending, self._lock
         return other
 
+    def resize(self, max_bytes: int) -> None:
+        """Keep so many bytes of decoded blocks at most."""
+        self._blocks.resize(max_bytes)
+
     @property
     def used(self) -> int:
         """Bytes of decoded blocks at hand."""

@@ -71,6 +71,10 @@ class TileStore(Generic[T]):
                 del self._scales[key.scale]
         return tile
 
+    def resize(self, max_bytes: int) -> None:
+        """Another bound in bytes; what is too much is forgotten at once."""
+        self._cache.resize(max_bytes)
+
     def clear(self) -> None:
         """Forget all."""
         self._cache.clear()

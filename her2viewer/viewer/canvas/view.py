@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.canvas.budget import default_budget
+from her2viewer.viewer.canvas.budget import Budget, default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
 from her2viewer.viewer.canvas.render import Transform
@@ -109,6 +109,11 @@ class TiledView(QWidget):
         self._restart()
         self._view_moved()
 
+    def set_budget(self, budget: Budget) -> None:
+        """How much memory the tiles may take from now on; several views share what one of them had."""
+        self.store.resize(budget.screen)
+        self.loader.set_decoded_bytes(budget.decoded)
+
     def _restart(self) -> None:
         self._state += 1
         self.loader.set_source(self.slide, self._transform)
@@ -149,11 +154,14 @@ class TiledView(QWidget):
 
     def _show_view(self, view: Viewport) -> None:
         view = self._sized(view)
-        if self.slide is not None:
-            view = view.limited(self.slide.width, self.slide.height)
+        view = self.limited(view)
         if view != self._viewport:
             self._viewport = view
             self._view_moved()
+
+    def limited(self, view: Viewport) -> Viewport:
+        """The view as it can be shown: within the slide."""
+        return view if self.slide is None else view.limited(self.slide.width, self.slide.height)
 
     def _sized(self, view: Viewport) -> Viewport:
         dpr = self.devicePixelRatioF()
@@ -207,7 +215,7 @@ class TiledView(QWidget):
             return
         # Limited first: at the end of the range the view must not slide sideways.
         target = replace(self._viewport, downsample=self.goal.downsample / 2**octaves)
-        self._zoom_to(target.limited(self.slide.width, self.slide.height).downsample, at, smooth)
+        self._zoom_to(self.limited(target).downsample, at, smooth)
 
     def zoom_in(self) -> None:
         """One step about the middle of the view."""
