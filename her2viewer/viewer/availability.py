@@ -28,6 +28,8 @@ _NEED_SLIDE = (
     "rotate_back",
     "next_field",
     "previous_field",
+    "copy_view",
+    "save_view",
 )
 _NEED_EDIT = (
     "import",

@@ -21,7 +21,7 @@ _LAYOUT = {
     ),
     "View": (
         "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field go_decisive | "
-        "overlays opacity_down opacity_up *palette | icc | left_column right_column *panels toolbar overview | "
+        "overlays opacity_down opacity_up *palette | icc | *compare copy_view save_view | left_column right_column *panels toolbar overview | "
         "*theme full_screen"
     ),
     "ROI": (
@@ -32,6 +32,11 @@ _LAYOUT = {
     "Report": "report_pdf report_json report_csv",
     "Help": "guide shortcuts log | about",
 }
+_COMPARE = (
+    "second_plain *second_scorer second_other *aligned four_views | link_views close_views | "
+    "align_mark align_undo align_flip align_take align_reset"
+)
+_COMPARE_TITLES = {"second_scorer": "Second view: other scorer", "aligned": "Second view: aligned slide"}
 _TOOLS = (
     "open",
     SEPARATOR,
@@ -76,6 +81,7 @@ class Menus:
             "panels": "Panels",
             "theme": "Theme",
             "exclusions": "Exclusion class",
+            "compare": "Side by side",
             "scorer": "Scorer",
         }
         for name, title, commands in MENUS:
@@ -91,11 +97,24 @@ class Menus:
                     self.sub[word[1:]] = menu.addMenu(titles[word[1:]])
                 else:
                     menu.addAction(actions[word])
+        self._fill_compare(actions)
         for sub in self.sub.values():
             sub.setToolTipsVisible(True)
         actions.fill(self.sub["zoom"], "mag_2.5", "mag_5", "mag_10", "mag_20", "mag_40", "mag_1:1")
         actions.fill(self.sub["theme"], "theme_dark", "theme_light")
         self._parent = window
+
+    def _fill_compare(self, actions: Actions) -> None:
+        menu = self.sub["compare"]
+        # Icons are drawn when the menu is seen, not at start.
+        menu.aboutToShow.connect(lambda: actions.draw_icons(*(w for w in _COMPARE.split() if w in actions)))
+        for word in _COMPARE.split():
+            if word == "|":
+                menu.addSeparator()
+            elif word.startswith("*"):
+                self.sub[word[1:]] = menu.addMenu(_COMPARE_TITLES[word[1:]])
+            else:
+                menu.addAction(actions[word])
 
     def choices(
         self, name: str, entries: list[tuple[str, str, str]], chosen: str, use: Callable[[str], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from her2viewer.viewer.case_keeper import CaseKeeper, LoadedCase, load_case
 from her2viewer.viewer.case_sync import CaseSync
 from her2viewer.viewer.dialogs.pixel_size import PixelSizeDialog
 from her2viewer.viewer.messages import Messages
-from her2viewer.viewer.opening import SlideExtras, SlideOpener
+from her2viewer.viewer.opening import Releases, SlideExtras, SlideOpener
 from her2viewer.viewer.recent import RecentSlides
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.startup import copy_sample
@@ -66,6 +66,8 @@ class SlideFlow(QObject):
         self._dialog: PixelSizeDialog | None = None
         self.extras: SlideExtras | None = None
         """What was read beside the slide that is shown."""
+        self.readers: Callable[[], Iterable[Releases]] = tuple
+        """Who reads the slide besides the canvas; it is closed after they have let go of it."""
 
     def open(self, path: Path, then: Callable[[], None] | None = None) -> None:
         """Open a slide; the one before stays until the new one is there, and for good where it cannot be opened.
@@ -177,7 +179,7 @@ class SlideFlow(QObject):
         annotations = loaded.annotations if loaded is not None else AnnotationSet()
         self._session.set_slide(slide, pixel_size, annotations)
         if before is not None:
-            self._opener.close_slide(before, self._canvas.loader)
+            self._opener.close_slide(before, self._canvas.loader, *self.readers())
         if loaded is not None:
             self._keeper.attach(loaded)
             self._sync.restore(loaded)

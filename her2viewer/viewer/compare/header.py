@@ -1,0 +1,106 @@
+"""The strip over a view: what is shown, how large, and whether it moves with the others."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from her2viewer.viewer.icons import set_icon
+
+HEIGHT = 26
+_ICON = QSize(16, 16)
+
+
+class ViewHeader(QFrame):
+    """Name and remark on the left, zoom and buttons on the right."""
+
+    close_clicked = Signal()
+    flip_clicked = Signal()
+    link_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None, *, main: bool = False) -> None:
+        """``main``: of the main view, which can neither be closed nor unlinked."""
+        super().__init__(parent)
+        self.setObjectName("viewHeader")
+        self.setFixedHeight(HEIGHT)
+        self._name, self._remark = "", ""
+        self._title = QLabel()
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        # A long name is cut, never widens the view; the tip gives it whole.
+        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._zoom = QLabel()
+        self._zoom.setProperty("role", "muted")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 0, 4, 0)
+        row.setSpacing(4)
+        row.addWidget(self._title, 1)
+        row.addWidget(self._zoom)
+        self.flip = self._button("flip", "Flip this slide: it was mounted face down", self.flip_clicked.emit)
+        self.link = self._button("link", "", lambda: self.link_toggled.emit(self.link.isChecked()))
+        self.link.setCheckable(True)
+        self.close_button = self._button("cancel", "Close this view", self.close_clicked.emit)
+        for button in (self.flip, self.link, self.close_button):
+            row.addWidget(button)
+            button.setVisible(not main and button is not self.flip)
+        self.set_linked(True)
+
+    @property
+    def text(self) -> str:
+        """Name and remark, whole."""
+        return f"{self._name}: {self._remark}" if self._remark else self._name
+
+    @property
+    def zoom(self) -> str:
+        """As shown."""
+        return self._zoom.text()
+
+    def set_text(self, name: str, remark: str = "") -> None:
+        """What is shown, and how it was aligned."""
+        if (name, remark) != (self._name, self._remark):
+            self._name, self._remark = name, remark
+            self._title.setToolTip(self.text)
+            self._elide()
+
+    def set_zoom(self, text: str) -> None:
+        """How large the tissue is."""
+        if text != self._zoom.text():
+            self._zoom.setText(text)
+
+    def set_linked(self, linked: bool) -> None:
+        """Whether this view moves with the others."""
+        self.link.setChecked(linked)
+        self.link.setToolTip("Moves with the main view; click to move it alone" if linked else "Moves alone; link it")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        room = self._title.width()
+        if room > 0:
+            # The remark says what to do: it is the name that gives way.
+            metrics = self._title.fontMetrics()
+            rest = f"  {self._remark}" if self._remark else ""
+            least = max(60, room - metrics.horizontalAdvance(rest))
+            name = metrics.elidedText(self._name, Qt.TextElideMode.ElideMiddle, least)
+            self._title.setText(metrics.elidedText(name + rest, Qt.TextElideMode.ElideRight, room))
+
+    def _button(self, icon: str, tip: str, clicked) -> QToolButton:
+        button = QToolButton()
+        set_icon(button, icon, "muted")
+        button.setIconSize(_ICON)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip or "Linked with the main view")
+        button.setAutoRaise(True)
+        # Keys go on to the slide.
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(lambda _=False: clicked())
+        return button
+
+
+def zoom_text(magnification: float | None, downsample: float) -> str:
+    """``12.5x``, or the ratio of pixels where the pixel size is unknown."""
+    if magnification is None:
+        return f"1 : {downsample:.3g}"
+    return f"{magnification:.3g}x"
