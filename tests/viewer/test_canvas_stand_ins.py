@@ -66,16 +66,31 @@ def test_a_turned_view_is_composed_once_for_many_steps_of_a_pan(make_canvas: Mak
     wait_idle(qtbot, canvas)
     canvas.repaint()
     composed = canvas.tissue._upright
-    canvas.set_viewport(canvas.viewport.panned(40, 10))
-    wait_idle(qtbot, canvas)
-    version = canvas.tiles_version
-    canvas.repaint()
-    composed = canvas.tissue._upright
     assert composed is not None
-    canvas.set_viewport(canvas.viewport.panned(5, 3))
-    canvas.repaint()
-    if canvas.tiles_version == version:
+    for _ in range(5):
+        canvas.set_viewport(canvas.viewport.panned(12, 7))
+        canvas.repaint()
         assert canvas.tissue._upright is composed
+    wait_idle(qtbot, canvas)
     moved = tissue(canvas)
     canvas.tissue.forget()
     assert np.array_equal(moved, tissue(canvas))
+
+
+def test_tiles_that_come_to_a_turned_view_are_drawn_over_what_stood_in(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    slide = GatedSlide(6000, 6000)
+    canvas = make_canvas(slide, 600, 400)
+    wait_idle(qtbot, canvas)
+    slide.hold()
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, rotation=30.0))
+    canvas.repaint()
+    before = canvas.tissue._upright
+    blurred = tissue(canvas)
+    assert not canvas.sharp
+    slide.gate.set()
+    wait_idle(qtbot, canvas)
+    came = tissue(canvas)
+    assert canvas.tissue._upright is before
+    assert not np.array_equal(came, blurred)
+    canvas.tissue.forget()
+    assert np.array_equal(came, tissue(canvas))

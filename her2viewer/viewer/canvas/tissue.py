@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from her2viewer.slides.slide import BGRAImage
-from her2viewer.viewer.canvas.grid import Box, Scale, view_box
+from her2viewer.viewer.canvas.grid import Box, Scale, TileKey, view_box
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.viewport import Viewport
 
@@ -45,14 +45,16 @@ class Picture:
         self.image = QImage(self.pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Upright:
     """The picture that turned views are made of, and what it shows."""
 
     picture: Picture
     box: Box
     scale: Scale
-    version: int
+    version: int = -1
+    drawn: set[TileKey] = field(default_factory=set)
+    """Tiles that it has; those that come are drawn over their stand-ins."""
 
 
 class TissuePainter:
@@ -81,31 +83,50 @@ class TissuePainter:
         self._last = scene.scale
         self.rough = False
         if scene.view.rotation == 0:
-            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, zooming)
+            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, quick=zooming)
         else:
             self._turned(painter, scene, dirty)
 
-    def straight(self, painter: QPainter, scene: Scene, shown: Box, dirty: QRect, quick: bool = False) -> None:
+    def straight(
+        self,
+        painter: QPainter,
+        scene: Scene,
+        shown: Box,
+        dirty: QRect,
+        *,
+        quick: bool = False,
+        drawn: set[TileKey] | None = None,
+    ) -> None:
         """Fill ``dirty`` of an upright picture of ``shown`` (px of the scale; its corner is the painter's origin).
 
-        With ``quick`` stand-ins of nearly the right zoom are scaled without interpolation.
+        Args:
+            painter: of the picture.
+            scene: what is painted.
+            shown: what the picture shows.
+            dirty: px of the picture.
+            quick: stand-ins of nearly the right zoom are scaled without interpolation.
+            drawn: tiles that the picture has already; they are left as they are, and those that come are added.
         """
         scale, left, top = scene.scale, shown.x0, shown.y0
         x, y = dirty.x() + left, dirty.y() + top
         box = Box(x, y, x + dirty.width(), y + dirty.height())
         inside = box.intersected(scale.extent)
-        if inside != box:
+        if inside != box and not drawn:
             painter.fillRect(dirty, scene.outside)
         if inside.empty:
             return
         pieces = list(self._store.pieces(scale, inside))
-        if not all(piece.exact for piece in pieces) or not pieces:
+        if not drawn and not (pieces and all(piece.exact for piece in pieces)):
             covered = sum(part.width * part.height for part in (p.target.intersected(inside) for p in pieces))
             if covered < inside.width * inside.height:
                 painter.fillRect(QRect(inside.x0 - left, inside.y0 - top, inside.width, inside.height), scene.glass)
         smooth = QPainter.RenderHint.SmoothPixmapTransform
         for target, tile, source, exact in pieces:
             if exact:
+                if drawn is not None:
+                    if tile.key in drawn:
+                        continue
+                    drawn.add(tile.key)
                 painter.drawImage(target.x0 - left, target.y0 - top, tile.image)
                 continue
             # A quarter pixel more on each side: Qt's rounding may else leave out a line at an edge. No pixel of a
@@ -161,15 +182,17 @@ class TissuePainter:
     def _composed(self, scene: Scene, need: Box) -> tuple[BGRAImage, Box]:
         """An upright picture of at least ``need`` (px of the scale), and what it shows."""
         last = self._upright
-        current = last is not None and last.scale == scene.scale and last.version == scene.version
-        if last is None or not current or need.intersected(last.box) != need:
+        if last is None or last.scale != scene.scale or need.intersected(last.box) != need:
             # A little more than is seen, so that most steps of a pan find it composed.
             box = Box(need.x0 - SPARE, need.y0 - SPARE, need.x1 + SPARE, need.y1 + SPARE)
             picture = None if last is None else last.picture
             if picture is None or picture.pixels.shape[:2] != (box.height, box.width):
                 picture = Picture(np.empty((box.height, box.width, 4), dtype=np.uint8))
-            painter = QPainter(picture.image)
-            self.straight(painter, scene, box, QRect(0, 0, box.width, box.height))
+            self._upright = last = _Upright(picture, box, scene.scale)
+        if last.version != scene.version:
+            painter = QPainter(last.picture.image)
+            whole = QRect(0, 0, last.box.width, last.box.height)
+            self.straight(painter, scene, last.box, whole, drawn=last.drawn)
             painter.end()
-            self._upright = last = _Upright(picture, box, scene.scale, scene.version)
+            last.version = scene.version
         return last.picture.pixels, last.box
