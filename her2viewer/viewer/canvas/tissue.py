@@ -142,12 +142,16 @@ class TissuePainter:
         # Tiles turned one by one would show their joints: compose the upright picture, turn it once.
         key = (scene.view, scene.scale, scene.version)
         if self._turned_key != key or self._turned_picture is None:
-            self._turned_picture = Picture(self._rotated(scene))
+            last = self._turned_picture
+            if last is None or last.pixels.shape[:2] != (scene.view.height, scene.view.width):
+                last = Picture(np.empty((scene.view.height, scene.view.width, 4), dtype=np.uint8))
+            self._rotate(scene, last.pixels)
+            self._turned_picture = last
             self._turned_key = key
         painter.drawImage(dirty, self._turned_picture.image, dirty)
 
-    def _rotated(self, scene: Scene) -> BGRAImage:
-        """The whole view, turned. By OpenCV: Qt takes several times as long."""
+    def _rotate(self, scene: Scene, out: BGRAImage) -> None:
+        """Write the whole view, turned, to ``out``. By OpenCV: Qt takes several times as long."""
         import cv2
 
         view = scene.view
@@ -157,9 +161,10 @@ class TissuePainter:
             upright, box = self._composed(scene, need)
             part = upright[need.y0 - box.y0 : need.y1 - box.y0, need.x0 - box.x0 : need.x1 - box.x0]
             turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-            turned = np.asarray(cv2.rotate(part, turns[int(quarters) - 1]), dtype=np.uint8)
-            if turned.shape[:2] == (view.height, view.width):
-                return turned
+            turned = part.shape[:2] if quarters == 2 else part.shape[1::-1]
+            if turned == (view.height, view.width):
+                cv2.rotate(part, turns[int(quarters) - 1], out)
+                return
         upright, box = self._composed(scene, Box(need.x0 - 1, need.y0 - 1, need.x1 + 1, need.y1 + 1))
         # From px of the screen to px of the picture, both counted from their corners.
         angle = math.radians(view.rotation)
@@ -175,9 +180,7 @@ class TissuePainter:
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (view.width, view.height)
-        return np.asarray(
-            cv2.warpAffine(upright, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8
-        )
+        cv2.warpAffine(upright, matrix, size, out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def _composed(self, scene: Scene, need: Box) -> tuple[BGRAImage, Box]:
         """An upright picture of at least ``need`` (px of the scale), and what it shows."""
