@@ -28,6 +28,8 @@ _NEED_SLIDE = (
     "rotate_back",
     "next_field",
     "previous_field",
+    "next_unseen",
+    "reset_reviewed",
 )
 _NEED_EDIT = (
     "import",

@@ -17,6 +17,7 @@ from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.case_sync import CaseSync
 from her2viewer.viewer.commanding import Commanding
 from her2viewer.viewer.exporting import Exporting
+from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.icons import refresh_icons
 from her2viewer.viewer.looking import Looking
 from her2viewer.viewer.menus import Menus, ToolBar
@@ -26,6 +27,8 @@ from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.legend import LegendWidget
 from her2viewer.viewer.recent import RecentSlides
+from her2viewer.viewer.review_display import ReviewDisplay
+from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_progress import RunProgress
 from her2viewer.viewer.session import Session
@@ -89,6 +92,8 @@ class MainWindow(QMainWindow):
         self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
         self.canvas.add_layer(self.outlines)
         self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
+        self.reviewing = Reviewing(self.session, self.canvas, self.keeper, self)
+        self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
         self.panels = SidePanels(
             self,
             session=self.session,
@@ -101,6 +106,15 @@ class MainWindow(QMainWindow):
         self.bar = ToolBar(self, self.commands)
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
+        self.reviewed = ReviewDisplay(
+            self.canvas,
+            self.session,
+            reviewing=self.reviewing,
+            walk=self.walk,
+            status=self.status,
+            messages=self.messages,
+            parent=self,
+        )
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._opening = self._writing = ""
         self._closed = self._give_up = False
@@ -216,6 +230,7 @@ class MainWindow(QMainWindow):
             commands[name].setChecked(settings.flag(name, True))
         commands["icc"].setChecked(settings.flag("icc", False))
         commands["overlays"].setChecked(True)
+        self.commanding.restore_motion()
         self.commanding.use_palette(settings.text("palette", DEFAULT_PALETTE))
         self.show_drawing()
         self.recent.check()
@@ -271,6 +286,7 @@ class MainWindow(QMainWindow):
 
     def _shown(self, extras: SlideExtras | None) -> None:
         slide = self.session.slide
+        self.reviewing.begin(self.keeper.reviewed)
         self.evidence.set_slide(slide.width if slide else 1, slide.height if slide else 1)
         self.evidence.replace(self.controller.evidence)
         self.evidence.set_region(self.session.region, self.controller.scored)
