@@ -112,6 +112,7 @@ class CaseKeeper(QObject):
         self._saves = 0
         self._told: str | None = None
         self._last_problem = ""
+        self._known: tuple[str, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SAVE_AFTER_MS)
@@ -151,6 +152,7 @@ class CaseKeeper(QObject):
     def attach(self, loaded: LoadedCase) -> None:
         """Keep this case from now on; the session already shows its annotations."""
         self._store, self._case = loaded.store, loaded.case
+        self._known = loaded.problems
         self._dirty_case = self._dirty_annotations = False
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
         self._tell()
@@ -225,7 +227,9 @@ class CaseKeeper(QObject):
         """One line of the audit trail."""
         store = self._store
         if store is not None:
-            self._storage.submit("Writing the audit trail", lambda: store.log(event, **details), failed=self._failed)
+            self._storage.submit(
+                "Writing the audit trail", lambda: store.log(event, **details), failed=self._log_failed
+            )
 
     def flush(self) -> None:
         """Save at once what has changed."""
@@ -282,6 +286,11 @@ class CaseKeeper(QObject):
         replaced = self._storage.submit(name, work, done=finished, failed=failed, key=key)
         self._saves += 1 - replaced
         self._tell()
+
+    def _log_failed(self, sentence: str) -> None:
+        # A case that is open elsewhere or cannot be written to was told when it was loaded.
+        if not any(sentence.endswith(known) for known in self._known):
+            self._failed(sentence)
 
     def _failed(self, sentence: str) -> None:
         self._tell()

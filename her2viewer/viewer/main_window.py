@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
@@ -40,6 +40,7 @@ from her2viewer.viewer.statusbar import StatusBar
 from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
 from her2viewer.viewer.tools.drawing_tool import DrawingTool
+from her2viewer.viewer.tools.polygon import PolygonTool
 from her2viewer.viewer.tools.toolbox import ToolBox
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
@@ -196,6 +197,13 @@ class MainWindow(QMainWindow):
             session.undo_stack.cleanChanged,
         ):
             signal.connect(lambda *_: self.refresh())
+        # After the tool is through with its corners.
+        self._hint_timer = QTimer(self)
+        self._hint_timer.setSingleShot(True)
+        self._hint_timer.timeout.connect(self._show_hint)
+        session.region_changed.connect(lambda _: self._hint_timer.start(0))
+        # Run means the outline that is seen, also while its last corner is not set.
+        self.panels.scorers.run_pressed.connect(self.toolbox.finish)
         session.slide_changed.connect(lambda _: self._slide_changed())
         session.pixel_size_changed.connect(lambda _: self._slide_changed())
         self.flow.opening_changed.connect(self._set_opening)
@@ -240,13 +248,22 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """What can be done now, and the sentence that says what to do next."""
         session, controller, commands = self.session, self.controller, self.commands
-        words = sentence(controller.state, opening=self._opening, locked=session.locked)
-        self.messages.set_hint(words, busy=bool(self._opening))
+        self._show_hint()
         show_availability(
             commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
         )
         self.card.setVisible(session.slide is None and not self._opening)
         self._show_progress()
+
+    def _show_hint(self) -> None:
+        words = sentence(
+            self.controller.state,
+            opening=self._opening,
+            locked=self.session.locked,
+            drawing=isinstance(self.toolbox.current, PolygonTool) and self.toolbox.current.busy,
+            hidden=self.session.slide is not None and self.canvas.overlays_hidden,
+        )
+        self.messages.set_hint(words, busy=bool(self._opening))
 
     def show_drawing(self) -> None:
         """Which tool is in use, and what is drawn next."""
@@ -349,6 +366,7 @@ class MainWindow(QMainWindow):
     def _overlays_hidden(self, hidden: bool) -> None:
         self.commands["overlays"].setChecked(not hidden)
         self.evidence.set_all_hidden(hidden)
+        self._show_hint()
 
     def _theme_changed(self, chosen: Tokens) -> None:
         refresh_icons(self)
