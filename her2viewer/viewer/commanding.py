@@ -225,7 +225,7 @@ class Commanding(QObject):
 
     def set_smooth(self, wanted: bool) -> None:
         """Let zoom steps ease in and the slide glide, or not; remembered."""
-        self._window.settings.set("smooth_zoom", wanted)
+        self._window.settings.set("smooth_zoom", "true" if wanted else "false")
         self._move_smoothly(wanted)
 
     def restore_motion(self) -> None:

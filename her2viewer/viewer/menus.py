@@ -21,9 +21,8 @@ _LAYOUT = {
     ),
     "View": (
         "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field next_unseen *fields "
-        "reset_reviewed | go_decisive | "
-        "overlays opacity_down opacity_up *palette | icc smooth_zoom | left_column right_column *panels toolbar overview | "
-        "*theme full_screen"
+        "reset_reviewed | go_decisive | overlays opacity_down opacity_up *palette | icc smooth_zoom | "
+        "left_column right_column *panels toolbar overview | *theme full_screen"
     ),
     "ROI": (
         "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | role_roi role_exclude "
