@@ -708,10 +708,10 @@ def test_a_case_that_is_open_elsewhere_is_told_once(qtbot, window, slide_file, o
 
     with read(slide_file) as slide:
         identity = slide.identity
-    holder = "import sys; from her2viewer.cases.case import Case; from her2viewer.cases.store import CaseStore\n"
-    holder += (
+    holder = (
+        "import sys; from her2viewer.cases.case import Case; from her2viewer.cases.store import CaseStore\n"
         "CaseStore.for_slide(sys.argv[1], sys.argv[2]).save(Case())\n"
-    holder += "print('held', flush=True)\nsys.stdin.read()"
+        "print('held', flush=True)\nsys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", holder, str(slide_file), identity],
