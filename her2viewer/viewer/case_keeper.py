@@ -221,7 +221,7 @@ class CaseKeeper(QObject):
             store.save_result(result)
             store.log("scored", scorer=origin.scorer, version=origin.scorer_version, region=origin.region_hash)
 
-        self._run("Saving the result", work, key=f"result {origin.scorer}")
+        self._run("Saving the result", work, key=f"result {origin.scorer} {id(store)}")
 
     def log(self, event: str, **details: Any) -> None:
         """One line of the audit trail."""
