@@ -107,6 +107,8 @@ class CaseKeeper(QObject):
         self._case: Case | None = None
         self._dirty_case = False
         self._dirty_annotations = False
+        self._unsaved_results: dict[str, Result] = {}
+        """By scorer: what could not be written and is to be tried again."""
         self._changes = 0
         """Counts edits, to know whether something changed while a save was under way."""
         self._saves = 0
@@ -154,6 +156,7 @@ class CaseKeeper(QObject):
         self._store, self._case = loaded.store, loaded.case
         self._known = loaded.problems
         self._dirty_case = self._dirty_annotations = False
+        self._unsaved_results = {}
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
         self._tell()
         self.case_changed.emit(self._case)
@@ -216,12 +219,17 @@ class CaseKeeper(QObject):
         if store is None:
             return
         origin = result.provenance
+        self._unsaved_results.pop(origin.scorer, None)
 
         def work() -> None:
             store.save_result(result)
             store.log("scored", scorer=origin.scorer, version=origin.scorer_version, region=origin.region_hash)
 
-        self._run("Saving the result", work, key=f"result {origin.scorer} {id(store)}")
+        def failed() -> None:
+            if store is self._store:
+                self._unsaved_results.setdefault(origin.scorer, result)
+
+        self._run("Saving the result", work, failed=failed, key=f"result {origin.scorer} {id(store)}")
 
     def log(self, event: str, **details: Any) -> None:
         """One line of the audit trail."""
@@ -237,6 +245,8 @@ class CaseKeeper(QObject):
         store, case = self._store, self._case
         if store is None or case is None or not self._dirty:
             return
+        for result in tuple(self._unsaved_results.values()):
+            self.save_result(result)
         annotations = self._session.annotations if self._dirty_annotations else None
         changes = self._changes
 
@@ -253,11 +263,11 @@ class CaseKeeper(QObject):
             self._last_problem = ""
 
         # Not one key for all slides: the last state of a slide that was left must not be replaced.
-        self._run("Saving the case", work, done, key=f"case {id(store)}")
+        self._run("Saving the case", work, done=done, key=f"case {id(store)}")
 
     @property
     def _dirty(self) -> bool:
-        return self._dirty_case or self._dirty_annotations
+        return self._dirty_case or self._dirty_annotations or bool(self._unsaved_results)
 
     def _annotations_changed(self, _: object) -> None:
         if self._store is not None:
@@ -271,7 +281,13 @@ class CaseKeeper(QObject):
         self._tell()
 
     def _run(
-        self, name: str, work: Callable[[], None], done: Callable[[object], None] | None = None, key: str = ""
+        self,
+        name: str,
+        work: Callable[[], None],
+        *,
+        done: Callable[[object], None] | None = None,
+        failed: Callable[[], None] | None = None,
+        key: str,
     ) -> None:
         def finished(result: object) -> None:
             self._saves = max(0, self._saves - 1)
@@ -279,11 +295,13 @@ class CaseKeeper(QObject):
                 done(result)
             self._tell()
 
-        def failed(sentence: str) -> None:
+        def gone_wrong(sentence: str) -> None:
             self._saves = max(0, self._saves - 1)
+            if failed is not None:
+                failed()
             self._failed(sentence)
 
-        replaced = self._storage.submit(name, work, done=finished, failed=failed, key=key)
+        replaced = self._storage.submit(name, work, done=finished, failed=gone_wrong, key=key)
         self._saves += 1 - replaced
         self._tell()
 

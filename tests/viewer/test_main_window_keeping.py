@@ -350,3 +350,18 @@ def test_a_result_that_waits_for_the_disk_is_not_replaced_by_that_of_the_next_sl
     saved(qtbot, window)
     assert (case_of(second) / "results" / "membrane.h5").exists()
     assert (case_of(slide_file) / "results" / "membrane.h5").exists()
+
+
+def test_a_result_that_could_not_be_saved_is_tried_again(new_window, qtbot, slide_file):
+    window = new_window(slide_file)
+    window.session.add(square(300, 200), "Draw")
+    saved(qtbot, window)
+    in_the_way = case_of(slide_file) / "results"
+    in_the_way.write_text("a file where a folder is needed")
+    window.keeper.save_result(cells_result(window))
+    qtbot.waitUntil(lambda: window.keeper.state == "unsaved")
+    assert any("folder is needed" in message.text for message in window.messages.shown)
+    in_the_way.unlink()
+    window.keeper.flush()
+    saved(qtbot, window)
+    assert (in_the_way / "membrane.h5").exists()
