@@ -64,10 +64,10 @@ class TissuePainter:
         self._store = store
         self._upright: _Upright | None = None
         self._turned_picture: Picture | None = None
-        self._turned_key: tuple[Viewport, Scale, int] | None = None
-        self._last: Scale | None = None
+        self._turned_key: tuple[Viewport, Scale, int, bool] | None = None
+        self._last: Scene | None = None
         self.rough = False
-        """The last frame, the first of another zoom, was scaled in the quick way: it is painted again at rest."""
+        """The last frame, one of a motion, was scaled or turned in the quick way: it is painted again at rest."""
 
     def forget(self) -> None:
         """Another slide: drop the picture kept for turned views."""
@@ -76,16 +76,21 @@ class TissuePainter:
         self._turned_key = None
         self._last = None
 
-    def paint(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
-        """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates."""
-        # Smooth scaling costs five times as much. In motion nobody sees the difference, but a late frame.
-        zooming = self._last is not None and scene.scale != self._last
-        self._last = scene.scale
-        self.rough = False
+    def paint(self, painter: QPainter, scene: Scene, dirty: QRect, *, still: bool = False) -> None:
+        """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates.
+
+        Scaling and turning without interpolation take a fifth of the time. In motion nobody sees the difference, but
+        a late frame; with ``still`` it is never done, for pictures that are kept.
+        """
+        last = scene if still or self._last is None else self._last
+        moving, zooming = last.view != scene.view, last.scale != scene.scale
+        if not still:
+            self._last = scene
+            self.rough = False
         if scene.view.rotation == 0:
             self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, quick=zooming)
         else:
-            self._turned(painter, scene, dirty)
+            self._turned(painter, scene, dirty, moving)
 
     def straight(
         self,
@@ -138,19 +143,21 @@ class TissuePainter:
             painter.drawImage(area, tile.image, QRectF(*source))
             painter.setRenderHint(smooth, False)
 
-    def _turned(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
+    def _turned(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
         # Tiles turned one by one would show their joints: compose the upright picture, turn it once.
-        key = (scene.view, scene.scale, scene.version)
+        quick = quick and bool(scene.view.rotation % 90)
+        self.rough = self.rough or quick
+        key = (scene.view, scene.scale, scene.version, quick)
         if self._turned_key != key or self._turned_picture is None:
             last = self._turned_picture
             if last is None or last.pixels.shape[:2] != (scene.view.height, scene.view.width):
                 last = Picture(np.empty((scene.view.height, scene.view.width, 4), dtype=np.uint8))
-            self._rotate(scene, last.pixels)
+            self._rotate(scene, last.pixels, quick)
             self._turned_picture = last
             self._turned_key = key
         painter.drawImage(dirty, self._turned_picture.image, dirty)
 
-    def _rotate(self, scene: Scene, out: BGRAImage) -> None:
+    def _rotate(self, scene: Scene, out: BGRAImage, quick: bool) -> None:
         """Write the whole view, turned, to ``out``. By OpenCV: Qt takes several times as long."""
         import cv2
 
@@ -178,7 +185,7 @@ class TissuePainter:
                 [-s, c, y + s * (w - 0.5) - c * (h - 0.5) - 0.5],
             ]
         )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = (cv2.INTER_NEAREST if quick else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
         size = (view.width, view.height)
         cv2.warpAffine(upright, matrix, size, out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
