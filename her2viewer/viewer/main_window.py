@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
@@ -197,11 +197,7 @@ class MainWindow(QMainWindow):
             session.undo_stack.cleanChanged,
         ):
             signal.connect(lambda *_: self.refresh())
-        # After the tool is through with its corners.
-        self._hint_timer = QTimer(self)
-        self._hint_timer.setSingleShot(True)
-        self._hint_timer.timeout.connect(self._show_hint)
-        session.region_changed.connect(lambda _: self._hint_timer.start(0))
+        self.toolbox.state.begun_changed.connect(self._show_hint)
         # Run means the outline that is seen, also while its last corner is not set.
         self.panels.scorers.run_pressed.connect(self.toolbox.finish)
         session.slide_changed.connect(lambda _: self._slide_changed())

@@ -660,11 +660,25 @@ def test_a_begun_outline_says_how_to_close_it(qtbot, window, slide_file, open_sl
     open_slide(slide_file)
     middle = window.canvas.rect().center()
     x, y = middle.x(), middle.y()
-    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60))
-    qtbot.waitUntil(lambda: window.messages.hint.startswith("Double click or Enter closes"))
-    QTest.keyClick(window.canvas, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.messages.hint.startswith("Press Enter to score"))
+    click_corners(qtbot, window, (x - 60, y - 60))
+    assert window.messages.hint.startswith("Double click or Enter closes")
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    assert window.messages.hint.startswith("Outline the invasive carcinoma")
+    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60))
+    assert window.messages.hint.startswith("Double click or Enter closes")
+    qtbot.mouseDClick(window.canvas, Qt.MouseButton.LeftButton, pos=QPoint(x + 60, y + 60))
+    assert window.messages.hint.startswith("Press Enter to score")
     assert len(window.session.annotations) == 1
+
+
+def test_numbers_leave_a_corner_that_is_taken_back(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    middle = window.canvas.rect().center()
+    x, y = middle.x(), middle.y()
+    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60))
+    qtbot.waitUntil(lambda: not window.session.region.empty)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: window.session.region.empty)
 
 
 def test_the_run_button_closes_the_begun_outline_first(qtbot, window, slide_file, open_slide, monkeypatch):
