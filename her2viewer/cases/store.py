@@ -242,19 +242,16 @@ class CaseStore:
         return True
 
     def save_alignments(self, slides: tuple[AlignedSlide, ...]) -> None:
-        """Write which slides were aligned with this one, whole or not at all.
+        """Write which slides were aligned with this one, whole or not at all; a newer program's list stays.
 
         Raises:
-            CaseError: as ``save``; also where a newer program wrote the list.
+            CaseError: as ``save``.
         """
         from her2viewer.cases.alignment_file import write_alignments
 
         with self._writing():
             if self._alignments_stay:
-                raise CaseError(
-                    "The alignment was not saved: a newer her2viewer keeps the list of aligned slides of this case. "
-                    "Update her2viewer."
-                )
+                return
             self._make_known()
             write_alignments(self.folder / "alignments.json", slides)
 

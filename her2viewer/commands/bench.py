@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--size", type=_size, default=(1920, 1080), metavar="WxH", help="of the view in px (default 1920x1080)"
     )
-    options = parser.parse_args(argv)
+    # Intermixed: the slide may come after options.
+    options = parser.parse_intermixed_args(argv)
     output = Output(options.json)
     try:
         figures = run(options.slide, options.size, _limited(options.seconds), output)

@@ -75,7 +75,7 @@ def _pan(figures: dict[str, Any]) -> Table:
     table = _table("Panning at 1:1 over new tissue, 60 steps a second", "", "alone", "while all cores are busy")
     both = (figures["pan"], figures["pan_while_busy"])
     rows = {
-        "seconds": [f"{p['seconds']:.0f}" for p in both],
+        "seconds": [f"{p['seconds']:.1f}" for p in both],
         "frame, median ms": [_ms(p["cost"], "median_ms") for p in both],
         "frame, p99 ms": [_ms(p["cost"], "p99_ms") for p in both],
         "worst frame, ms": [_ms(p["cost"], "worst_ms") for p in both],

@@ -140,6 +140,22 @@ class RegionSquares:
             return cls(slice(row, row + 1), slice(column, column + 1), np.ones((1, 1), dtype=bool))
         return cls(rows, columns, inside)
 
+    def unseen_in(self, on: ReviewedMap, boxes: NDArray[np.float64]) -> NDArray[np.int64]:
+        """How many squares of the region were not looked at, for each of many rectangles.
+
+        Args:
+            on: the map.
+            boxes: x0, y0, x1, y1 in level-0 px, (n, 4).
+        """
+        missing = self.inside & ~on.seen[self.rows, self.columns]
+        sums = np.zeros((missing.shape[0] + 1, missing.shape[1] + 1), dtype=np.int64)
+        sums[1:, 1:] = missing.cumsum(axis=0).cumsum(axis=1)
+        # A square belongs to the rectangle that holds its middle.
+        edges = np.ceil(boxes / on.step - 0.5).astype(np.int64)
+        x0, x1 = (np.clip(edges[:, i] - self.columns.start, 0, missing.shape[1]) for i in (0, 2))
+        y0, y1 = (np.clip(edges[:, i] - self.rows.start, 0, missing.shape[0]) for i in (1, 3))
+        return np.asarray(sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0])
+
     def share(self, on: ReviewedMap) -> float:
         """How many of them were looked at, 0 to 1."""
         seen = on.seen[self.rows, self.columns]

@@ -54,7 +54,9 @@ class ScoringProcess:
     @property
     def pid(self) -> int | None:
         """Its process id, for display and for tests that kill it from outside."""
-        return self._process.pid if self._process is not None else None
+        # Asked from other threads too, while the owner may let go of the process.
+        process = self._process
+        return process.pid if process is not None else None
 
     def warm_up(self, scorer: str) -> bool:
         """Start the process if there is none and let a scorer prepare, so that the first run need not wait.

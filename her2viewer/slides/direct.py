@@ -44,12 +44,13 @@ class DirectTiles:
             return None
         import tifffile
 
+        images: dict[int, TiffLevel] = {}
+        file: SharedFile | None = None
         try:
             file = SharedFile(path)
             with tifffile.TiffFile(path) as tiff:
                 pages = {(p.imagewidth, p.imagelength): p for p in reversed(tiff.pages) if _suits(p)}
                 cache: ByteCache[tuple[int, int], RGBImage] = ByteCache(TILE_CACHE_BYTES)
-                images = {}
                 for index, size in enumerate(handle.level_dimensions):
                     page = pages.get(size)
                     if page is not None:
@@ -58,11 +59,12 @@ class DirectTiles:
                             images[index] = image
         except Exception:
             # Directories or codecs that tifffile has trouble with, whatever it raises: OpenSlide reads them.
-            return None
-        if not images:
+            images = {}
+        if file is not None and images:
+            return cls(file, images)
+        if file is not None:
             file.close()
-            return None
-        return cls(file, images)
+        return None
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGBImage | None:
         """Pixels of an area inside the level, or None where OpenSlide has to do it."""

@@ -52,6 +52,7 @@ def _with_openslide(path: Path, reasons: list[Exception]) -> Slide | None:
     except (openslide.OpenSlideError, OSError) as error:
         reasons.append(error)
         return None
+    slide: OpenSlideSlide | None = None
     try:
         slide = OpenSlideSlide(path, handle)
         if slide.properties.get("openslide.vendor") == "generic-tiff":
@@ -62,6 +63,11 @@ def _with_openslide(path: Path, reasons: list[Exception]) -> Slide | None:
         slide.probe()
     except (openslide.OpenSlideError, SlideError, OSError) as error:
         reasons.append(error)
+        # Not when Python gets round to it: a file that is held cannot be replaced on Windows.
+        if slide is None:
+            handle.close()
+        else:
+            slide.close()
         return None
     return slide
 

@@ -62,6 +62,12 @@ VIEW = (
         "next_field", "Next field", ("Tab",), "next-field", "Go through the region field by field", on_canvas=True
     ),
     Command("previous_field", "Previous field", ("Shift+Tab", "Shift+Backtab"), "", "One field back", on_canvas=True),
+    Command("next_unseen", "Next field not yet looked at", ("U",), "", "At 20x or more, on the way of Tab"),
+    Command("fields_0", "As on the screen", (), "", "Fields at the zoom of the screen", group="fields"),
+    Command("fields_10", "10x", (), "", "All fields at 10x, however far one had zoomed in", group="fields"),
+    Command("fields_20", "20x", (), "", "All fields at 20x, however far one had zoomed in", group="fields"),
+    Command("fields_40", "40x", (), "", "All fields at 40x, however far one had zoomed in", group="fields"),
+    Command("reset_reviewed", "Forget what was looked at", (), "", "The map of what was looked at begins anew"),
     Command("go_decisive", "Go to what decides", ("G",), "go", "The field with most cells of the class that decides"),
     Command(
         "overlays",
@@ -135,6 +141,14 @@ VIEW = (
         ("Ctrl+Shift+P",),
         "",
         "The view in focus with overlays and scale bar, as PNG",
+    ),
+    Command(
+        "smooth_zoom",
+        "Smooth motion",
+        (),
+        "",
+        "Zoom steps ease in, and the slide goes on for a moment after a quick drag",
+        checkable=True,
     ),
     Command("left_column", "Left column", ("F7",), "panel-left", "", checkable=True),
     Command("right_column", "Right column", ("F8",), "panel-right", "", checkable=True),

@@ -30,6 +30,8 @@ _NEED_SLIDE = (
     "previous_field",
     "copy_view",
     "save_view",
+    "next_unseen",
+    "reset_reviewed",
 )
 _NEED_EDIT = (
     "import",

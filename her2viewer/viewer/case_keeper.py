@@ -15,6 +15,7 @@ from her2viewer.viewer.session import Session
 from her2viewer.viewer.storage import Storage
 
 if TYPE_CHECKING:
+    from her2viewer.cases.alignment_file import AlignedSlide
     from her2viewer.cases.case import Case
     from her2viewer.cases.store import CaseStore
     from her2viewer.domain.result import Result
@@ -39,6 +40,8 @@ class LoadedCase:
     """Sentences about what could not be read."""
     reviewed: ReviewedMap | None = None
     """Which places were looked at; None where nothing is known of it."""
+    alignments: tuple[AlignedSlide, ...] = ()
+    """Slides that were aligned with this one."""
 
     def close(self) -> None:
         """Let the case go; for a slide that is not shown after all."""
@@ -84,9 +87,10 @@ def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None
         case = Case(slide_path=str(slide.path), identity=slide.identity)
     annotations = attempt(store.load_annotations, AnnotationSet())
     reviewed = attempt(store.load_reviewed, None)
+    alignments = attempt(store.load_alignments, ())
     found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
     results = tuple(r for r in found if r is not None)
-    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed)
+    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments)
 
 
 class CaseKeeper(QObject):
@@ -107,11 +111,17 @@ class CaseKeeper(QObject):
         self._case: Case | None = None
         self._dirty_case = False
         self._dirty_annotations = False
+        self.alignments: tuple[AlignedSlide, ...] = ()
+        """Slides that were aligned with this one."""
+        self._dirty_alignments = False
+        self._unsaved_results: dict[str, Result] = {}
+        """By scorer: what could not be written and is to be tried again."""
         self._changes = 0
         """Counts edits, to know whether something changed while a save was under way."""
         self._saves = 0
         self._told: str | None = None
         self._last_problem = ""
+        self._known: tuple[str, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SAVE_AFTER_MS)
@@ -151,7 +161,10 @@ class CaseKeeper(QObject):
     def attach(self, loaded: LoadedCase) -> None:
         """Keep this case from now on; the session already shows its annotations."""
         self._store, self._case = loaded.store, loaded.case
+        self._known = loaded.problems
         self._dirty_case = self._dirty_annotations = False
+        self._unsaved_results = {}
+        self.alignments, self._dirty_alignments = loaded.alignments, False
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
         self._tell()
         self.case_changed.emit(self._case)
@@ -162,6 +175,7 @@ class CaseKeeper(QObject):
         self.flush()
         self._save_reviewed()
         self.reviewed = None
+        self.alignments, self._dirty_alignments = (), False
         self._timer.stop()
         self._retry.stop()
         store = self._store
@@ -187,6 +201,13 @@ class CaseKeeper(QObject):
         """Change some of the fields that a report prints; the others stay."""
         if self._case is not None:
             self.update(fields={**self._case.fields, **fields})
+
+    def keep_alignments(self, alignments: tuple[AlignedSlide, ...]) -> None:
+        """Keep how other slides lie on this one; saved soon."""
+        if self._store is not None and alignments != self.alignments:
+            self.alignments = alignments
+            self._dirty_alignments = True
+            self._edited()
 
     def keep_reviewed(self, reviewed: ReviewedMap | None) -> None:
         """Keep which places were looked at, once the case holds anything else."""
@@ -214,18 +235,25 @@ class CaseKeeper(QObject):
         if store is None:
             return
         origin = result.provenance
+        self._unsaved_results.pop(origin.scorer, None)
 
         def work() -> None:
             store.save_result(result)
             store.log("scored", scorer=origin.scorer, version=origin.scorer_version, region=origin.region_hash)
 
-        self._run("Saving the result", work, key=f"result {origin.scorer}")
+        def failed() -> None:
+            if store is self._store:
+                self._unsaved_results.setdefault(origin.scorer, result)
+
+        self._run("Saving the result", work, failed=failed, key=f"result {origin.scorer} {id(store)}")
 
     def log(self, event: str, **details: Any) -> None:
         """One line of the audit trail."""
         store = self._store
         if store is not None:
-            self._storage.submit("Writing the audit trail", lambda: store.log(event, **details), failed=self._failed)
+            self._storage.submit(
+                "Writing the audit trail", lambda: store.log(event, **details), failed=self._log_failed
+            )
 
     def flush(self) -> None:
         """Save at once what has changed."""
@@ -233,7 +261,10 @@ class CaseKeeper(QObject):
         store, case = self._store, self._case
         if store is None or case is None or not self._dirty:
             return
+        for result in tuple(self._unsaved_results.values()):
+            self.save_result(result)
         annotations = self._session.annotations if self._dirty_annotations else None
+        alignments = self.alignments if self._dirty_alignments else None
         changes = self._changes
 
         def work() -> None:
@@ -241,19 +272,23 @@ class CaseKeeper(QObject):
                 store.save_annotations(annotations)
                 store.log("annotations saved", objects=len(annotations), region=annotations.region().hash)
             store.save(case)
+            if alignments is not None:
+                store.save_alignments(alignments)
+                store.log("slides aligned", slides=[aligned.path for aligned in alignments])
 
         def done(_: object) -> None:
             if store is self._store and changes == self._changes:
-                self._dirty_case = self._dirty_annotations = False
+                self._dirty_case = self._dirty_annotations = self._dirty_alignments = False
             self._retry.stop()
             self._last_problem = ""
 
         # Not one key for all slides: the last state of a slide that was left must not be replaced.
-        self._run("Saving the case", work, done, key=f"case {id(store)}")
+        self._run("Saving the case", work, done=done, key=f"case {id(store)}")
 
     @property
     def _dirty(self) -> bool:
-        return self._dirty_case or self._dirty_annotations
+        edited = self._dirty_case or self._dirty_annotations or self._dirty_alignments
+        return edited or bool(self._unsaved_results)
 
     def _annotations_changed(self, _: object) -> None:
         if self._store is not None:
@@ -267,7 +302,13 @@ class CaseKeeper(QObject):
         self._tell()
 
     def _run(
-        self, name: str, work: Callable[[], None], done: Callable[[object], None] | None = None, key: str = ""
+        self,
+        name: str,
+        work: Callable[[], None],
+        *,
+        done: Callable[[object], None] | None = None,
+        failed: Callable[[], None] | None = None,
+        key: str,
     ) -> None:
         def finished(result: object) -> None:
             self._saves = max(0, self._saves - 1)
@@ -275,13 +316,20 @@ class CaseKeeper(QObject):
                 done(result)
             self._tell()
 
-        def failed(sentence: str) -> None:
+        def gone_wrong(sentence: str) -> None:
             self._saves = max(0, self._saves - 1)
+            if failed is not None:
+                failed()
             self._failed(sentence)
 
-        replaced = self._storage.submit(name, work, done=finished, failed=failed, key=key)
+        replaced = self._storage.submit(name, work, done=finished, failed=gone_wrong, key=key)
         self._saves += 1 - replaced
         self._tell()
+
+    def _log_failed(self, sentence: str) -> None:
+        # A case that is open elsewhere or cannot be written to was told when it was loaded.
+        if not any(sentence.endswith(known) for known in self._known):
+            self._failed(sentence)
 
     def _failed(self, sentence: str) -> None:
         self._tell()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from her2viewer.viewer.main_window import MainWindow
 
 _OPACITY_STEP = 0.1
+FIELD_MAGNIFICATIONS = (0, 10, 20, 40)
+"""At which Tab goes through a region; 0 for the zoom of the screen."""
 _CONTEXT = (
     "tool_select",
     "tool_polygon",
@@ -54,7 +56,7 @@ class Commanding(QObject):
 
     def _connect(self) -> None:
         w = self._window
-        canvas, toolbox, session = w.canvas, w.toolbox, w.session
+        toolbox, session, look = w.toolbox, w.session, w.comparing.look
         work: dict[str, Callable[[], object]] = {
             "open": self.ask_slide,
             "sample": w.open_sample,
@@ -67,14 +69,18 @@ class Commanding(QObject):
             "save": w.keeper.flush,
             "show_case": self.show_case,
             "quit": w.close,
-            "fit": canvas.fit,
-            "mag_1:1": canvas.one_to_one,
-            "zoom_in": canvas.zoom_in,
-            "zoom_out": canvas.zoom_out,
-            "rotate": lambda: canvas.rotate(90),
-            "rotate_back": lambda: canvas.rotate(-90),
-            "next_field": lambda: w.looking.step(1),
-            "previous_field": lambda: w.looking.step(-1),
+            "fit": lambda: look(lambda c: c.fit()),
+            "mag_1:1": lambda: look(lambda c: c.one_to_one()),
+            "zoom_in": lambda: look(lambda c: c.zoom_in()),
+            "zoom_out": lambda: look(lambda c: c.zoom_out()),
+            "rotate": lambda: look(lambda c: c.rotate(90)),
+            "rotate_back": lambda: look(lambda c: c.rotate(-90)),
+            "copy_view": w.pictures.copy,
+            "save_view": w.pictures.ask,
+            "next_field": lambda: w.walk.step(1),
+            "previous_field": lambda: w.walk.step(-1),
+            "next_unseen": w.walk.next_unseen,
+            "reset_reviewed": w.reviewed.reset,
             "go_decisive": w.looking.go_decisive,
             "opacity_down": lambda: w.evidence.change_opacity(-_OPACITY_STEP),
             "opacity_up": lambda: w.evidence.change_opacity(_OPACITY_STEP),
@@ -100,11 +106,14 @@ class Commanding(QObject):
         for command_id, do in work.items():
             w.commands[command_id].triggered.connect(lambda _=False, do=do: do())
         for command_id, power in MAGNIFICATIONS.items():
-            w.commands[command_id].triggered.connect(lambda _=False, p=power: canvas.set_magnification(p))
+            w.commands[command_id].triggered.connect(lambda _=False, p=power: look(lambda c: c.set_magnification(p)))
         for tool_id in ("select", "polygon", "freehand", "rectangle", "brush", "note"):
             w.commands[f"tool_{tool_id}"].triggered.connect(lambda _=False, t=tool_id: self.use_tool(t))
         for kind in ("pdf", "json", "csv"):
             w.commands[f"report_{kind}"].triggered.connect(lambda _=False, k=kind: w.exporting.ask_report(k))
+        for power in FIELD_MAGNIFICATIONS:
+            w.commands[f"fields_{power}"].triggered.connect(lambda _=False, p=power: self.set_fields(p))
+        w.commands["smooth_zoom"].triggered.connect(self.set_smooth)
         w.commands["overlays"].triggered.connect(w.looking.set_overlays)
         w.commands["icc"].triggered.connect(self.set_icc)
         w.commands["left_column"].toggled.connect(w.panels.show_left)
@@ -199,6 +208,7 @@ class Commanding(QObject):
         chosen = palette if palette in PALETTES else DEFAULT_PALETTE
         w.settings.set("palette", chosen)
         w.evidence.set_palette(chosen)
+        w.comparing.set_palette(chosen)
         w.panels.set_palette(chosen)
         w.exporting.palette = chosen
         w.menus.palettes(chosen, self.use_palette)
@@ -207,6 +217,40 @@ class Commanding(QObject):
         """Show the slide with or without its colour profile; remembered."""
         self._window.settings.set("icc", wanted)
         self._window.show_colours()
+
+    def set_fields(self, power: int) -> None:
+        """Magnification at which Tab goes through the region, 0 for that of the screen; remembered."""
+        w = self._window
+        chosen = power if power in FIELD_MAGNIFICATIONS else 0
+        w.settings.set("field_magnification", str(chosen))
+        w.commands[f"fields_{chosen}"].setChecked(True)
+        w.walk.magnification = float(chosen) or None
+
+    def set_smooth(self, wanted: bool) -> None:
+        """Let zoom steps ease in and the slide glide, or not; remembered."""
+        self._window.settings.set("smooth_zoom", "true" if wanted else "false")
+        self._move_smoothly(wanted)
+
+    def restore_motion(self) -> None:
+        """As the reader has chosen; else smooth, unless the system asks for less motion."""
+        w = self._window
+        chosen = w.settings.text("field_magnification", "0")
+        self.set_fields(int(chosen) if chosen.isdigit() else 0)
+        self._move_smoothly(w.settings.flag("smooth_zoom", True))
+        if not w.settings.text("smooth_zoom"):
+            from her2viewer.viewer.less_motion import less_motion_wanted
+
+            def found(less: bool) -> None:
+                if less and not w.settings.text("smooth_zoom"):
+                    self._move_smoothly(False)
+
+            w.storage.submit("Asking the system about motion", less_motion_wanted, done=found, quiet=True)
+
+    def _move_smoothly(self, wanted: bool) -> None:
+        motion = self._window.canvas.motion
+        self._window.commands["smooth_zoom"].setChecked(wanted)
+        motion.settle()
+        motion.enabled = wanted
 
     def show_overview(self, shown: bool) -> None:
         """Show or hide the overview map."""

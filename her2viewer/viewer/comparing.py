@@ -60,6 +60,7 @@ class Comparing(QObject):
         self._commands: Actions | None = None
         self.palette = ""
         self.icc = False
+        self._main_extras: SlideExtras | None = None
         self.native_dialogs = True
         """Tests use Qt's own file dialog."""
         grid.arrived.connect(self._arrived)
@@ -71,7 +72,7 @@ class Comparing(QObject):
         controller.result_changed.connect(lambda _: self._show_evidence())
         keeper.case_changed.connect(lambda _: self._case_changed())
 
-    def connect(self, commands: Actions, menus: Menus) -> None:
+    def wire(self, commands: Actions, menus: Menus) -> None:
         """Give the commands their work."""
         self._commands = commands
         work: dict[str, Callable[[], object]] = {
@@ -184,8 +185,6 @@ class Comparing(QObject):
         for view in self._grid.views:
             self._show_colours(view)
 
-    _main_extras: SlideExtras | None = None
-
     def look(self, do: Callable[[SlideCanvas], object]) -> None:
         """Do something with the view that has the focus, where it moves alone; else with the main one."""
         active = self._grid.active
@@ -200,7 +199,9 @@ class Comparing(QObject):
         if view is None or view.aligner is None:
             return
         if canvas is None or canvas.pointer is None:
-            self._messages.show_message("Point at a place of the tissue, then press A; then at the same in the other.")
+            self._messages.show_message(
+                "Point at a place of the tissue, then press A; then at the same in the other."
+            )
             return
         x, y = canvas.viewport.to_slide(canvas.pointer.x(), canvas.pointer.y())
         if canvas is self._grid.main:

@@ -260,7 +260,7 @@ class Exporting(QObject):
         if new:
             self._session.edit(f"Import {path.name}", present.added(*new), ())
             self._keeper.log("annotations imported", file=str(path), objects=len(new))
-        text = f"{len(new)} outlines were added from {path.name}."
+        text = f"{_outlines(len(new))} added from {path.name}."
         kind = "warning" if outside or not new else "done"
         self._messages.show_message(" ".join([text, *remarks]), "warning" if kind == "warning" else "done")
 
@@ -289,7 +289,7 @@ class Exporting(QObject):
 
         def done(_: object) -> None:
             self._messages.show_message(
-                f"{len(annotations)} outlines were written to {path.name}.",
+                f"{_outlines(len(annotations))} written to {path.name}.",
                 "done",
                 [("Show in folder", lambda: open_with_desktop(path.parent))],
             )
@@ -318,6 +318,10 @@ class Exporting(QObject):
 def open_with_desktop(path: Path) -> None:
     """Open a file or folder with the program that the desktop uses for it."""
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def _outlines(count: int) -> str:
+    return "1 outline was" if count == 1 else f"{count:,} outlines were"
 
 
 def _on_slide(bounds: tuple[float, float, float, float], slide: Slide) -> bool:

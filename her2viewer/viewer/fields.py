@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence
 from her2viewer.domain.region import Region
 
 Point = tuple[float, float]
 _LEAST_SHARE = 0.02
-"""A field that holds less of the region than this share of its own area is passed over."""
+"""A field that holds less of the region than this share of its own area is passed over, if others show it."""
+_NEXT_TO_NOTHING = 1e-4
 
 
-def serpentine(region: Region, width: float, height: float) -> list[Point]:
+def serpentine(region: Region, width: float, height: float, shown: float = 1.0) -> list[Point]:
     """Centres of the fields that cover a region, in reading order with every second row backwards.
+
+    Fields that hold next to nothing are passed over where the fields beside them show it, too.
 
     Args:
         region: what is to be looked through.
         width: of a field, level-0 px.
         height: of a field, level-0 px.
+        shown: side of what is seen of a field, as a multiple of its own side: fields may overlap.
 
     Returns:
         Level-0 px; empty for an empty region.
@@ -36,18 +41,37 @@ def serpentine(region: Region, width: float, height: float) -> list[Point]:
     # The grid is centred on the region, so that a region smaller than a field lies in its middle.
     left = (x0 + x1 - columns * width) / 2
     top = (y0 + y1 - rows * height) / 2
-    shapely.prepare(region.geometry)
+    kept = np.zeros((rows, columns), dtype=bool)
+    scraps: list[tuple[int, int, BaseGeometry]] = []
+    for row in range(rows):
+        y = top + row * height
+        strip = shapely.clip_by_rect(region.geometry, x0, y, x1, y + height)
+        if strip.is_empty:
+            continue
+        shapely.prepare(strip)
+        edges = left + np.arange(columns) * width
+        boxes = shapely.box(edges, y, edges + width, y + height)
+        for column in np.flatnonzero(shapely.intersects(strip, boxes)).tolist():
+            part = shapely.clip_by_rect(strip, edges[column], y, edges[column] + width, y + height)
+            kept[row, column] = part.area > _LEAST_SHARE * width * height
+            if not kept[row, column]:
+                scraps.append((row, column, part))
+
+    def centre(row: int, column: int) -> Point:
+        return (left + (column + 0.5) * width, top + (row + 0.5) * height)
+
+    half_w, half_h = shown * width / 2, shown * height / 2
+    for row, column, part in scraps:
+        # Fields kept for their scraps count, too.
+        r0, c0 = max(0, row - 1), max(0, column - 1)
+        near = np.argwhere(kept[r0 : row + 2, c0 : column + 2]).tolist()
+        middles = [centre(r0 + r, c0 + c) for r, c in near]
+        seen = shapely.union_all([shapely.box(x - half_w, y - half_h, x + half_w, y + half_h) for x, y in middles])
+        kept[row, column] = part.difference(seen).area > _NEXT_TO_NOTHING * width * height
     found: list[Point] = []
     for row in range(rows):
-        boxes = [
-            shapely.box(left + c * width, top + row * height, left + (c + 1) * width, top + (row + 1) * height)
-            for c in range(columns)
-        ]
-        inside = shapely.area(shapely.intersection(region.geometry, boxes))
-        hits = [c for c in range(columns) if inside[c] > _LEAST_SHARE * width * height]
-        if row % 2:
-            hits.reverse()
-        found += [(left + (c + 0.5) * width, top + (row + 0.5) * height) for c in hits]
+        hits = np.flatnonzero(kept[row]).tolist()
+        found += [centre(row, column) for column in (hits[::-1] if row % 2 else hits)]
     if not found:
         # A thin region slips through every field: show its middle.
         point = region.geometry.representative_point()

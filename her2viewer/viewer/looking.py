@@ -1,4 +1,4 @@
-"""Keys that lead the eye: from field to field, to what decides, and the bare tissue while H is held."""
+"""Keys that lead the eye: to what decides, and to the bare tissue while H is held."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from PySide6.QtGui import QKeyEvent
 
 from her2viewer.guidelines.decision import deciding_classes
 from her2viewer.viewer.canvas.canvas import SlideCanvas
-from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.fields import Point, densest_field, neighbour, serpentine
+from her2viewer.viewer.fields import densest_field
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.session import Session
 
-_OVERLAP = 0.9
-"""Side of a field as a share of the view: nothing at its edge is missed."""
 _CLOSE_LOOK = 20.0
 """Magnification at which G shows the deciding field, where the view is coarser."""
 
@@ -35,34 +32,9 @@ class Looking(QObject):
         self._canvas = canvas
         self._controller = controller
         self._messages = messages
-        self._fields: list[Point] = []
-        self._fields_of: tuple[object, float, float] | None = None
-        self._at: tuple[Viewport, Point] | None = None
         self._held = False
         self._before = False
         canvas.installEventFilter(self)
-
-    def step(self, direction: int) -> None:
-        """Next (1) or previous (-1) field of the region at the present zoom; the whole slide without a region."""
-        slide = self._session.slide
-        if slide is None:
-            return
-        region = self._session.region
-        if region.empty:
-            self._messages.show_message("Outline a region first: Tab then goes through it field by field.")
-            return
-        view = self._canvas.viewport
-        x0, y0, x1, y1 = view.bounds()
-        width, height = (x1 - x0) * _OVERLAP, (y1 - y0) * _OVERLAP
-        key = (region, width, height)
-        if self._fields_of != key:
-            self._fields, self._fields_of = serpentine(region, width, height), key
-        # The canvas may not be able to centre a field at the very edge: go on from the field, not from the view.
-        here = self._at[1] if self._at is not None and self._at[0] == view else (view.cx, view.cy)
-        target = neighbour(self._fields, here, direction)
-        if target is not None:
-            self._canvas.set_viewport(view.centred(*target))
-            self._at = (self._canvas.viewport, target)
 
     def go_decisive(self) -> None:
         """Show the field with most tumour of the class that decided."""

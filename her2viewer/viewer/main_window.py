@@ -16,7 +16,10 @@ from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.case_sync import CaseSync
 from her2viewer.viewer.commanding import Commanding
+from her2viewer.viewer.compare.grid import CompareGrid
+from her2viewer.viewer.comparing import Comparing
 from her2viewer.viewer.exporting import Exporting
+from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.icons import refresh_icons
 from her2viewer.viewer.looking import Looking
 from her2viewer.viewer.menus import Menus, ToolBar
@@ -25,7 +28,10 @@ from her2viewer.viewer.opening import SlideExtras
 from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.legend import LegendWidget
+from her2viewer.viewer.pictures import Pictures
 from her2viewer.viewer.recent import RecentSlides
+from her2viewer.viewer.review_display import ReviewDisplay
+from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_progress import RunProgress
 from her2viewer.viewer.session import Session
@@ -37,6 +43,7 @@ from her2viewer.viewer.statusbar import StatusBar
 from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
 from her2viewer.viewer.tools.drawing_tool import DrawingTool
+from her2viewer.viewer.tools.polygon import PolygonTool
 from her2viewer.viewer.tools.toolbox import ToolBox
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
@@ -89,6 +96,8 @@ class MainWindow(QMainWindow):
         self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
         self.canvas.add_layer(self.outlines)
         self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
+        self.reviewing = Reviewing(self.session, self.canvas, self.keeper, self)
+        self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
         self.panels = SidePanels(
             self,
             session=self.session,
@@ -101,6 +110,30 @@ class MainWindow(QMainWindow):
         self.bar = ToolBar(self, self.commands)
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
+        self.reviewed = ReviewDisplay(
+            self.canvas,
+            self.session,
+            reviewing=self.reviewing,
+            walk=self.walk,
+            status=self.status,
+            messages=self.messages,
+            parent=self,
+        )
+        self.compare = CompareGrid(self.canvas)
+        self.flow.readers = self.compare.readers
+        self.comparing = Comparing(
+            self,
+            grid=self.compare,
+            session=self.session,
+            controller=self.controller,
+            keeper=self.keeper,
+            storage=self.storage,
+            messages=self.messages,
+            outlines=self.outlines,
+        )
+        self.pictures = Pictures(
+            self, active=lambda: self.compare.active, storage=self.storage, messages=self.messages
+        )
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._opening = self._writing = ""
         self._closed = self._give_up = False
@@ -132,7 +165,7 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> None:
         self._split.setChildrenCollapsible(False)
         self._split.setHandleWidth(4)
-        for widget in (self.panels.left, self.canvas, self.panels.right):
+        for widget in (self.panels.left, self.compare, self.panels.right):
             self._split.addWidget(widget)
         self._split.setStretchFactor(1, 1)
         self._split.setSizes([_LEFT_WIDTH, 900, _RIGHT_WIDTH])
@@ -182,6 +215,9 @@ class MainWindow(QMainWindow):
             session.undo_stack.cleanChanged,
         ):
             signal.connect(lambda *_: self.refresh())
+        self.toolbox.state.begun_changed.connect(self._show_hint)
+        # Run means the outline that is seen, also while its last corner is not set.
+        self.panels.scorers.run_pressed.connect(self.toolbox.finish)
         session.slide_changed.connect(lambda _: self._slide_changed())
         session.pixel_size_changed.connect(lambda _: self._slide_changed())
         self.flow.opening_changed.connect(self._set_opening)
@@ -198,6 +234,7 @@ class MainWindow(QMainWindow):
         self.menus.sub["recent"].aboutToShow.connect(self.commanding.fill_recent)
         self.menus.sub["scorer"].aboutToShow.connect(self.commanding.fill_scorers)
         self.menus.exclusions(lambda name: self.commanding.draw(Role.EXCLUDE, name))
+        self.comparing.wire(self.commands, self.menus)
         notifier().changed.connect(self._theme_changed)
 
     def _restore(self) -> None:
@@ -216,6 +253,7 @@ class MainWindow(QMainWindow):
             commands[name].setChecked(settings.flag(name, True))
         commands["icc"].setChecked(settings.flag("icc", False))
         commands["overlays"].setChecked(True)
+        self.commanding.restore_motion()
         self.commanding.use_palette(settings.text("palette", DEFAULT_PALETTE))
         self.show_drawing()
         self.recent.check()
@@ -225,13 +263,22 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """What can be done now, and the sentence that says what to do next."""
         session, controller, commands = self.session, self.controller, self.commands
-        words = sentence(controller.state, opening=self._opening, locked=session.locked)
-        self.messages.set_hint(words, busy=bool(self._opening))
+        self._show_hint()
         show_availability(
             commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
         )
         self.card.setVisible(session.slide is None and not self._opening)
         self._show_progress()
+
+    def _show_hint(self) -> None:
+        words = sentence(
+            self.controller.state,
+            opening=self._opening,
+            locked=self.session.locked,
+            drawing=isinstance(self.toolbox.current, PolygonTool) and self.toolbox.current.busy,
+            hidden=self.session.slide is not None and self.canvas.overlays_hidden,
+        )
+        self.messages.set_hint(words, busy=bool(self._opening))
 
     def show_drawing(self) -> None:
         """Which tool is in use, and what is drawn next."""
@@ -258,6 +305,7 @@ class MainWindow(QMainWindow):
         else:
             self.status.set_colours("colours: raw", "As stored in the file; View, Apply colour profile corrects them")
         self.canvas.set_display_transform(transform if wanted else None)
+        self.comparing.set_icc(wanted, extras)
 
     def _profile_problem(self) -> str:
         extras = self.flow.extras
@@ -271,6 +319,7 @@ class MainWindow(QMainWindow):
 
     def _shown(self, extras: SlideExtras | None) -> None:
         slide = self.session.slide
+        self.reviewing.begin(self.keeper.reviewed)
         self.evidence.set_slide(slide.width if slide else 1, slide.height if slide else 1)
         self.evidence.replace(self.controller.evidence)
         self.evidence.set_region(self.session.region, self.controller.scored)
@@ -333,6 +382,7 @@ class MainWindow(QMainWindow):
     def _overlays_hidden(self, hidden: bool) -> None:
         self.commands["overlays"].setChecked(not hidden)
         self.evidence.set_all_hidden(hidden)
+        self._show_hint()
 
     def _theme_changed(self, chosen: Tokens) -> None:
         refresh_icons(self)
@@ -340,8 +390,7 @@ class MainWindow(QMainWindow):
 
     def _dress(self, chosen: Tokens) -> None:
         self.commands[f"theme_{chosen.name}"].setChecked(True)
-        self.canvas.outside_color = chosen.color("background")
-        self.canvas.update()
+        self.compare.set_outside_color(chosen.color("background"))
 
     # -- dropping and closing -------------------------------------------------------------------------------------
 
@@ -364,12 +413,14 @@ class MainWindow(QMainWindow):
             self._warn_unsaved()
             return
         self._closed = True
+        self.pictures.cancel()
         self._keep_settings()
         self.hide()
         self.keeper.detach()
         self.storage.close()
         self.flow.shutdown()
         self.controller.shutdown()
+        self.compare.shutdown()
         self.canvas.shutdown()
 
     def _warn_unsaved(self) -> None:

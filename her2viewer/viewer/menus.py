@@ -20,9 +20,9 @@ _LAYOUT = {
         "open sample recent close_slide | slide_info pixel_size case_details | import export | save show_case | quit"
     ),
     "View": (
-        "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field go_decisive | "
-        "overlays opacity_down opacity_up *palette | icc | *compare copy_view save_view | left_column right_column *panels toolbar overview | "
-        "*theme full_screen"
+        "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field next_unseen *fields "
+        "reset_reviewed | go_decisive | overlays opacity_down opacity_up *palette | icc smooth_zoom | "
+        "*compare copy_view save_view | left_column right_column *panels toolbar overview | *theme full_screen"
     ),
     "ROI": (
         "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | role_roi role_exclude "
@@ -77,6 +77,7 @@ class Menus:
         self.groups: dict[str, QActionGroup] = {}
         titles = {
             "zoom": "Magnification",
+            "fields": "Magnification of fields",
             "palette": "Class colours",
             "panels": "Panels",
             "theme": "Theme",
@@ -101,6 +102,7 @@ class Menus:
         for sub in self.sub.values():
             sub.setToolTipsVisible(True)
         actions.fill(self.sub["zoom"], "mag_2.5", "mag_5", "mag_10", "mag_20", "mag_40", "mag_1:1")
+        actions.fill(self.sub["fields"], "fields_0", "fields_10", "fields_20", "fields_40")
         actions.fill(self.sub["theme"], "theme_dark", "theme_light")
         self._parent = window
 

@@ -172,7 +172,8 @@ class Messages(QWidget):
     def _height(self) -> int:
         column = self.layout()
         assert column is not None
-        return max(column.heightForWidth(self.width()), column.minimumSize().height())
+        # The least height of a layout is that of its narrowest form, in which long sentences stand tall.
+        return column.heightForWidth(self.width()) if column.hasHeightForWidth() else column.minimumSize().height()
 
     def _place(self) -> None:
         if not self._shown and not self._hint.text:

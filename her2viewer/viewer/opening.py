@@ -215,14 +215,15 @@ def open_with_extras(path: Path, prepare: Callable[[Slide], Any] | None = None) 
         pixel_size = attempt(lambda: resolve_pixel_size(slide, PixelSizeStore()), "Reading the stored pixel sizes")
         images = attempt(slide.associated_images, "Reading the label and macro images") or {}
         overview = attempt(lambda: overview_image(slide), "Making the overview")
+        colours = "Reading the colour profile"
         prepared = None if prepare is None else attempt(lambda: prepare(slide), "Loading the case")
         extras = SlideExtras(
             path=path,
             pixel_size=pixel_size,
             images=images,
             overview=overview,
-            display_transform=display_transform(slide.icc_profile),
-            profile_problem=profile_problem(slide.icc_profile),
+            display_transform=attempt(lambda: display_transform(slide.icc_profile), colours),
+            profile_problem=attempt(lambda: profile_problem(slide.icc_profile), colours),
             prepared=prepared,
             problems=tuple(problems),
         )

@@ -29,19 +29,29 @@ SENTENCES: dict[ScoringState, str] = {
     ScoringState.NOT_ASSESSABLE: "Not assessable: the panel on the right says why, and what to do",
     ScoringState.FAILED: "The scorer failed; nothing you drew is lost. Press Enter to try again",
 }
+DRAWING = "Double click or Enter closes the outline, Backspace takes a corner back, Esc drops it"
+HIDDEN = "All overlays are hidden: O shows them"
 SIGNED = "Read and signed: outlines are locked until the case is amended"
 
 
-def sentence(state: ScoringState, *, opening: str = "", locked: bool = False) -> str:
+def sentence(
+    state: ScoringState, *, opening: str = "", locked: bool = False, drawing: bool = False, hidden: bool = False
+) -> str:
     """What to do next, in one sentence for the canvas.
 
     Args:
         state: where the reader is with the scorer.
         opening: name of the slide that is being opened.
         locked: the case is signed.
+        drawing: an outline is begun and not yet closed.
+        hidden: all overlays are hidden.
     """
     if opening:
         return f"Opening {opening}..."
+    if drawing:
+        return DRAWING
+    if hidden:
+        return HIDDEN
     if locked and state not in (ScoringState.RUNNING, ScoringState.CANCELLING, ScoringState.NO_SLIDE):
         return SIGNED
     return SENTENCES[state]

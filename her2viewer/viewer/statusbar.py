@@ -67,6 +67,8 @@ class StatusBar(QStatusBar):
         row.setSpacing(0)
         for part in (self._stage, self._bar, self._left, self._cancel):
             row.addWidget(part)
+        self._reviewed = QLabel()
+        self._reviewed.setProperty("role", "muted")
         self._saved = QLabel()
         self._device = QLabel()
         self._reserve(self._scale, "40.0x  0.2500 µm/px (from vendor property)")
@@ -75,7 +77,7 @@ class StatusBar(QStatusBar):
         for label in (self._scale, self._colours, self._position):
             self.addWidget(label)
         self.addWidget(self._readout, 1)
-        for widget in (self._progress, self._saved, self._device):
+        for widget in (self._progress, self._reviewed, self._saved, self._device):
             self.addPermanentWidget(widget)
         # The slide above must not move when progress comes and goes.
         self.setFixedHeight(self.fontMetrics().height() + 14)
@@ -141,6 +143,10 @@ class StatusBar(QStatusBar):
     def end_progress(self) -> None:
         """Nothing runs any more."""
         self._progress.hide()
+
+    def set_reviewed(self, text: str, tip: str = "") -> None:
+        """How much of the region was looked at, and which field is shown."""
+        _put(self._reviewed, text, tip)
 
     def set_saved(self, text: str, role: str = "muted", tip: str = "") -> None:
         """State of the case on disk: "saved", "saving", "not saved"."""

@@ -45,7 +45,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def figures(small: Path) -> dict[str, Any]:
-    done = bench("viewer", str(small), "--json", "--seconds", "5", "--size", "640x480")
+    done = bench("viewer", "--json", "--seconds", "5", str(small), "--size", "640x480")
     assert done.returncode == exit_codes.OK, done.stderr
     assert done.stderr == ""
     result: dict[str, Any] = json.loads(done.stdout)

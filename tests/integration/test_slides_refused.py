@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import zipfile
 from pathlib import Path
@@ -106,3 +108,37 @@ def test_numbers_that_are_no_colours(tmp_path):
     path = tmp_path / "numbers.tif"
     tifffile.imwrite(path, np.zeros((300, 300), np.complex64), tile=(128, 128))
     assert "cannot be shown" in refusal(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed on Linux only")
+def test_a_slide_that_is_refused_is_let_go_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.tif"
+    rng = np.random.default_rng(1)
+    full = rng.integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        for level, pixels in enumerate((full, full[::4, ::4])):
+            kind = {"subfiletype": 1} if level else {}
+            writer.write(pixels, tile=(256, 256), photometric="rgb", compression="jpeg", metadata=None, **kind)
+    with tifffile.TiffFile(path) as tiff:
+        # The tile in the middle, which is decoded when the slide is opened.
+        page = tiff.pages[0]
+        places = [(page.dataoffsets[i], page.databytecounts[i]) for i in (5, 6, 9, 10)]
+    data = bytearray(path.read_bytes())
+    for offset, count in places:
+        data[offset : offset + count] = bytes(count)
+    path.write_bytes(data)
+
+    def held() -> list[str]:
+        names = []
+        for entry in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                names.append(os.readlink(f"/proc/self/fd/{entry}"))
+        return [name for name in names if name == str(path)]
+
+    gc.disable()
+    try:
+        with pytest.raises(SlideError):
+            open_slide(path)
+        assert held() == []
+    finally:
+        gc.enable()

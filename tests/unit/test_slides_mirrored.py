@@ -18,7 +18,9 @@ def test_every_area_is_that_of_the_mirrored_picture(level, x, y, width, height):
     slide = ArraySlide(PIXELS)
     turned = ArraySlide(PIXELS)
     turned._levels = [p[:, ::-1] for p in turned._levels]
-    assert np.array_equal(MirroredSlide(slide).read(level, x, y, width, height), turned.read(level, x, y, width, height))
+    assert np.array_equal(
+        MirroredSlide(slide).read(level, x, y, width, height), turned.read(level, x, y, width, height)
+    )
 
 
 @given(st.sampled_from([1, 2, 4, 8]), st.integers(0, 200), st.integers(0, 120), st.integers(1, 90))
@@ -49,6 +51,4 @@ def test_a_level_that_is_not_there_is_refused_as_by_the_slide(shared_slides):
         with pytest.raises(ValueError, match="levels 0 to"):
             mirrored.read(9, 0, 0, 10, 10)
         width = slide.width
-        assert np.array_equal(
-            mirrored.read(0, 100, 50, 300, 200), slide.read(0, width - 400, 50, 300, 200)[:, ::-1]
-        )
+        assert np.array_equal(mirrored.read(0, 100, 50, 300, 200), slide.read(0, width - 400, 50, 300, 200)[:, ::-1])

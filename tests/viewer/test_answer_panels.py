@@ -20,12 +20,12 @@ from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, Provenance, Result
 from her2viewer.scoring.manifest import Setting
+from her2viewer.viewer.numbers import percent_text
 from her2viewer.viewer.panels.answer_panel import AnswerPanel
 from her2viewer.viewer.panels.profiles_panel import ProfilesPanel
 from her2viewer.viewer.panels.reading_form import ReadingForm
 from her2viewer.viewer.panels.scorer_panel import ScorerPanel
 from her2viewer.viewer.panels.settings_form import SettingsForm
-from her2viewer.viewer.panels.share_bars import percent_text
 from her2viewer.viewer.panels.why_panel import WhyPanel
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import ScoringState
@@ -106,6 +106,19 @@ def test_numbers_and_answer_follow_the_outline(qtbot: QtBot, controller: Scoring
     qtbot.waitUntil(lambda: panel.headline == "2+ equivocal", timeout=2000)
     assert panel.bars.texts == ("62.5 %", "25.0 %", "12.5 %", "0.0 %")
     assert len(why.row_texts) == height
+
+
+def test_an_answer_on_a_part_of_the_region_does_not_look_final(
+    qtbot: QtBot, controller: ScoringController, session: Session
+) -> None:
+    panel = AnswerPanel(controller)
+    qtbot.addWidget(panel)
+    controller.restore(result((50, 20, 10, 20)))
+    # Below y = 1000 nothing was scored.
+    outline(session, 0, 0, 1000, 2000)
+    qtbot.waitUntil(lambda: panel.headline == "3+ positive so far", timeout=2000)
+    outline(session, 0, 0, 1000, 1000)
+    qtbot.waitUntil(lambda: panel.headline == "3+ positive", timeout=2000)
 
 
 def test_why_shows_every_row_with_its_number_and_marks_the_one_that_fired(

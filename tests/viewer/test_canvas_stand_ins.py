@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from her2viewer.viewer.canvas.grid import view_box
-from tests.helpers.canvases import MakeCanvas, tissue, wait_idle
+from tests.helpers.canvases import MakeCanvas, rgb, tissue, wait_idle
 from tests.helpers.gated_slide import GatedSlide
 
 
@@ -41,14 +41,29 @@ def test_the_first_frame_of_a_zoom_is_rough_and_the_picture_is_smooth_at_rest(he
     held.repaint()
     assert not held.tissue.rough
     held.zoom_by(0.3)
-    rough = tissue(held)
+    kept = tissue(held)
+    assert not held.tissue.rough
+    rough = rgb(held.grab().toImage())
     assert held.tissue.rough
     qtbot.waitUntil(lambda: not held.tissue.rough, timeout=5000)
-    smooth = tissue(held)
+    smooth = rgb(held.grab().toImage())
+    # A picture that is kept is never rough.
+    assert np.array_equal(kept, tissue(held))
     assert not held.sharp
     # The same tissue at the same place.
     assert not np.array_equal(rough, smooth)
     assert np.abs(rough.astype(int) - smooth).mean() < 1.5
+
+
+def test_a_turned_view_is_rough_while_it_moves_and_smooth_at_rest(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(6000, 6000), 600, 400)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, rotation=30.0))
+    wait_idle(qtbot, canvas)
+    qtbot.waitUntil(lambda: not canvas.tissue.rough, timeout=5000)
+    canvas.set_viewport(canvas.viewport.panned(3, 1))
+    canvas.repaint()
+    assert canvas.tissue.rough
+    qtbot.waitUntil(lambda: not canvas.tissue.rough, timeout=5000)
 
 
 def test_panning_is_never_rough(held) -> None:
@@ -66,16 +81,31 @@ def test_a_turned_view_is_composed_once_for_many_steps_of_a_pan(make_canvas: Mak
     wait_idle(qtbot, canvas)
     canvas.repaint()
     composed = canvas.tissue._upright
-    canvas.set_viewport(canvas.viewport.panned(40, 10))
-    wait_idle(qtbot, canvas)
-    version = canvas.tiles_version
-    canvas.repaint()
-    composed = canvas.tissue._upright
     assert composed is not None
-    canvas.set_viewport(canvas.viewport.panned(5, 3))
-    canvas.repaint()
-    if canvas.tiles_version == version:
+    for _ in range(5):
+        canvas.set_viewport(canvas.viewport.panned(12, 7))
+        canvas.repaint()
         assert canvas.tissue._upright is composed
+    wait_idle(qtbot, canvas)
     moved = tissue(canvas)
     canvas.tissue.forget()
     assert np.array_equal(moved, tissue(canvas))
+
+
+def test_tiles_that_come_to_a_turned_view_are_drawn_over_what_stood_in(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    slide = GatedSlide(6000, 6000)
+    canvas = make_canvas(slide, 600, 400)
+    wait_idle(qtbot, canvas)
+    slide.hold()
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, rotation=30.0))
+    canvas.repaint()
+    before = canvas.tissue._upright
+    blurred = tissue(canvas)
+    assert not canvas.sharp
+    slide.gate.set()
+    wait_idle(qtbot, canvas)
+    came = tissue(canvas)
+    assert canvas.tissue._upright is before
+    assert not np.array_equal(came, blurred)
+    canvas.tissue.forget()
+    assert np.array_equal(came, tissue(canvas))

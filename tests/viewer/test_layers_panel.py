@@ -271,6 +271,11 @@ def test_the_legend_has_counts_with_units_and_the_scale_of_a_heatmap(qtbot: QtBo
         ("not tumour", "300", ""),
     ]
     assert "tumour cells in the ROI" in first.note
+    # Rounded the same as the bars: never onto a limit from below.
+    layers.set_shares(Shares((60, 1, 15, 9975), CountedUnit.CELLS))
+    just_below = layers.layers[0].legend()
+    assert just_below is not None
+    assert just_below.rows[1].percent == "<0.1 %"
     assert (second.low, second.high) == ("0", "1")
     assert "percentiles" in second.note
     tall = legend.height()

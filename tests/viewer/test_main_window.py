@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -384,7 +386,7 @@ def test_dropping_a_slide_opens_it_and_dropping_outlines_adds_them(window, qtbot
     write_geojson(outlines, [Annotation.drawn(shapely.box(10, 10, 400, 300), Role.ROI)])
     drop(outlines)
     qtbot.waitUntil(lambda: len(window.session.annotations) == 1, timeout=PATIENCE_MS)
-    assert "1 outlines were added" in messages(window)
+    assert "1 outline was added" in messages(window)
     drop(outlines)
     qtbot.waitUntil(lambda: "here already" in messages(window), timeout=PATIENCE_MS)
     assert len(window.session.annotations) == 1
@@ -643,3 +645,98 @@ def test_messages_stand_below_one_another_and_beside_the_map(window, qtbot, open
         message.dismiss()
     assert window.messages.shown == ()
     assert window.messages.height() < 60
+
+
+# --- what to do next -------------------------------------------------------------------------------------------
+
+
+def click_corners(qtbot, window: MainWindow, *corners: tuple[int, int]) -> None:
+    window.commands["tool_polygon"].trigger()
+    for x, y in corners:
+        qtbot.mouseClick(window.canvas, Qt.MouseButton.LeftButton, pos=QPoint(x, y))
+
+
+def test_a_begun_outline_says_how_to_close_it(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    middle = window.canvas.rect().center()
+    x, y = middle.x(), middle.y()
+    click_corners(qtbot, window, (x - 60, y - 60))
+    assert window.messages.hint.startswith("Double click or Enter closes")
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    assert window.messages.hint.startswith("Outline the invasive carcinoma")
+    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60))
+    assert window.messages.hint.startswith("Double click or Enter closes")
+    qtbot.mouseDClick(window.canvas, Qt.MouseButton.LeftButton, pos=QPoint(x + 60, y + 60))
+    assert window.messages.hint.startswith("Press Enter to score")
+    assert len(window.session.annotations) == 1
+
+
+def test_numbers_leave_a_corner_that_is_taken_back(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    middle = window.canvas.rect().center()
+    x, y = middle.x(), middle.y()
+    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60))
+    qtbot.waitUntil(lambda: not window.session.region.empty)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: window.session.region.empty)
+
+
+def test_the_run_button_closes_the_begun_outline_first(qtbot, window, slide_file, open_slide, monkeypatch):
+    open_slide(slide_file)
+    begun = []
+    watcher = window.controller._watcher
+    monkeypatch.setattr(watcher, "start_run", lambda run: begun.append(len(window.session.annotations)))
+    middle = window.canvas.rect().center()
+    x, y = middle.x(), middle.y()
+    click_corners(qtbot, window, (x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60))
+    button = window.panels.scorers.findChild(QPushButton, "primaryButton")
+    qtbot.waitUntil(button.isEnabled)
+    button.click()
+    assert begun == [1]
+
+
+def test_hidden_overlays_say_how_they_come_back_and_move_nothing(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    outline(window)
+    QApplication.processEvents()
+    places = [w.geometry() for w in window.panels.layers.findChildren(QLabel)]
+    window.commands["overlays"].trigger()
+    assert window.messages.hint == "All overlays are hidden: O shows them"
+    QApplication.processEvents()
+    assert [w.geometry() for w in window.panels.layers.findChildren(QLabel)] == places
+    window.commands["overlays"].trigger()
+    assert window.messages.hint.startswith("Press Enter to score")
+
+
+def test_a_message_is_no_taller_than_its_sentence(qtbot, window):
+    message = window.messages.show_message(
+        "A sentence with two words more than one line of it can hold. " * 2, "error"
+    )
+    QApplication.processEvents()
+    lines = message.findChildren(QLabel)[0]
+    assert message.height() <= lines.heightForWidth(lines.width()) + 24
+
+
+def test_a_case_that_is_open_elsewhere_is_told_once(qtbot, window, slide_file, open_slide):
+    from her2viewer.slides.open import open_slide as read
+
+    with read(slide_file) as slide:
+        identity = slide.identity
+    holder = (
+        "import sys; from her2viewer.cases.case import Case; from her2viewer.cases.store import CaseStore\n"
+        "CaseStore.for_slide(sys.argv[1], sys.argv[2]).save(Case())\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(slide_file), identity],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        open_slide(slide_file)
+        qtbot.waitUntil(lambda: "another window" in messages(window), timeout=PATIENCE_MS)
+        window.storage.drain()
+        assert len(window.messages.shown) == 1
+        process.kill()

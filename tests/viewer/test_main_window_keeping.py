@@ -331,3 +331,37 @@ def test_a_slide_opened_again_at_once_shows_what_is_still_being_saved(new_window
     gate.set()
     qtbot.waitUntil(lambda: window.session.slide is not None, timeout=PATIENCE_MS)
     assert len(window.session.annotations) == 2
+
+
+def test_a_result_that_waits_for_the_disk_is_not_replaced_by_that_of_the_next_slide(new_window, qtbot, slide_file):
+    second = slide_file.with_name("second.ome.tif")
+    second.write_bytes(slide_file.read_bytes() + b"another slide")
+    window = new_window(slide_file)
+    window.session.add(square(300, 200), "Draw")
+    saved(qtbot, window)
+    gate = threading.Event()
+    window.storage.submit("Writing something large", lambda: gate.wait(30))
+    window.keeper.save_result(cells_result(window))
+    window.open_slide(second)
+    qtbot.waitUntil(lambda: window.session.slide is not None and window.session.slide.path == second)
+    window.session.add(square(300, 200), "Draw")
+    window.keeper.save_result(cells_result(window))
+    gate.set()
+    saved(qtbot, window)
+    assert (case_of(second) / "results" / "membrane.h5").exists()
+    assert (case_of(slide_file) / "results" / "membrane.h5").exists()
+
+
+def test_a_result_that_could_not_be_saved_is_tried_again(new_window, qtbot, slide_file):
+    window = new_window(slide_file)
+    window.session.add(square(300, 200), "Draw")
+    saved(qtbot, window)
+    in_the_way = case_of(slide_file) / "results"
+    in_the_way.write_text("a file where a folder is needed")
+    window.keeper.save_result(cells_result(window))
+    qtbot.waitUntil(lambda: window.keeper.state == "unsaved")
+    assert any("folder is needed" in message.text for message in window.messages.shown)
+    in_the_way.unlink()
+    window.keeper.flush()
+    saved(qtbot, window)
+    assert (in_the_way / "membrane.h5").exists()

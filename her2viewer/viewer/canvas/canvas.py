@@ -265,12 +265,19 @@ class SlideCanvas(TiledView):
         image.setDevicePixelRatio(view.dpr)
         painter = QPainter(image)
         painter.setFont(self.font())
-        self._paint(painter, self.rect(), layers=layers, scale_bar=scale_bar, tool=tool)
+        self._paint(painter, self.rect(), layers=layers, scale_bar=scale_bar, tool=tool, still=True)
         painter.end()
         return image
 
     def _paint(
-        self, painter: QPainter, rect: QRect, *, layers: bool = True, scale_bar: bool = True, tool: bool = True
+        self,
+        painter: QPainter,
+        rect: QRect,
+        *,
+        layers: bool = True,
+        scale_bar: bool = True,
+        tool: bool = True,
+        still: bool = False,
     ) -> None:
         # At fractional screen scalings a widget may begin between two device pixels, and Qt rounds the halves of
         # positive and negative positions to different sides: begin on a whole one.
@@ -279,7 +286,7 @@ class SlideCanvas(TiledView):
         painter.translate(
             (math.floor(device.dx() + 0.5) - device.dx()) / dpr, (math.floor(device.dy() + 0.5) - device.dy()) / dpr
         )
-        self._paint_tissue(painter, rect)
+        self._paint_tissue(painter, rect, still)
         if self.slide is None:
             return
         view = self.frame_view

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QTransform, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QTransform,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
+from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey
 
 if TYPE_CHECKING:
@@ -18,6 +31,8 @@ LONGEST = 190
 SHORTEST = 28
 FRAME = 4
 MARGIN = 12
+SEEN = (0, 150, 120, 105)
+"""Red, green, blue, alpha of places that were looked at closely: neither brown nor blue."""
 
 
 class OverviewMap(QWidget):
@@ -31,11 +46,14 @@ class OverviewMap(QWidget):
         self._version = -1
         self._complete = False
         self._wanted = True
+        self._reviewed: ReviewedMap | None = None
+        self._shade: QImage | None = None
+        self._outline = QPainterPath()
         # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
         # rectangle it scales images several times more slowly.
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Overview map of the slide")
-        self.setToolTip("The whole slide. Click or drag to move the view.")
+        self.setToolTip("The whole slide. Click or drag to move the view.\nGreen: looked at closely (20x or more)")
         self.hide()
 
     # -- called by the canvas -------------------------------------------------------------------------------------
@@ -52,7 +70,7 @@ class OverviewMap(QWidget):
 
     def set_pyramid(self, pyramid: Pyramid | None) -> None:
         """Another slide, another display transform or another screen."""
-        self._picture = None
+        self._picture = self._shade = None
         self._complete = False
         if pyramid is None:
             self._scale = None
@@ -84,6 +102,17 @@ class OverviewMap(QWidget):
             return []
         return [TileKey(self._scale, c, r) for r in range(self._scale.rows) for c in range(self._scale.columns)]
 
+    def set_reviewed(self, reviewed: ReviewedMap | None) -> None:
+        """Shade what was looked at closely."""
+        if reviewed is not self._reviewed:
+            self._reviewed, self._shade = reviewed, None
+            self.update()
+
+    def set_outline(self, outline: QPainterPath) -> None:
+        """The region, level-0 px."""
+        self._outline = outline
+        self.update()
+
     # -- painting -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -94,6 +123,10 @@ class OverviewMap(QWidget):
         picture = self._map()
         area = self._area()
         painter.drawImage(area.topLeft().toPoint(), picture)
+        if self._reviewed is not None and not self._reviewed.nothing:
+            painter.drawImage(area.topLeft().toPoint(), self._shading(self._reviewed, picture))
+        if not self._outline.isEmpty():
+            self._draw_outline(painter)
         painter.setPen(QPen(QColor(90, 94, 102), 1))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         self._draw_view(painter, area)
@@ -117,6 +150,40 @@ class OverviewMap(QWidget):
             self._picture = picture.scaled(size, ignore, smooth)
             self._picture.setDevicePixelRatio(dpr)
         return self._picture
+
+    def _shading(self, reviewed: ReviewedMap, picture: QImage) -> QImage:
+        """Of the size of the picture; as strong as the share of a pixel that was looked at."""
+        slide = self._canvas.slide
+        assert slide is not None
+        if self._shade is None:
+            width, height = picture.width(), picture.height()
+            rows, columns = reviewed.seen.shape
+            y = np.clip(np.linspace(0, slide.height / reviewed.step, height + 1).astype(int), 0, rows)
+            x = np.clip(np.linspace(0, slide.width / reviewed.step, width + 1).astype(int), 0, columns)
+            # Where the map is finer than the raster, a pixel still has its square.
+            y0, x0 = np.minimum(y[:-1], rows - 1), np.minimum(x[:-1], columns - 1)
+            y1, x1 = np.maximum(y[1:], y0 + 1), np.maximum(x[1:], x0 + 1)
+            sums = np.zeros((rows + 1, columns + 1), dtype=np.int64)
+            sums[1:, 1:] = reviewed.seen.cumsum(axis=0).cumsum(axis=1)
+            seen = sums[np.ix_(y1, x1)] - sums[np.ix_(y0, x1)] - sums[np.ix_(y1, x0)] + sums[np.ix_(y0, x0)]
+            share = seen / np.outer(y1 - y0, x1 - x0)
+            pixels = np.empty((height, width, 4), dtype=np.uint8)
+            pixels[...] = SEEN
+            pixels[..., 3] = np.round(SEEN[3] * share)
+            shade = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
+            self._shade = shade.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+            self._shade.setDevicePixelRatio(picture.devicePixelRatio())
+        return self._shade
+
+    def _draw_outline(self, painter: QPainter) -> None:
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        path = self._transform().map(self._outline)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(QColor(255, 255, 255, 170), 2.5), QPen(QColor(30, 32, 36), 1)):
+            painter.setPen(pen)
+            painter.drawPath(path)
+        painter.restore()
 
     def _area(self) -> QRectF:
         """Where the slide lies on the map, logical px; the rest of a very narrow slide's map stays dark."""

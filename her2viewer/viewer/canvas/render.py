@@ -45,6 +45,28 @@ class Rendered:
     """A sentence, where a part could not be read and is hatched."""
 
 
+class Scratch(threading.local):
+    """Memory of a worker for what lives within one tile: touching fresh memory costs as much as decoding into it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, BGRAImage] = {}
+
+    def image(self, use: str, height: int, width: int) -> BGRAImage:
+        """Of that size, with anything in it; valid until the next call for the same ``use`` in this thread."""
+        size = 4 * height * width
+        held = self._held.get(use)
+        if held is None or held.size < size:
+            held = self._held[use] = np.empty(size, dtype=np.uint8)
+        return held[:size].reshape(height, width, 4)
+
+    def owns(self, image: BGRAImage) -> bool:
+        """Whether it lies in this memory."""
+        return any(np.may_share_memory(image, held) for held in self._held.values())
+
+
+_scratch = Scratch()
+
+
 class TileRenderer:
     """Renders tiles of one slide with one display transform. Safe to call from several threads."""
 
@@ -101,6 +123,8 @@ class TileRenderer:
             source = averaged(self._region(scale.level, area, reduce, problems), factor // reduce)
         offset = ((box.x0 * ratio - area.x0) / factor, (box.y0 * ratio - area.y0) / factor)
         pixels = _resampled(source, ratio / factor, offset, (box.width, box.height))
+        if _scratch.owns(pixels):
+            pixels = pixels.copy()
         problem = None
         if self._transform is not None:
             try:
@@ -118,7 +142,8 @@ class TileRenderer:
         return Rendered(pixels, problem)
 
     def _region(self, level: int, area: Box, reduce: int, problems: list[Box]) -> BGRAImage:
-        """Pixels of a rectangle inside a level made smaller by ``reduce``, from decoded blocks. Not to be written to.
+        """Pixels of a rectangle inside a level made smaller by ``reduce``, from decoded blocks. Not to be written to,
+        and valid until the next call in this thread.
 
         Where ``reduce`` is not 1 the rectangle begins on a multiple of it.
         """
@@ -134,7 +159,7 @@ class TileRenderer:
                 if part.shape[:2] == (height, width):
                     return part
                 if out is None:
-                    out = np.empty((height, width, 4), dtype=np.uint8)
+                    out = _scratch.image("region", height, width)
                 y, x = max(0, top - y0), max(0, left - x0)
                 out[y : y + part.shape[0], x : x + part.shape[1]] = part
         assert out is not None
@@ -234,9 +259,11 @@ def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], siz
         # As wide as the mean of two samples half an output px apart.
         side = ratio * ratio / 32
         kernel = np.array([side, 1 - 2 * side, side], dtype=np.float32)
-        source = np.asarray(cv2.sepFilter2D(source, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE))
+        smooth = _scratch.image("smooth", *source.shape[:2])
+        source = np.asarray(cv2.sepFilter2D(source, -1, kernel, kernel, smooth, borderType=cv2.BORDER_REPLICATE))
     elif ratio < NEARLY_ONE:
-        source = np.asarray(cv2.resize(source, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+        twice = _scratch.image("twice", 2 * source.shape[0], 2 * source.shape[1])
+        source = np.asarray(cv2.resize(source, None, twice, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
         matrix = 2 * matrix
         matrix[:, 2] += 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from her2viewer.slides.slide import BGRAImage
-from her2viewer.viewer.canvas.grid import Box, Scale, view_box
+from her2viewer.viewer.canvas.grid import Box, Scale, TileKey, view_box
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.viewport import Viewport
 
@@ -45,14 +45,16 @@ class Picture:
         self.image = QImage(self.pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Upright:
     """The picture that turned views are made of, and what it shows."""
 
     picture: Picture
     box: Box
     scale: Scale
-    version: int
+    version: int = -1
+    drawn: set[TileKey] = field(default_factory=set)
+    """Tiles that it has; those that come are drawn over their stand-ins."""
 
 
 class TissuePainter:
@@ -62,10 +64,10 @@ class TissuePainter:
         self._store = store
         self._upright: _Upright | None = None
         self._turned_picture: Picture | None = None
-        self._turned_key: tuple[Viewport, Scale, int] | None = None
-        self._last: Scale | None = None
+        self._turned_key: tuple[Viewport, Scale, int, bool] | None = None
+        self._last: Scene | None = None
         self.rough = False
-        """The last frame, the first of another zoom, was scaled in the quick way: it is painted again at rest."""
+        """The last frame, one of a motion, was scaled or turned in the quick way: it is painted again at rest."""
 
     def forget(self) -> None:
         """Another slide: drop the picture kept for turned views."""
@@ -74,38 +76,62 @@ class TissuePainter:
         self._turned_key = None
         self._last = None
 
-    def paint(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
-        """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates."""
-        # Smooth scaling costs five times as much. In motion nobody sees the difference, but a late frame.
-        zooming = self._last is not None and scene.scale != self._last
-        self._last = scene.scale
-        self.rough = False
-        if scene.view.rotation == 0:
-            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, zooming)
-        else:
-            self._turned(painter, scene, dirty)
+    def paint(self, painter: QPainter, scene: Scene, dirty: QRect, *, still: bool = False) -> None:
+        """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates.
 
-    def straight(self, painter: QPainter, scene: Scene, shown: Box, dirty: QRect, quick: bool = False) -> None:
+        Scaling and turning without interpolation take a fifth of the time. In motion nobody sees the difference, but
+        a late frame; with ``still`` it is never done, for pictures that are kept.
+        """
+        last = scene if still or self._last is None else self._last
+        moving, zooming = last.view != scene.view, last.scale != scene.scale
+        if not still:
+            self._last = scene
+            self.rough = False
+        if scene.view.rotation == 0:
+            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, quick=zooming)
+        else:
+            self._turned(painter, scene, dirty, moving)
+
+    def straight(
+        self,
+        painter: QPainter,
+        scene: Scene,
+        shown: Box,
+        dirty: QRect,
+        *,
+        quick: bool = False,
+        drawn: set[TileKey] | None = None,
+    ) -> None:
         """Fill ``dirty`` of an upright picture of ``shown`` (px of the scale; its corner is the painter's origin).
 
-        With ``quick`` stand-ins of nearly the right zoom are scaled without interpolation.
+        Args:
+            painter: of the picture.
+            scene: what is painted.
+            shown: what the picture shows.
+            dirty: px of the picture.
+            quick: stand-ins of nearly the right zoom are scaled without interpolation.
+            drawn: tiles that the picture has already; they are left as they are, and those that come are added.
         """
         scale, left, top = scene.scale, shown.x0, shown.y0
         x, y = dirty.x() + left, dirty.y() + top
         box = Box(x, y, x + dirty.width(), y + dirty.height())
         inside = box.intersected(scale.extent)
-        if inside != box:
+        if inside != box and not drawn:
             painter.fillRect(dirty, scene.outside)
         if inside.empty:
             return
         pieces = list(self._store.pieces(scale, inside))
-        if not all(piece.exact for piece in pieces) or not pieces:
+        if not drawn and not (pieces and all(piece.exact for piece in pieces)):
             covered = sum(part.width * part.height for part in (p.target.intersected(inside) for p in pieces))
             if covered < inside.width * inside.height:
                 painter.fillRect(QRect(inside.x0 - left, inside.y0 - top, inside.width, inside.height), scene.glass)
         smooth = QPainter.RenderHint.SmoothPixmapTransform
         for target, tile, source, exact in pieces:
             if exact:
+                if drawn is not None:
+                    if tile.key in drawn:
+                        continue
+                    drawn.add(tile.key)
                 painter.drawImage(target.x0 - left, target.y0 - top, tile.image)
                 continue
             # A quarter pixel more on each side: Qt's rounding may else leave out a line at an edge. No pixel of a
@@ -117,16 +143,22 @@ class TissuePainter:
             painter.drawImage(area, tile.image, QRectF(*source))
             painter.setRenderHint(smooth, False)
 
-    def _turned(self, painter: QPainter, scene: Scene, dirty: QRect) -> None:
+    def _turned(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
         # Tiles turned one by one would show their joints: compose the upright picture, turn it once.
-        key = (scene.view, scene.scale, scene.version)
+        quick = quick and bool(scene.view.rotation % 90)
+        self.rough = self.rough or quick
+        key = (scene.view, scene.scale, scene.version, quick)
         if self._turned_key != key or self._turned_picture is None:
-            self._turned_picture = Picture(self._rotated(scene))
+            last = self._turned_picture
+            if last is None or last.pixels.shape[:2] != (scene.view.height, scene.view.width):
+                last = Picture(np.empty((scene.view.height, scene.view.width, 4), dtype=np.uint8))
+            self._rotate(scene, last.pixels, quick)
+            self._turned_picture = last
             self._turned_key = key
         painter.drawImage(dirty, self._turned_picture.image, dirty)
 
-    def _rotated(self, scene: Scene) -> BGRAImage:
-        """The whole view, turned. By OpenCV: Qt takes several times as long."""
+    def _rotate(self, scene: Scene, out: BGRAImage, quick: bool) -> None:
+        """Write the whole view, turned, to ``out``. By OpenCV: Qt takes several times as long."""
         import cv2
 
         view = scene.view
@@ -136,9 +168,10 @@ class TissuePainter:
             upright, box = self._composed(scene, need)
             part = upright[need.y0 - box.y0 : need.y1 - box.y0, need.x0 - box.x0 : need.x1 - box.x0]
             turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-            turned = np.asarray(cv2.rotate(part, turns[int(quarters) - 1]), dtype=np.uint8)
-            if turned.shape[:2] == (view.height, view.width):
-                return turned
+            turned = part.shape[:2] if quarters == 2 else part.shape[1::-1]
+            if turned == (view.height, view.width):
+                cv2.rotate(part, turns[int(quarters) - 1], out)
+                return
         upright, box = self._composed(scene, Box(need.x0 - 1, need.y0 - 1, need.x1 + 1, need.y1 + 1))
         # From px of the screen to px of the picture, both counted from their corners.
         angle = math.radians(view.rotation)
@@ -152,24 +185,24 @@ class TissuePainter:
                 [-s, c, y + s * (w - 0.5) - c * (h - 0.5) - 0.5],
             ]
         )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = (cv2.INTER_NEAREST if quick else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
         size = (view.width, view.height)
-        return np.asarray(
-            cv2.warpAffine(upright, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8
-        )
+        cv2.warpAffine(upright, matrix, size, out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     def _composed(self, scene: Scene, need: Box) -> tuple[BGRAImage, Box]:
         """An upright picture of at least ``need`` (px of the scale), and what it shows."""
         last = self._upright
-        current = last is not None and last.scale == scene.scale and last.version == scene.version
-        if last is None or not current or need.intersected(last.box) != need:
+        if last is None or last.scale != scene.scale or need.intersected(last.box) != need:
             # A little more than is seen, so that most steps of a pan find it composed.
             box = Box(need.x0 - SPARE, need.y0 - SPARE, need.x1 + SPARE, need.y1 + SPARE)
             picture = None if last is None else last.picture
             if picture is None or picture.pixels.shape[:2] != (box.height, box.width):
                 picture = Picture(np.empty((box.height, box.width, 4), dtype=np.uint8))
-            painter = QPainter(picture.image)
-            self.straight(painter, scene, box, QRect(0, 0, box.width, box.height))
+            self._upright = last = _Upright(picture, box, scene.scale)
+        if last.version != scene.version:
+            painter = QPainter(last.picture.image)
+            whole = QRect(0, 0, last.box.width, last.box.height)
+            self.straight(painter, scene, last.box, whole, drawn=last.drawn)
             painter.end()
-            self._upright = last = _Upright(picture, box, scene.scale, scene.version)
+            last.version = scene.version
         return last.picture.pixels, last.box

@@ -344,8 +344,8 @@ class TiledView(QWidget):
         # One more on each side for fractional screen scalings.
         return area.toAlignedRect().adjusted(-1, -1, 1, 1)
 
-    def _paint_tissue(self, painter: QPainter, rect: QRect) -> None:
-        """Fill ``rect`` (logical px)."""
+    def _paint_tissue(self, painter: QPainter, rect: QRect, still: bool = False) -> None:
+        """Fill ``rect`` (logical px); ``still`` for a picture that is kept."""
         if self.slide is None or self.pyramid is None:
             painter.fillRect(rect, self.outside_color)
             return
@@ -357,7 +357,7 @@ class TiledView(QWidget):
         dirty = QRectF(rect.x() * dpr, rect.y() * dpr, rect.width() * dpr, rect.height() * dpr).toAlignedRect()
         if dpr != int(dpr):
             dirty.adjust(-1, -1, 1, 1)
-        self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty)
+        self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty, still=still)
         if self.tissue.rough:
             self._rest.start()
         painter.restore()

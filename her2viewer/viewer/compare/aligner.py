@@ -13,7 +13,7 @@ from her2viewer.viewer.compare.follow import relation
 
 
 class Aligner(QObject):
-    """How one other slide lies on the slide of the main view. Points are level-0 px of each slide as it is on file."""
+    """How one other slide lies on the slide of the main view. Points are level-0 px of each slide as on file."""
 
     changed = Signal()
     """Alignment or landmarks."""

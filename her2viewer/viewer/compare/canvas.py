@@ -27,7 +27,7 @@ class FollowingCanvas(SlideCanvas):
     def __init__(self, leader: SlideCanvas, parent: QWidget | None = None, workers: int | None = None) -> None:
         super().__init__(parent, workers)
         self._leader = leader
-        self._transform = Similarity()
+        self._alignment = Similarity()
         self._linked = True
         self._quiet = False
         """A move of this canvas that the leader is not to make."""
@@ -49,11 +49,11 @@ class FollowingCanvas(SlideCanvas):
     @property
     def transform(self) -> Similarity:
         """From the leader's slide to the one shown here; never flips (a flipped slide is shown mirrored)."""
-        return self._transform
+        return self._alignment
 
     @transform.setter
     def transform(self, transform: Similarity) -> None:
-        self._transform = transform
+        self._alignment = transform
         self.follow()
 
     def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
@@ -65,7 +65,7 @@ class FollowingCanvas(SlideCanvas):
         """Show what the leader shows."""
         if not self._linked or self._quiet or self.slide is None or self._leader.slide is None:
             return
-        view = followed(self._leader.viewport, self._transform)
+        view = followed(self._leader.viewport, self._alignment)
         if same_view(view, self._viewport):
             return
         with self._silent():
@@ -73,7 +73,7 @@ class FollowingCanvas(SlideCanvas):
 
     def leading_view(self, view: Viewport | None = None) -> Viewport:
         """The view of the leader's slide with the size of this canvas that shows the same places."""
-        return followed(self._viewport if view is None else view, self._transform.inverse())
+        return followed(self._viewport if view is None else view, self._alignment.inverse())
 
     def limited(self, view: Viewport) -> Viewport:
         return view if self._linked else super().limited(view)
@@ -81,7 +81,7 @@ class FollowingCanvas(SlideCanvas):
     @property
     def goal(self) -> Viewport:
         if self._led_by_zoom:
-            return self._sized(followed(self._leader.goal, self._transform))
+            return self._sized(followed(self._leader.goal, self._alignment))
         return super().goal
 
     def _ordered_view(self) -> Viewport:
@@ -103,7 +103,7 @@ class FollowingCanvas(SlideCanvas):
             main.width / main.dpr / 2 + sx - own.width / own.dpr / 2,
             main.height / main.dpr / 2 + sy - own.height / own.dpr / 2,
         )
-        self._leader._zoom_to(downsample / self._transform.scale, there, smooth)
+        self._leader._zoom_to(downsample / self._alignment.scale, there, smooth)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         with self._silent():

@@ -254,5 +254,3 @@ class CompareGrid(QWidget):
         view = self._openers.get(opener)
         if view is not None:
             view.show_failure(text)
-
-

@@ -1,4 +1,4 @@
-"""What linked views draw over the tissue: landmarks, the outlines of the main slide, the pointer of the other view."""
+"""What linked views draw over tissue: landmarks, the outlines of the main slide, the pointer of another view."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def _cross(painter: QPainter, at: QPointF, text: str, color: QColor) -> None:
 class MappedLayer(Layer):
     """Draws a layer of the main slide at its places on the slide shown here."""
 
-    def __init__(
-        self, inner: Layer, mapped: Callable[[Viewport], Viewport], parent: QObject | None = None
-    ) -> None:
+    def __init__(self, inner: Layer, mapped: Callable[[Viewport], Viewport], parent: QObject | None = None) -> None:
         """``mapped`` gives the view of the main slide that shows what a view of this one shows."""
         super().__init__(inner.title, parent)
         self.z = inner.z

@@ -48,7 +48,7 @@ class Faces:
 
     def wait_released(self, slide: Slide, timeout: float | None = None) -> bool:
         """Block until no worker of the view reads the file; for the thread that closes it."""
-        return all([self._loader.wait_released(face, timeout) for face in (slide, *self._faces)])
+        return all(self._loader.wait_released(face, timeout) for face in (slide, *self._faces))
 
 
 class FurtherView(QWidget):
@@ -198,9 +198,7 @@ class FurtherView(QWidget):
     def show_zoom(self) -> None:
         """In the strip."""
         shown = self.canvas.slide is not None
-        self.header.set_zoom(
-            zoom_text(self.canvas.magnification, self.canvas.viewport.downsample) if shown else ""
-        )
+        self.header.set_zoom(zoom_text(self.canvas.magnification, self.canvas.viewport.downsample) if shown else "")
 
     # -- aligning -------------------------------------------------------------------------------------------------
 

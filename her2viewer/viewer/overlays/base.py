@@ -18,6 +18,7 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.numbers import percent_text
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
 
 
@@ -174,7 +175,7 @@ class ClassLayer(EvidenceLayer):
             if counted is not None and amounts is not None:
                 amount = amount_text(amounts[i], counted.unit)
                 if code >= 0 and counted.total > 0:
-                    percent = f"{counted.percent[code]:.1f} %"
+                    percent = percent_text(counted.percent[code])
             rows.append(LegendRow((color[0], color[1], color[2]), name, amount, percent, bool(self._shown[i])))
         note = "" if counted is None else f"% of {counted.unit} in the ROI"
         return Legend(self.title, tuple(rows), note=note)

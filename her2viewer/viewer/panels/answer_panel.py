@@ -131,6 +131,11 @@ class AnswerPanel(QWidget):
             score, role = "Scoring" if state is ScoringState.RUNNING else "Cancelling", "muted"
         elif decision is not None:
             score, status, sentence, advice = self._answer(decision)
+            if state is ScoringState.PARTLY_SCORED:
+                # What is not yet scored may turn the answer: it must not look final.
+                role = "muted"
+                if status:
+                    status += " so far"
         say(self._score, score)
         set_role(self._score, role)
         say(self._status, status)

@@ -26,7 +26,6 @@ class LayersPanel(QWidget):
         self._layers = layers
         self._blocks: list[_LayerBlock] = []
         self._empty = label("Run a scorer: what it sees appears here.", "muted")
-        self._hidden = label("All overlays are hidden. O shows them.", "amber")
         self._column = QVBoxLayout()
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(12)
@@ -45,13 +44,10 @@ class LayersPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
-        column.addWidget(self._hidden)
         column.addWidget(self._empty)
         column.addLayout(self._column)
         column.addLayout(colours)
         layers.layers_changed.connect(self._fill)
-        layers.visibility_changed.connect(self._hidden.setVisible)
-        self._hidden.setVisible(layers.all_hidden)
         self._fill()
 
     @property

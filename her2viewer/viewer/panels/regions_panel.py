@@ -63,7 +63,7 @@ class RegionsPanel(QWidget):
         self.tree.itemDoubleClicked.connect(self._double_clicked)
         self.tree.customContextMenuRequested.connect(self._open_menu)
 
-        self._total_words = QLabel("To be scored")
+        self._total_words = QLabel("Net carcinoma area")
         self.total = QLabel()
         self.total.setFont(tabular(self.total.font()))
         self.total.setToolTip("Carcinoma less exclusions and control tissue; overlaps count once.")

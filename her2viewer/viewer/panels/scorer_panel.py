@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QProgressBar,
@@ -31,6 +31,9 @@ _RUN_TEXT = {
 class ScorerPanel(QWidget):
     """The list of scorers, unusable ones greyed with their reason, the big button, and the settings folded below."""
 
+    run_pressed = Signal()
+    """The big button goes down; the run begins when it comes up."""
+
     def __init__(self, controller: ScoringController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("scorerPanel")
@@ -44,6 +47,7 @@ class ScorerPanel(QWidget):
         self._summary = label("", "muted")
         self._run = QPushButton("Run")
         self._run.setObjectName("primaryButton")
+        self._run.pressed.connect(self.run_pressed)
         self._run.clicked.connect(controller.run)
         self._cancel = QPushButton("Cancel")
         self._cancel.setObjectName("cancelButton")

@@ -57,6 +57,8 @@ class DrawingState(QObject):
 
     changed = Signal()
     """Role, class or brush size is another."""
+    begun_changed = Signal()
+    """An outline was begun by its corners, or is closed or dropped again."""
     live_changed = Signal()
     """Annotations under the pointer are shown in another shape than the session's."""
     message = Signal(str)

@@ -124,6 +124,9 @@ class DrawingTool(SessionTool):
         shape = self.shape()
         if shape is not None and is_area(shape):
             self.previewer.show(self.state.annotation(self.on_slide(shape)), draw=False)
+        else:
+            # Corners were taken back: the numbers must not stay with a shape that is gone.
+            self.previewer.show(draw=False)
         self.repaint()
 
     def begin(self) -> None:

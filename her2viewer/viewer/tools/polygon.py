@@ -54,6 +54,8 @@ class PolygonTool(DrawingTool):
         # A second press at the same place is a click too many, not a corner.
         if not self.points or self._screen_distance(self.points[-1], event) >= CLICK_PX:
             self.points.append((event.x, event.y))
+            if len(self.points) == 1:
+                self.state.begun_changed.emit()
         self._pointer = None
         self.preview()
         return True
@@ -170,6 +172,7 @@ class PolygonTool(DrawingTool):
         self.points = []
         self._pointer = None
         self._on_first = False
+        self.state.begun_changed.emit()
 
     def _closes(self, event: ToolEvent) -> bool:
         return len(self.points) >= 3 and self._screen_distance(self.points[0], event) <= CLOSE_PX

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
-from shapely.geometry.base import BaseGeometry
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeyEvent, QPainter
 
 from her2viewer.domain import editing
 from her2viewer.domain.annotation import Annotation, Role
@@ -15,10 +13,10 @@ from her2viewer.domain.editing import Vertex
 from her2viewer.viewer.canvas.tool import ToolEvent
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.session import Session
-from her2viewer.viewer.theme import DARK
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.drawing_tool import CLICK_PX, SessionTool, distance
-from her2viewer.viewer.tools.hit import annotation_at, screen_xy
+from her2viewer.viewer.tools.handles import corners_in_view, paint_handles
+from her2viewer.viewer.tools.hit import annotation_at
 from her2viewer.viewer.tools.measure import area_text
 from her2viewer.viewer.tools.preview import Previewer, is_area
 
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 HANDLE_PX = 8.0
 """How near the pointer must be to a handle, logical px."""
-MAX_HANDLES = 400
-"""More corners than this in view are a carpet: then handles appear as one zooms in."""
 NUDGE_COMMIT_MS = 600
 LOCKED_ONE = "This region is locked. Unlock it in its menu in the list of regions first."
 GONE = "That would put the region outside the slide."
@@ -193,13 +189,7 @@ class SelectTool(SessionTool):
         one = self._one_selected()
         if one is None or one.locked or self.session.locked or not self._shown():
             return
-        accent = QColor(DARK.accent)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for vertex, at in self._handles(one.geometry, viewport):
-            half = 5.0 if vertex == self._hot else 3.5
-            painter.setPen(QPen(QColor(20, 20, 20), 1.0))
-            painter.setBrush(accent if vertex == self._hot else QColor("white"))
-            painter.drawRect(QRectF(at.x() - half, at.y() - half, 2 * half, 2 * half))
+        paint_handles(painter, corners_in_view(one.geometry, viewport), self._hot)
 
     def readout(self) -> str | None:
         if not self._after or self._after[0].role is Role.NOTE:
@@ -370,23 +360,11 @@ class SelectTool(SessionTool):
         one = self.state.live.get(chosen) or self.session.annotations.get(chosen)
         return None if one is None or one.role is Role.NOTE else one
 
-    def _handles(self, geometry: BaseGeometry, viewport: Viewport) -> list[tuple[Vertex, QPointF]]:
-        """Corners in view with their place on the screen; none where there are too many to tell apart."""
-        found: list[tuple[Vertex, QPointF]] = []
-        width, height = viewport.width / viewport.dpr, viewport.height / viewport.dpr
-        for part, ring, xy in editing.rings(geometry):
-            sx, sy = screen_xy(xy, viewport).T
-            seen = np.flatnonzero((sx > -9) & (sx < width + 9) & (sy > -9) & (sy < height + 9))
-            if len(found) + len(seen) > MAX_HANDLES:
-                return []
-            found += [(Vertex(part, ring, int(i)), QPointF(sx[i], sy[i])) for i in seen]
-        return found
-
     def _handle_at(self, event: ToolEvent) -> Vertex | None:
         one = self._one_selected()
         if one is None or one.locked or self.session.locked or not self._shown():
             return None
-        handles = self._handles(one.geometry, event.viewport)
+        handles = corners_in_view(one.geometry, event.viewport)
         near = min(handles, key=lambda h: distance(h[1], event.screen), default=None)
         return near[0] if near is not None and distance(near[1], event.screen) <= HANDLE_PX else None
 

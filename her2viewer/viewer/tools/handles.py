@@ -1,0 +1,43 @@
+"""Handles on the corners of the selected outline: where they are, and how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QPainter, QPen
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain import editing
+from her2viewer.domain.editing import Vertex
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.theme import DARK
+from her2viewer.viewer.tools.hit import screen_xy
+
+MAX_HANDLES = 400
+"""More corners than this in view are a carpet: then handles appear as one zooms in."""
+
+
+def corners_in_view(geometry: BaseGeometry, viewport: Viewport) -> list[tuple[Vertex, QPointF]]:
+    """Corners in view with their place in logical screen px; none where there are too many to tell apart."""
+    found: list[tuple[Vertex, QPointF]] = []
+    width, height = viewport.width / viewport.dpr, viewport.height / viewport.dpr
+    for part, ring, xy in editing.rings(geometry):
+        sx, sy = screen_xy(xy, viewport).T
+        seen = np.flatnonzero((sx > -9) & (sx < width + 9) & (sy > -9) & (sy < height + 9))
+        if len(found) + len(seen) > MAX_HANDLES:
+            return []
+        found += [(Vertex(part, ring, int(i)), QPointF(sx[i], sy[i])) for i in seen]
+    return found
+
+
+def paint_handles(painter: QPainter, corners: Iterable[tuple[Vertex, QPointF]], hot: Vertex | None) -> None:
+    """A small square on each corner, a larger one in the accent colour on ``hot``."""
+    accent = QColor(DARK.accent)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for vertex, at in corners:
+        half = 5.0 if vertex == hot else 3.5
+        painter.setPen(QPen(QColor(20, 20, 20), 1.0))
+        painter.setBrush(accent if vertex == hot else QColor("white"))
+        painter.drawRect(QRectF(at.x() - half, at.y() - half, 2 * half, 2 * half))
