@@ -308,6 +308,13 @@ def test_names_in_greek_and_cyrillic_print_and_what_the_font_lacks_is_named(data
     assert printable("e\u0301") == "é"
 
 
+def test_a_file_name_that_is_no_text_does_not_stop_the_report(data: ReportData, tmp_path: Path) -> None:
+    odd = replace(data, slide_name="M\udcfcller.svs", case={"Case": "\udc80"})
+    assert "[U+DCFC]" in text_of(pdf_bytes(odd))
+    write_json(odd, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["slide"]["name"] == odd.slide_name
+
+
 def test_names_without_a_break_wrap_instead_of_running_off_the_page(data: ReportData) -> None:
     content = pdf_bytes(replace(data, case={"Case": "X" * 300}, slide_name="y" * 250 + ".svs"))
     assert pages_of(content) <= 3
