@@ -173,11 +173,31 @@ def test_number_keys_set_the_magnification_and_zero_fits(window, qtbot, open_sli
     whole = canvas.viewport.downsample
     for key, power in (("3", 10), ("4", 20), ("5", 40)):
         QTest.keyClicks(canvas, key)
+        qtbot.waitUntil(lambda: not canvas.motion.active, timeout=PATIENCE_MS)
         assert canvas.magnification == pytest.approx(power)
     QTest.keyClicks(canvas, "6")
+    qtbot.waitUntil(lambda: not canvas.motion.active, timeout=PATIENCE_MS)
     assert canvas.viewport.downsample == pytest.approx(1)
     QTest.keyClicks(canvas, "0")
     assert canvas.viewport.downsample == pytest.approx(whole)
+
+
+def test_smooth_motion_is_remembered_and_off_where_the_system_asks_for_less(window, qtbot, monkeypatch):
+    window.storage.drain()
+    assert window.commands["smooth_zoom"].isChecked() == window.canvas.motion.enabled
+    monkeypatch.setattr("her2viewer.viewer.less_motion.less_motion_wanted", lambda: True)
+    window.commanding.restore_motion()
+    qtbot.waitUntil(lambda: not window.canvas.motion.enabled, timeout=PATIENCE_MS)
+    assert not window.commands["smooth_zoom"].isChecked()
+    # The reader's own word counts more.
+    window.commands["smooth_zoom"].trigger()
+    window.commanding.restore_motion()
+    window.storage.drain()
+    assert window.canvas.motion.enabled
+    assert window.settings.text("smooth_zoom") == "true"
+    window.commands["smooth_zoom"].trigger()
+    window.commanding.restore_motion()
+    assert not window.canvas.motion.enabled
 
 
 def test_r_turns_the_slide_and_shift_r_turns_it_back(window, open_slide, slide_file):
