@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.reports.regions import regions_apart
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _cells(shares: dict[str, Any]) -> list[str]:
     if total <= 0:
         return ["-"] * len(HER2_LABELS) + ["nothing"]
     counted = f"{total:,.0f}" if shares["unit"] == CountedUnit.CELLS else f"{total:.3f} mm2"
-    return [f"{value:.1f}" for value in shares["percent"].values()] + [counted]
+    return [percent_text(value).removesuffix(" %") for value in shares["percent"].values()] + [counted]
 
 
 def _answer(scored: Scored, shares: Shares | None) -> str | None:

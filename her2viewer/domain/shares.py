@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,3 +57,25 @@ class Shares:
     ) -> Shares:
         """Shares given as percentages, for rules and their tests; the amounts are the percentages."""
         return cls(percent, unit)
+
+
+def percent_text(percent: float, decimals: int = 1, limits: Iterable[float] = (10.0, 100.0)) -> str:
+    """A percentage as it is printed, with its sign; rounding never puts it onto or across a limit.
+
+    Never ``0.0 %`` for something that is there nor ``10.0 %`` for what is not exactly ten: one more decimal, or
+    ``<10 %`` and ``>10 %`` where that does not tell it apart either.
+
+    Args:
+        percent: unrounded.
+        decimals: as many as the number has elsewhere.
+        limits: what it is compared with.
+    """
+    least = 10.0**-decimals
+    if 0 < percent < least / 2:
+        return f"<{least:g} %"
+    for limit in limits:
+        if math.isclose(percent, limit, rel_tol=1e-12) or round(percent, decimals) != limit:
+            continue
+        finer = round(percent, decimals + 1)
+        return f"{finer:.{decimals + 1}f} %" if finer != limit else f"{'<' if percent < limit else '>'}{limit:g} %"
+    return f"{percent:.{decimals}f} %"

@@ -68,9 +68,9 @@ def _build(data: ReportData, pages: int) -> tuple[bytes, int]:
         rightMargin=_MARGIN - _FRAME_PADDING,
         topMargin=13 * mm,
         bottomMargin=15 * mm,
-        title=f"HER2 report {_case_name(data)[:150]}".strip(),
-        author=data.own.name or "her2viewer",
-        subject=f"{data.slide_name}: {data.decision.headline if data.decision else 'not scored'}",
+        title=_whole(f"HER2 report {_case_name(data)[:150]}".strip()),
+        author=_whole(data.own.name or "her2viewer"),
+        subject=_whole(f"{data.slide_name}: {data.decision.headline if data.decision else 'not scored'}"),
         creator=f"her2viewer {data.versions.get('her2viewer', '')}".strip(),
         initialFontName=REGULAR,
     )
@@ -148,3 +148,8 @@ def _height(flowables: list[Any]) -> float:
 def _case_name(data: ReportData) -> str:
     """The first field is the case number; a laboratory or a reader in its place would mislead."""
     return next(iter(data.case.values()), "")
+
+
+def _whole(text: str) -> str:
+    """Without half characters, which stand for the bytes of a file name that is no text."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -9,7 +9,7 @@ from reportlab.lib.colors import white
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import her2_colors
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.reports.pdf_style import AMBER, BOLD, INK, MUTED, REGULAR, RULE, register_fonts, rgb
 
 _ROW = 17.0
@@ -36,7 +36,14 @@ def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: f
             high = min(100.0, percent + 100 * shares.half_width[row])
             _whisker(drawing, left + span * low / 100, left + span * high / 100, y + _BAR / 2)
         drawing.add(
-            String(left + span + 44, y + 2, f"{percent:.1f} %", fontName=BOLD, fontSize=8.6, textAnchor="end")
+            String(
+                left + span + 44,
+                y + 2,
+                percent_text(percent, 1, (*limits, 100.0)),
+                fontName=BOLD,
+                fontSize=8.6,
+                textAnchor="end",
+            )
         )
         drawing.add(
             String(width, y + 2.4, _amount(amount, shares.unit), fontName=REGULAR, fontSize=7, textAnchor="end")

@@ -12,7 +12,7 @@ from reportlab.platypus import Spacer, Table
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import PixelSize
-from her2viewer.domain.shares import CountedUnit
+from her2viewer.domain.shares import CountedUnit, percent_text
 from her2viewer.guidelines.decision import Decision, RowTest
 from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData
 from her2viewer.reports.pdf_bars import share_bars
@@ -206,7 +206,7 @@ def regions(apart: Sequence[RegionShares]) -> list[Any]:
         if shares is not None and shares.total > 0:
             unit = "cells" if shares.unit is CountedUnit.CELLS else "mm²"
             total = f"{shares.total:,.0f}" if shares.unit is CountedUnit.CELLS else f"{shares.total:,.2f}"
-            cells = [*(f"{value:.1f}" for value in shares.percent), f"{total} {unit}"]
+            cells = [*(percent_text(value).removesuffix(" %") for value in shares.percent), f"{total} {unit}"]
         texts = (f"{letter}  {_short(region.name, 60)}", f"{region.area_mm2:.2f} mm²", *cells)
         rows.append([para(text, "small") for text in texts])
     table = Table(rows, colWidths=[WIDTH * f for f in (0.34, 0.14, 0.08, 0.08, 0.08, 0.08, 0.2)], repeatRows=1)
@@ -309,7 +309,7 @@ def _trace_row(test: RowTest, note: int) -> list[Any]:
     if test.value is None or test.limit is None or test.margin is None:
         value = limit = margin = ""
     else:
-        value = f"{test.value:.2f} %"
+        value = markup(percent_text(test.value, 2, (test.limit, 100.0)))
         limit = markup(f"{_SIGN.get(test.operator, test.operator)} {test.limit:g} %")
         margin = f"{test.margin:+.2f}".replace("+0.00", "0.00") + (" ▲" if test.near else "")
     result = "<b>YES</b>" if test.fired else "no"

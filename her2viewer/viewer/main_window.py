@@ -339,7 +339,15 @@ class MainWindow(QMainWindow):
 
     def _show_position(self, x: float, y: float) -> None:
         self.status.set_position((x, y), self.session.pixel_size)
-        self.status.set_readout(self.canvas.readout(x, y) or "")
+        self.status.set_readout(self._readout(x, y))
+
+    def _readout(self, x: float, y: float) -> str:
+        """What all visible layers say of a slide point: first what a scorer saw, then the outline around it."""
+        view = self.canvas.viewport
+        if self.session.slide is None or self.canvas.overlays_hidden:
+            return ""
+        words = (self.evidence.readout_at(x, y, view), self.outlines.readout(x, y, view) or "")
+        return "  |  ".join(w for w in words if w)
 
     def _clear_position(self) -> None:
         self.status.set_position(None, None)

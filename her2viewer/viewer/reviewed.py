@@ -186,7 +186,8 @@ class Reviewing(QObject):
         view, self._view = self._view, None
         if view is None:
             return
-        time_on = now - self._opened
+        # The timer of a view that rests may be a little early: its time is over all the same.
+        time_on = max(now - self._opened, SEEN_MS / 1000 if following is None else 0.0)
         if following is not None and time_on < REST_S and _speed(view, following, time_on) > MOST_SPEED:
             return
         self._credit(view, round(1000 * time_on))

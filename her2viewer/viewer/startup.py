@@ -35,7 +35,7 @@ def start_logging() -> logging.Handler | None:
         if file.exists() and file.stat().st_size > _LOG_BYTES:
             file.replace(file.with_suffix(".old.log"))
         # Not logging.handlers, which loads sockets and pickle for handlers that are not used here.
-        handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
     except OSError:
         return None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))

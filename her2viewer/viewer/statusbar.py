@@ -48,6 +48,7 @@ class StatusBar(QStatusBar):
         self._colours = QLabel()
         self._position = QLabel()
         self._readout = QLabel()
+        self._readout.setObjectName("readout")
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._readout.setProperty("role", "strong")
         self._stage = QLabel()

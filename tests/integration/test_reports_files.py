@@ -22,7 +22,8 @@ from her2viewer.domain.palette import class_colors, her2_colors
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, Provenance, Result, ResultWarning, Status
-from her2viewer.guidelines.engine import decide_all, decide_result
+from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.guidelines.engine import decide, decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
 from her2viewer.reports.build import build_report
 from her2viewer.reports.json_report import SCHEMA, report_json, write_json
@@ -306,6 +307,23 @@ def test_names_in_greek_and_cyrillic_print_and_what_the_font_lacks_is_named(data
     assert printable(names) == names
     assert printable("a\x00b") == "ab"
     assert printable("e\u0301") == "é"
+
+
+def test_no_number_is_rounded_onto_the_limit_that_it_has_crossed(data: ReportData) -> None:
+    shares = Shares((89_996.0, 0.0, 0.0, 10_004.0), CountedUnit.CELLS)
+    decision = decide(load_profiles()[DEFAULT_PROFILE], shares)
+    assert decision.score == "3+"
+    text = text_of(pdf_bytes(replace(data, decision=decision)))
+    assert ">10 %" in text
+    assert "10.0 %" not in text
+    assert "10.004 %" in text
+
+
+def test_a_file_name_that_is_no_text_does_not_stop_the_report(data: ReportData, tmp_path: Path) -> None:
+    odd = replace(data, slide_name="M\udcfcller.svs", case={"Case": "\udc80"})
+    assert "[U+DCFC]" in text_of(pdf_bytes(odd))
+    write_json(odd, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["slide"]["name"] == odd.slide_name
 
 
 def test_names_without_a_break_wrap_instead_of_running_off_the_page(data: ReportData) -> None:

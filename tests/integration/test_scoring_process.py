@@ -19,8 +19,6 @@ from her2viewer.scoring.process import ScoringProcess
 from her2viewer.scoring.registry import find_scorer
 from her2viewer.slides.identity import slide_identity
 
-pytest.importorskip("her2viewer.slides.open")
-
 
 @pytest.fixture
 def process(trial_scorers: Path) -> Iterator[ScoringProcess]:

@@ -19,8 +19,8 @@ from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, Provenance, Result
+from her2viewer.domain.shares import percent_text
 from her2viewer.scoring.manifest import Setting
-from her2viewer.viewer.numbers import percent_text
 from her2viewer.viewer.panels.answer_panel import AnswerPanel
 from her2viewer.viewer.panels.profiles_panel import ProfilesPanel
 from her2viewer.viewer.panels.reading_form import ReadingForm

@@ -12,6 +12,8 @@ from her2viewer.viewer.canvas.motion import GLIDE_S, TRACE_S, ZOOM_S
 from her2viewer.viewer.canvas.navigation import OCTAVES_A_NOTCH
 from her2viewer.viewer.canvas.requests import visible_tiles
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
+from her2viewer.viewer.session import Session
 from tests.helpers.canvases import MakeCanvas, drag, move_mouse, turn_wheel, wait_idle
 from tests.helpers.gated_slide import GatedSlide
 
@@ -222,6 +224,28 @@ def test_a_tool_that_draws_throws_nothing(canvas: SlideCanvas, clock: Clock) -> 
     throw(canvas, clock, 20, 0)
     assert not canvas.motion.active
     assert canvas.viewport == before
+
+
+def test_a_tool_can_hand_its_drag_over_to_be_a_pan(canvas: SlideCanvas, clock: Clock) -> None:
+    from PySide6.QtTest import QTest
+
+    from her2viewer.viewer.tools.toolbox import ToolBox
+
+    session = Session()
+    toolbox = ToolBox(session)
+    toolbox.attach(canvas, AnnotationLayer(session, toolbox.state))
+    under = canvas.viewport.to_slide(400, 300)
+    QTest.mousePress(canvas, LEFT, pos=QPoint(400, 300))
+    for i in range(1, 9):
+        clock.now += 0.01
+        move_mouse(canvas, 400 + 12 * i, 300, LEFT)
+    assert canvas.viewport.to_slide(496, 300) == pytest.approx(under, abs=1e-6)
+    assert canvas.cursor().shape() == Qt.CursorShape.ClosedHandCursor
+    QTest.mouseRelease(canvas, LEFT, pos=QPoint(496, 300))
+    assert canvas.motion.active
+    assert canvas.cursor().shape() != Qt.CursorShape.ClosedHandCursor
+    at_rest(canvas, clock)
+    assert canvas.viewport.to_slide(496, 300)[0] < under[0] - 100
 
 
 def test_the_frames_of_the_canvas_drive_what_moves_and_stop_with_it(make_canvas: MakeCanvas, qtbot: QtBot) -> None:

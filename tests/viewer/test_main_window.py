@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QPushButton
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.evidence import Grid, Heatmap
 from her2viewer.slides.pixel_size import PixelSizeStore
 from her2viewer.viewer.actions import FILE, HELP, MENUS, REPORT, ROI, SCORE, VIEW
 from her2viewer.viewer.dialogs.pixel_size import PixelSizeDialog
@@ -173,11 +174,31 @@ def test_number_keys_set_the_magnification_and_zero_fits(window, qtbot, open_sli
     whole = canvas.viewport.downsample
     for key, power in (("3", 10), ("4", 20), ("5", 40)):
         QTest.keyClicks(canvas, key)
+        qtbot.waitUntil(lambda: not canvas.motion.active, timeout=PATIENCE_MS)
         assert canvas.magnification == pytest.approx(power)
     QTest.keyClicks(canvas, "6")
+    qtbot.waitUntil(lambda: not canvas.motion.active, timeout=PATIENCE_MS)
     assert canvas.viewport.downsample == pytest.approx(1)
     QTest.keyClicks(canvas, "0")
     assert canvas.viewport.downsample == pytest.approx(whole)
+
+
+def test_smooth_motion_is_remembered_and_off_where_the_system_asks_for_less(window, qtbot, monkeypatch):
+    window.storage.drain()
+    assert window.commands["smooth_zoom"].isChecked() == window.canvas.motion.enabled
+    monkeypatch.setattr("her2viewer.viewer.less_motion.less_motion_wanted", lambda: True)
+    window.commanding.restore_motion()
+    qtbot.waitUntil(lambda: not window.canvas.motion.enabled, timeout=PATIENCE_MS)
+    assert not window.commands["smooth_zoom"].isChecked()
+    # The reader's own word counts more.
+    window.commands["smooth_zoom"].trigger()
+    window.commanding.restore_motion()
+    window.storage.drain()
+    assert window.canvas.motion.enabled
+    assert window.settings.text("smooth_zoom") == "true"
+    window.commands["smooth_zoom"].trigger()
+    window.commanding.restore_motion()
+    assert not window.canvas.motion.enabled
 
 
 def test_r_turns_the_slide_and_shift_r_turns_it_back(window, open_slide, slide_file):
@@ -669,6 +690,22 @@ def test_a_begun_outline_says_how_to_close_it(qtbot, window, slide_file, open_sl
     qtbot.mouseDClick(window.canvas, Qt.MouseButton.LeftButton, pos=QPoint(x + 60, y + 60))
     assert window.messages.hint.startswith("Press Enter to score")
     assert len(window.session.annotations) == 1
+
+
+def test_the_readout_gives_what_the_scorer_saw_and_the_outline_around_it(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    outline(window)
+    grid = Grid(0.0, 0.0, 100.0, 12, 9)
+    window.evidence.append((Heatmap("Mean membrane OD", grid, np.full((9, 12), 0.42, np.float32), "OD", 0.0, 1.0),))
+    window.canvas.cursor_moved.emit(400.0, 400.0)
+    said = window.status.findChild(QLabel, "readout")
+    assert said.toolTip().startswith("Mean membrane OD 0.42  |  Invasive carcinoma ")
+    window.canvas.cursor_moved.emit(50.0, 50.0)
+    assert said.toolTip() == "Mean membrane OD 0.42"
+    window.commands["overlays"].trigger()
+    window.canvas.cursor_moved.emit(400.0, 400.0)
+    assert said.toolTip() == ""
+    window.evidence.clear()
 
 
 def test_numbers_leave_a_corner_that_is_taken_back(qtbot, window, slide_file, open_slide):

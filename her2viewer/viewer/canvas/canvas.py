@@ -151,6 +151,10 @@ class SlideCanvas(TiledView):
         self.motion.settle()
         super()._zoom_to(downsample, at, smooth)
 
+    def pan_instead(self, start: QPointF, now: QPointF) -> None:
+        """For a tool: the drag that it was given moves the slide, as if it had not taken it (logical px)."""
+        self._navigator.take_over(start, now)
+
     def show_step(self, view: Viewport) -> None:
         """For the motion: a step of it."""
         super().set_viewport(view)

@@ -81,10 +81,7 @@ class Navigator:
         if self._press is not None and self._grabbed is None and _distance(position, self._press) >= threshold:
             self._grab()
         if self._grabbed is not None:
-            self._trace.add(canvas.motion.clock(), position.x(), position.y())
-            x, y = canvas.viewport.to_slide(position.x(), position.y())
-            view = canvas.viewport
-            canvas.set_viewport(view.centred(view.cx + self._grabbed[0] - x, view.cy + self._grabbed[1] - y))
+            self._follow(self._grabbed, position)
         elif canvas.tool is not None and self._press is None:
             canvas.tool.move(self.tool_event(event))
         canvas.cursor_moved.emit(*canvas.viewport.to_slide(position.x(), position.y()))
@@ -150,6 +147,21 @@ class Navigator:
         assert self._press is not None
         self._grabbed = self._canvas.viewport.to_slide(self._press.x(), self._press.y())
         self.update_cursor()
+
+    def take_over(self, start: QPointF, now: QPointF) -> None:
+        """A drag that was the tool's is a pan from here on: what lay under ``start`` sticks to the pointer."""
+        button, self._tool_button = self._tool_button, Qt.MouseButton.NoButton
+        self._begin(start, button or Qt.MouseButton.LeftButton)
+        self._grab()
+        assert self._grabbed is not None
+        self._follow(self._grabbed, now)
+
+    def _follow(self, grabbed: tuple[float, float], position: QPointF) -> None:
+        canvas = self._canvas
+        self._trace.add(canvas.motion.clock(), position.x(), position.y())
+        x, y = canvas.viewport.to_slide(position.x(), position.y())
+        view = canvas.viewport
+        canvas.set_viewport(view.centred(view.cx + grabbed[0] - x, view.cy + grabbed[1] - y))
 
     def _end_pan(self) -> None:
         self._press = self._grabbed = None

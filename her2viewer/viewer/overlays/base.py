@@ -15,10 +15,9 @@ from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.domain.region import Region
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.numbers import percent_text
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
 
 

@@ -121,7 +121,9 @@ class HeatmapLayer(EvidenceLayer):
         for part, _ in reversed(self._parts):
             at = part.grid.index(x, y)
             if at is not None and not np.isnan(part.values[at]):
-                return f"{self.title} {float(part.values[at]):.2f} {part.unit}".strip()
+                # "Mean membrane OD 0.42" says its unit already.
+                unit = "" if self.title.split()[-1:] == [part.unit] else part.unit
+                return f"{self.title} {float(part.values[at]):.2f} {unit}".strip()
         return None
 
     def legend(self) -> Legend | None:

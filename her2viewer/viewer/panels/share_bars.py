@@ -8,9 +8,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import DEFAULT_PALETTE, her2_colors
-from her2viewer.domain.shares import Shares
+from her2viewer.domain.shares import Shares, percent_text
 from her2viewer.viewer import theme
-from her2viewer.viewer.numbers import percent_text
 
 _ROW = 24
 _BAR = 12

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from her2viewer.domain.shares import percent_text
 from her2viewer.guidelines.decision import Decision, RowTest
 from her2viewer.guidelines.profiles import Profile, Row
 from her2viewer.viewer import theme
-from her2viewer.viewer.numbers import percent_text
 from her2viewer.viewer.panels.words import label, say, set_role
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import ScoringState

@@ -103,7 +103,9 @@ class SelectTool(SessionTool):
             dx, dy = event.x - press.x, event.y - press.y
             self._after = tuple(a.with_geometry(editing.move(a.geometry, dx, dy)) for a in self._before)
         else:
-            self._pan(press, event)
+            self._forget()
+            if self.canvas is not None:
+                self.canvas.pan_instead(press.screen, event.screen)
             return True
         self.previewer.show(*self._after)
         self.repaint()
@@ -216,14 +218,6 @@ class SelectTool(SessionTool):
             if hit is not None and hit.id not in self.session.selection:
                 self.session.select((hit.id,))
         return self._menu_taken
-
-    def _pan(self, press: ToolEvent, event: ToolEvent) -> None:
-        """The tissue sticks to the pointer."""
-        if self.canvas is None:
-            return
-        view = event.viewport
-        self._set_cursor(Qt.CursorShape.ClosedHandCursor)
-        self.canvas.set_viewport(view.centred(view.cx + press.x - event.x, view.cy + press.y - event.y))
 
     def _click(self, event: ToolEvent) -> None:
         selection = self.session.selection
