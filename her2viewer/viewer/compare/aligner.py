@@ -98,12 +98,12 @@ class Aligner(QObject):
         """How far the reader is, in a few words."""
         number = len(self.alignment.landmarks) + 1
         if self.pending_here is not None:
-            return f"landmark {number}: press A at the same place here"
+            return f"landmark {number}: now A at the same place here"
         if self.pending_there is not None:
-            return f"landmark {number}: press A at the same place in the main view"
+            return f"landmark {number}: now A at it in the main view"
         count = number - 1
         if not count:
-            return "aligned by hand" if self.alignment.known else "not aligned: press A at one place in both views"
+            return "aligned by hand" if self.alignment.known else "not aligned: A at one place in both views"
         text = f"{count} landmark{'s' if count > 1 else ''}"
         missed = self.alignment.residual_um(mpp) if mpp is not None else None
         return text if missed is None else f"{text}, {missed:.0f} µm apart on average"

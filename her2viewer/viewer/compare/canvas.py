@@ -47,12 +47,12 @@ class FollowingCanvas(SlideCanvas):
         self.follow()
 
     @property
-    def transform(self) -> Similarity:
+    def alignment(self) -> Similarity:
         """From the leader's slide to the one shown here; never flips (a flipped slide is shown mirrored)."""
         return self._alignment
 
-    @transform.setter
-    def transform(self, transform: Similarity) -> None:
+    @alignment.setter
+    def alignment(self, transform: Similarity) -> None:
         self._alignment = transform
         self.follow()
 

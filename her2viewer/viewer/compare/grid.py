@@ -57,6 +57,7 @@ class CompareGrid(QWidget):
         self.landmarks = LandmarkLayer(self)
         canvas.add_layer(self.landmarks)
         canvas.viewport_changed.connect(lambda _: self._show_zoom())
+        canvas.overlays_hidden_changed.connect(self._hide_overlays)
 
     # -- views ----------------------------------------------------------------------------------------------------
 
@@ -224,6 +225,10 @@ class CompareGrid(QWidget):
         if self._views and self.main.slide is not None:
             self._header.set_zoom(zoom_text(self.main.magnification, self.main.viewport.downsample))
 
+    def _hide_overlays(self, hidden: bool) -> None:
+        for view in self._views:
+            view.hide_overlays(hidden)
+
     def _main_moved(self, x: float, y: float) -> None:
         self._point_at(self.main, (x, y))
 
@@ -235,9 +240,9 @@ class CompareGrid(QWidget):
         on_main = point
         for view in self._views:
             if view.canvas is source and point is not None:
-                on_main = view.canvas.transform.inverse().apply(*point)
+                on_main = view.canvas.alignment.inverse().apply(*point)
         for view in self._views:
-            there = None if on_main is None or view.canvas is source else view.canvas.transform.apply(*on_main)
+            there = None if on_main is None or view.canvas is source else view.canvas.alignment.apply(*on_main)
             view.ghost.set_point(there)
         if self._ghost is not None:
             self._ghost.set_point(None if source is self.main else on_main)

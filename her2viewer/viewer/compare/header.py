@@ -10,6 +10,41 @@ from her2viewer.viewer.icons import set_icon
 
 HEIGHT = 26
 _ICON = QSize(16, 16)
+_SHORTEST_NAME = 60
+
+
+class _Title(QLabel):
+    """A name and a remark; cut where there is no room, never widens the view. The tip gives both whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name, self._remark = "", ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    @property
+    def whole(self) -> str:
+        return f"{self._name}: {self._remark}" if self._remark else self._name
+
+    def set_words(self, name: str, remark: str) -> None:
+        if (name, remark) != (self._name, self._remark):
+            self._name, self._remark = name, remark
+            self.setToolTip(self.whole)
+            self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        room = self.width()
+        if room > 0:
+            # The remark says what to do: it is the name that gives way.
+            metrics = self.fontMetrics()
+            rest = f"  {self._remark}" if self._remark else ""
+            least = max(_SHORTEST_NAME, room - metrics.horizontalAdvance(rest))
+            name = metrics.elidedText(self._name, Qt.TextElideMode.ElideMiddle, least)
+            self.setText(metrics.elidedText(name + rest, Qt.TextElideMode.ElideRight, room))
 
 
 class ViewHeader(QFrame):
@@ -24,11 +59,7 @@ class ViewHeader(QFrame):
         super().__init__(parent)
         self.setObjectName("viewHeader")
         self.setFixedHeight(HEIGHT)
-        self._name, self._remark = "", ""
-        self._title = QLabel()
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
-        # A long name is cut, never widens the view; the tip gives it whole.
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title = _Title()
         self._zoom = QLabel()
         self._zoom.setProperty("role", "muted")
         row = QHBoxLayout(self)
@@ -48,7 +79,7 @@ class ViewHeader(QFrame):
     @property
     def text(self) -> str:
         """Name and remark, whole."""
-        return f"{self._name}: {self._remark}" if self._remark else self._name
+        return self._title.whole
 
     @property
     def zoom(self) -> str:
@@ -57,10 +88,7 @@ class ViewHeader(QFrame):
 
     def set_text(self, name: str, remark: str = "") -> None:
         """What is shown, and how it was aligned."""
-        if (name, remark) != (self._name, self._remark):
-            self._name, self._remark = name, remark
-            self._title.setToolTip(self.text)
-            self._elide()
+        self._title.set_words(name, remark)
 
     def set_zoom(self, text: str) -> None:
         """How large the tissue is."""
@@ -71,20 +99,6 @@ class ViewHeader(QFrame):
         """Whether this view moves with the others."""
         self.link.setChecked(linked)
         self.link.setToolTip("Moves with the main view; click to move it alone" if linked else "Moves alone; link it")
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._elide()
-
-    def _elide(self) -> None:
-        room = self._title.width()
-        if room > 0:
-            # The remark says what to do: it is the name that gives way.
-            metrics = self._title.fontMetrics()
-            rest = f"  {self._remark}" if self._remark else ""
-            least = max(60, room - metrics.horizontalAdvance(rest))
-            name = metrics.elidedText(self._name, Qt.TextElideMode.ElideMiddle, least)
-            self._title.setText(metrics.elidedText(name + rest, Qt.TextElideMode.ElideRight, room))
 
     def _button(self, icon: str, tip: str, clicked) -> QToolButton:
         button = QToolButton()

@@ -81,6 +81,7 @@ class FurtherView(QWidget):
         self.canvas.outside_color = leader.outside_color
         self.canvas.setAccessibleName("Further view")
         self.evidence: EvidenceLayers | None = None
+        self._shown: tuple[Evidence, ...] = ()
         self.landmarks = LandmarkLayer(self)
         self.canvas.add_layer(self.landmarks)
         self.ghost = GhostLayer(self.canvas)
@@ -126,14 +127,25 @@ class FurtherView(QWidget):
         self.evidence = EvidenceLayers(self.canvas, LegendWidget(self.canvas), self)
         self.evidence.set_palette(palette)
         self.evidence.set_slide(slide.width, slide.height)
+        self.hide_overlays(self._leader.overlays_hidden)
         self.header.set_text(title, slide.path.name)
         self.show_zoom()
 
     def show_evidence(self, evidence: tuple[Evidence, ...], region: Region, scored: Region) -> None:
         """What the scorer knows, inside the region of the reader."""
-        if self.evidence is not None:
+        if self.evidence is None:
+            return
+        # While a region is drawn only its outline changes: layers are not made anew for that.
+        if len(evidence) != len(self._shown) or any(a is not b for a, b in zip(evidence, self._shown, strict=True)):
+            self._shown = evidence
             self.evidence.replace(evidence)
-            self.evidence.set_region(region, scored)
+        self.evidence.set_region(region, scored)
+
+    def hide_overlays(self, hidden: bool) -> None:
+        """Bare tissue for the moment, with the main view."""
+        self.canvas.overlays_hidden = hidden
+        if self.evidence is not None:
+            self.evidence.set_all_hidden(hidden)
 
     def offer(self, choose: Callable[[], None]) -> None:
         """Nothing yet, and a button that asks for a slide."""
@@ -230,7 +242,7 @@ class FurtherView(QWidget):
         if transform.flip:
             self._mirror = self._mirror or MirroredSlide(slide)
             face, transform = self._mirror, transform.on_mirrored(slide.width)
-        self.canvas.transform = transform
+        self.canvas.alignment = transform
         if self.canvas.slide is not face:
             self.canvas.set_slide(face, self.extras.pixel_size)
             self.set_icc(self._icc)
