@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,7 +143,7 @@ class Comparing(QObject):
             if view is None:
                 break
             view.aligned.connect(self._keep)
-            view.offer(lambda view=view: self.ask_other(view))
+            view.offer(partial(self.ask_other, view))
 
     def ask_other(self, view: FurtherView | None = None) -> None:
         """Ask for another slide and show it beside the main one, in ``view`` or in a new one."""
@@ -264,7 +265,7 @@ class Comparing(QObject):
         entries = [(s, self._title(s), reason) for s in self._controller.known_scorers]
         if not entries:
             entries = [("", "No scorer has looked at this slide yet", reason or "run a scorer first")]
-        menus.choices("second_scorer", entries, "", self.show_scorer)
+        menus.choices("second_scorer", entries, "", self._show_chosen)
 
     def _fill_aligned(self, menus: Menus) -> None:
         self._check()
@@ -279,6 +280,9 @@ class Comparing(QObject):
         if not entries:
             entries = [("", "No slide was aligned with this one yet", "show another slide and align it first")]
         menus.choices("aligned", entries, "", self._show_aligned)
+
+    def _show_chosen(self, scorer: str) -> None:
+        self.show_scorer(scorer)
 
     def _show_aligned(self, path: str) -> None:
         aligned = next((a for a in self._keeper.alignments if a.path == path), None)

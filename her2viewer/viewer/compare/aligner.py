@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,9 @@ from PySide6.QtCore import QObject, Signal
 from her2viewer.domain.alignment import Alignment, AlignmentError, Landmark, Point
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.compare.follow import relation
+
+_DOUBTFUL = 0.2
+"""Natural logarithm of the size of tissue against its size by the pixels: sections differ by a few percent."""
 
 
 class Aligner(QObject):
@@ -23,18 +27,20 @@ class Aligner(QObject):
     """A sentence: a landmark that cannot be used."""
 
     def __init__(
-        self, here: tuple[int, int], there: tuple[int, int], scale: float, parent: QObject | None = None
+        self, here: tuple[int, int], there: tuple[int, int], scale: float | None, parent: QObject | None = None
     ) -> None:
         """Start with middle on middle.
 
         Args:
             here: width and height of the slide of the main view, px.
             there: of the other slide.
-            scale: px of the other slide per px of the main one, from the pixel sizes.
+            scale: px of the other slide per px of the main one, from the pixel sizes; None where one is unknown.
             parent: Qt's owner.
         """
         super().__init__(parent)
-        self._guess = Alignment.guessed(here, there, scale)
+        self._scale = scale
+        # As if both pictures were of the same width, where nothing better is known.
+        self._guess = Alignment.guessed(here, there, there[0] / here[0] if scale is None else scale)
         self._there = there
         self.alignment = self._guess
         self.pending_here: Point | None = None
@@ -105,6 +111,9 @@ class Aligner(QObject):
         if not count:
             return "aligned by hand" if self.alignment.known else "not aligned: A at one place in both views"
         text = f"{count} landmark{'s' if count > 1 else ''}"
+        size = self.alignment.transform.scale / self._scale if self._scale else 1.0
+        if abs(math.log(size)) > _DOUBTFUL:
+            return f"{text}, tissue {size:.2g} times as large: check them"
         missed = self.alignment.residual_um(mpp) if mpp is not None else None
         return text if missed is None else f"{text}, {missed:.0f} µm apart on average"
 

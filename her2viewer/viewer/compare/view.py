@@ -175,10 +175,7 @@ class FurtherView(QWidget):
         assert main is not None
         self.other, self.extras, self.path = slide, extras, slide.path
         size, main_size = extras.pixel_size, self._leader.pixel_size
-        scale = main_size.mpp / size.mpp if size is not None and main_size is not None else 1.0
-        if size is None or main_size is None:
-            # Nothing is known of how large the pixels are: as if both pictures were of the same width.
-            scale = slide.width / main.width
+        scale = main_size.mpp / size.mpp if size is not None and main_size is not None else None
         self.aligner = Aligner((main.width, main.height), (slide.width, slide.height), scale, self)
         if known is not None:
             self.aligner.restore(known.alignment)
