@@ -773,6 +773,21 @@ def test_the_reading_stays_under_the_pointer_while_the_answer_above_it_grows(qtb
     qtbot.waitUntil(lambda: reading.mapTo(window, QPoint()).y() == before + 50)
 
 
+def test_the_start_card_has_room_for_recent_slides_also_when_they_are_looked_up_again(qtbot, window, tmp_path):
+    for name in ("one.svs", "two.svs", "three.svs"):
+        window.recent.add(tmp_path / name)
+    window.storage.drain()
+    QApplication.processEvents()
+    window.recent.check()
+    window.storage.drain()
+    QApplication.processEvents()
+    shown = [b for b in window.card.findChildren(QPushButton) if not b.isHidden()]
+    assert sum("(not found)" in b.text() for b in shown) == 3
+    places = sorted((b.geometry() for b in shown if "not found" in b.text()), key=lambda r: r.y())
+    assert all(above.bottom() < below.top() for above, below in pairwise(places))
+    assert all(place.height() >= 16 for place in places)
+
+
 def test_a_message_is_no_taller_than_its_sentence(qtbot, window):
     message = window.messages.show_message(
         "A sentence with two words more than one line of it can hold. " * 2, "error"
