@@ -414,6 +414,7 @@ class MainWindow(QMainWindow):
         if self._closed:
             return
         # The disk first, reports under way included: nothing that follows may cost what was drawn.
+        self.toolbox.settle()
         self.keeper.flush()
         self.storage.drain()
         if self.keeper.state == "unsaved" and not self._give_up:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject
 
 from her2viewer.domain.region import Region
 from her2viewer.viewer.canvas.canvas import SlideCanvas
+from her2viewer.viewer.canvas.overview import LONGEST
 from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.overlays.base import region_path
@@ -69,7 +70,10 @@ class ReviewDisplay(QObject):
         self._status.set_reviewed("   ".join(words), _TIP if words else "")
 
     def _show_outline(self, region: Region) -> None:
-        self._canvas.overview.set_outline(region_path(region.geometry))
+        slide = self._canvas.slide
+        # Half a pixel of the map: a freehand outline has thousands of corners, and this follows each drag.
+        coarse = 0.0 if slide is None else max(slide.width, slide.height) / (2 * LONGEST)
+        self._canvas.overview.set_outline(region_path(region.geometry.simplify(coarse, preserve_topology=False)))
 
     def _tell_restart(self) -> None:
         self._messages.show_message(

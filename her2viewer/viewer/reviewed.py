@@ -26,6 +26,8 @@ MOST_SPEED = 0.5
 """Views a second: what goes by faster is not read."""
 LATE_S = 0.1
 """Tiles that come within this time after the view has moved: it was sharp all along."""
+TELL_MS = 250
+"""While the reader pans slowly the map changes with each frame; it is told no more often than this."""
 REGION_MS = 150
 """The share follows a change of the region after this time."""
 _SLACK = 0.99
@@ -59,6 +61,9 @@ class Reviewing(QObject):
         """For each square how long it was looked at, ms."""
         self._squares: RegionSquares | None = None
         self._share: float | None = None
+        self._share_due = False
+        """It is computed when it is asked for."""
+        self._untold = False
         self._view: Viewport | None = None
         """The close and sharp view whose time runs, since ``_opened``."""
         self._opened = 0.0
@@ -72,6 +77,10 @@ class Reviewing(QObject):
         self._region.setSingleShot(True)
         self._region.setInterval(REGION_MS)
         self._region.timeout.connect(self._measure)
+        self._told = QTimer(self)
+        self._told.setSingleShot(True)
+        self._told.setInterval(TELL_MS)
+        self._told.timeout.connect(self._tell_later)
         canvas.viewport_changed.connect(self._view_changed)
         canvas.sharpened.connect(self._sharpened)
         session.slide_changed.connect(self._slide_changed)
@@ -81,6 +90,10 @@ class Reviewing(QObject):
     @property
     def share(self) -> float | None:
         """Share of the region that was looked at, 0 to 1; None without region or map."""
+        if self._share_due:
+            self._share_due = False
+            squares, known = self._squares, self.map
+            self._share = None if squares is None or known is None else squares.share(known)
         return self._share
 
     @property
@@ -153,12 +166,19 @@ class Reviewing(QObject):
     def _measure(self) -> None:
         known = self.map
         self._squares = None if known is None else RegionSquares.of(self._session.region, known)
-        self._share_anew()
-
-    def _share_anew(self) -> None:
-        squares, known = self._squares, self.map
-        self._share = None if squares is None or known is None else squares.share(known)
+        self._share_due = True
         self.changed.emit()
+
+    def _tell(self) -> None:
+        self._share_due = True
+        self._untold = self._told.isActive()
+        if not self._untold:
+            self._told.start()
+            self.changed.emit()
+
+    def _tell_later(self) -> None:
+        if self._untold:
+            self._tell()
 
     # -- the view -------------------------------------------------------------------------------------------------
 
@@ -203,12 +223,13 @@ class Reviewing(QObject):
         self.map = known.with_squares(rows, columns, which & (window >= SEEN_MS))
         if self.map is not known:
             self._keeper.keep_reviewed(self.map)
-            self._share_anew()
+            self._tell()
 
     def _stop(self) -> None:
         self._view = None
         self._rest.stop()
         self._region.stop()
+        self._told.stop()
 
 
 def percent(share: float) -> str:

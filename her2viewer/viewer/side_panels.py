@@ -75,7 +75,7 @@ class SidePanels(QObject):
             panel = CollapsiblePanel(title, content, is_open=title not in FOLDED_AT_FIRST)
             self._panels[title] = panel
             # A list of regions may be long: it gets the room that the others leave.
-            column.add(panel, grows=title == "Regions")
+            column.add(panel, grows=title == "Regions", holds=title in ("Your reading", "Other profiles"))
 
     def __getitem__(self, title: str) -> CollapsiblePanel:
         return self._panels[title]

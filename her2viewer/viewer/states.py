@@ -120,6 +120,7 @@ class StartCard(QFrame):
     def _fill(self) -> None:
         for old in self._buttons:
             self._list.removeWidget(old)
+            old.hide()
             old.deleteLater()
         self._buttons = []
         paths = self._recent.paths[:_MOST_RECENT]
@@ -138,6 +139,8 @@ class StartCard(QFrame):
             self._buttons.append(button)
         for widget in self._buttons:
             self._list.addWidget(widget)
+            # Before the card is measured: a layout passes over what is hidden.
+            widget.show()
         self._place()
 
     def _place(self) -> None:

@@ -64,10 +64,8 @@ def test_a_glide_never_goes_beyond_its_rest(view, vx, vy, t):
     x, y = glide.at(t).to_screen(view.cx, view.cy)
     moved = math.hypot(x - view.width / 2 / view.dpr, y - view.height / 2 / view.dpr)
     assert moved <= math.hypot(vx, vy) * GLIDE_S + 1e-3
-    if glide.over(t):
-        assert glide.at(t).to_screen(glide.rest().cx, glide.rest().cy) == pytest.approx(
-            (view.width / 2 / view.dpr, view.height / 2 / view.dpr), abs=0.6
-        )
+    assert glide.at(4 * GLIDE_S) == glide.at(t + 4 * GLIDE_S) == glide.rest()
+    assert glide.over(4 * GLIDE_S)
 
 
 def test_a_glide_begins_with_the_speed_of_the_hand():

@@ -259,7 +259,8 @@ def test_the_marks_of_a_biopsy_profile_can_be_set(qtbot: QtBot, controller: Scor
     controller.change_reading(profile="gastric_2016_biopsy")
     assert panel.headline == "Not evaluable"
     boxes = {b.text(): b for b in form.findChildren(QCheckBox)}
-    boxes["Cluster of 5 or more cells, strong"].click()
+    assert form.minimumSizeHint().width() <= 272
+    boxes["Cluster of ≥ 5 cells, strong"].click()
     assert panel.headline == "3+ positive"
 
 

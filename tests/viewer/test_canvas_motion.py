@@ -187,7 +187,7 @@ def test_a_hand_that_pauses_before_it_lets_go_leaves_the_slide_where_it_is(canva
     assert not canvas.motion.active
 
 
-@pytest.mark.parametrize("what", ["press", "wheel", "key"])
+@pytest.mark.parametrize("what", ["press", "wheel", "key", "other key"])
 def test_a_hand_on_the_slide_stops_it(canvas: SlideCanvas, clock: Clock, qtbot: QtBot, what: str) -> None:
     throw(canvas, clock, 20, 0)
     view = step(canvas, clock, 0.02)
@@ -198,9 +198,12 @@ def test_a_hand_on_the_slide_stops_it(canvas: SlideCanvas, clock: Clock, qtbot: 
     elif what == "wheel":
         turn_wheel(canvas, 400, 300, angle=120)
         assert (at_rest(canvas, clock).cx, canvas.viewport.cy) == pytest.approx((view.cx, view.cy))
-    else:
+    elif what == "key":
         qtbot.keyClick(canvas, Qt.Key.Key_Down)
         assert canvas.viewport == view.panned(0, -60)
+    else:
+        qtbot.keyClick(canvas, Qt.Key.Key_Space)
+        assert canvas.viewport == view
     assert not canvas.motion.active
 
 

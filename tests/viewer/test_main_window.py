@@ -14,7 +14,16 @@ import shapely
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QPushButton
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+)
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.evidence import Grid, Heatmap
@@ -745,6 +754,40 @@ def test_hidden_overlays_say_how_they_come_back_and_move_nothing(qtbot, window, 
     assert [w.geometry() for w in window.panels.layers.findChildren(QLabel)] == places
     window.commands["overlays"].trigger()
     assert window.messages.hint.startswith("Press Enter to score")
+
+
+def test_the_reading_stays_under_the_pointer_while_the_answer_above_it_grows(qtbot, window, slide_file, open_slide):
+    open_slide(slide_file)
+    window.resize(1280, 620)
+    reading = window.panels["Your reading"]
+    window.panels.why.setMinimumHeight(500)
+    qtbot.waitUntil(lambda: window.panels.right.verticalScrollBar().maximum() > 100)
+    window.panels.right.verticalScrollBar().setValue(400)
+    box = window.panels.reading.findChild(QComboBox)
+    box.setFocus()
+    before, inside = reading.mapTo(window, QPoint()).y(), reading.y()
+    window.panels.why.setMinimumHeight(580)
+    qtbot.waitUntil(lambda: reading.y() == inside + 80)
+    qtbot.waitUntil(lambda: reading.mapTo(window, QPoint()).y() == before)
+    # Who works elsewhere sees the answer, not the form.
+    window.canvas.setFocus()
+    window.panels.why.setMinimumHeight(630)
+    qtbot.waitUntil(lambda: reading.mapTo(window, QPoint()).y() == before + 50)
+
+
+def test_the_start_card_has_room_for_recent_slides_also_when_they_are_looked_up_again(qtbot, window, tmp_path):
+    for name in ("one.svs", "two.svs", "three.svs"):
+        window.recent.add(tmp_path / name)
+    window.storage.drain()
+    QApplication.processEvents()
+    window.recent.check()
+    window.storage.drain()
+    QApplication.processEvents()
+    shown = [b for b in window.card.findChildren(QPushButton) if not b.isHidden()]
+    assert sum("(not found)" in b.text() for b in shown) == 3
+    places = sorted((b.geometry() for b in shown if "not found" in b.text()), key=lambda r: r.y())
+    assert all(above.bottom() < below.top() for above, below in pairwise(places))
+    assert all(place.height() >= 16 for place in places)
 
 
 def test_a_message_is_no_taller_than_its_sentence(qtbot, window):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QFileDialog, QPushButton
 
 from her2viewer.cases.geojson import read_geojson, write_geojson
@@ -365,3 +366,14 @@ def test_a_result_that_could_not_be_saved_is_tried_again(new_window, qtbot, slid
     window.keeper.flush()
     saved(qtbot, window)
     assert (in_the_way / "membrane.h5").exists()
+
+
+def test_what_was_just_moved_by_the_arrow_keys_is_kept_on_closing(new_window, qtbot, slide_file):
+    window = new_window(slide_file)
+    roi = square(300, 200)
+    window.session.add(roi, "Draw")
+    qtbot.waitUntil(lambda: window.toolbox.select._viewport is not None)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_Right)
+    window.close()
+    (kept,) = read_geojson(case_of(slide_file) / "annotations.geojson")
+    assert kept.geometry.bounds[0] > 300

@@ -23,15 +23,13 @@ from her2viewer.viewer.canvas.viewport import Viewport
 ZOOM_S = 0.12
 """A zoom step takes this long."""
 GLIDE_S = 0.28
-"""The speed of a glide falls to 1/e in this time, so a glide goes on for speed * GLIDE_S."""
+"""A glide goes on for speed * GLIDE_S, and takes four times as long for it as it would at full speed."""
 TRACE_S = 0.08
 """The speed of a drag is that of its last part: a hand that stops before it lets go means to stop."""
 LEAST_SPEED = 150.0
 """Logical px/s below which a drag just ends."""
 MOST_SPEED = 6000.0
 """Faster than this nobody can follow, and no tile would be there in time."""
-STILL_PX = 0.5
-"""A glide ends when this much is left of its way."""
 RECENT_S = 0.3
 """The direction of a pan is that of the moves of this time."""
 AHEAD_S = 0.5
@@ -76,7 +74,9 @@ class Glide:
 
     def at(self, t: float) -> Viewport:
         """The view ``t`` s after the start, not limited to the slide."""
-        way = GLIDE_S * (1 - math.exp(-max(0.0, t) / GLIDE_S))
+        left = max(0.0, 1 - max(0.0, t) / (4 * GLIDE_S))
+        # Like friction, but with an end: an exponential would creep on for seconds.
+        way = GLIDE_S * (1 - left**4)
         return self.start.panned(self.vx * way, self.vy * way)
 
     def rest(self) -> Viewport:
@@ -84,8 +84,8 @@ class Glide:
         return self.start.panned(self.vx * GLIDE_S, self.vy * GLIDE_S)
 
     def over(self, t: float) -> bool:
-        """Whether less than ``STILL_PX`` is left."""
-        return math.hypot(self.vx, self.vy) * GLIDE_S * math.exp(-t / GLIDE_S) < STILL_PX
+        """Whether nothing changes any more."""
+        return t >= 4 * GLIDE_S
 
 
 class Trace:

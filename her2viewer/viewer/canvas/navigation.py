@@ -221,6 +221,9 @@ class Navigator:
         canvas = self._canvas
         if canvas.slide is None:
             return False
+        if not canvas.motion.zooming:
+            # Any key stops a glide; steps of a zoom add up.
+            canvas.motion.cancel()
         if event.key() == Qt.Key.Key_Space and not event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier:
             if not event.isAutoRepeat():
                 self._space = True

@@ -158,15 +158,13 @@ class OverviewMap(QWidget):
         if self._shade is None:
             width, height = picture.width(), picture.height()
             rows, columns = reviewed.seen.shape
-            y = np.clip(np.linspace(0, slide.height / reviewed.step, height + 1).astype(int), 0, rows)
-            x = np.clip(np.linspace(0, slide.width / reviewed.step, width + 1).astype(int), 0, columns)
-            # Where the map is finer than the raster, a pixel still has its square.
-            y0, x0 = np.minimum(y[:-1], rows - 1), np.minimum(x[:-1], columns - 1)
-            y1, x1 = np.maximum(y[1:], y0 + 1), np.maximum(x[1:], x0 + 1)
-            sums = np.zeros((rows + 1, columns + 1), dtype=np.int64)
-            sums[1:, 1:] = reviewed.seen.cumsum(axis=0).cumsum(axis=1)
-            seen = sums[np.ix_(y1, x1)] - sums[np.ix_(y0, x1)] - sums[np.ix_(y1, x0)] + sums[np.ix_(y0, x0)]
-            share = seen / np.outer(y1 - y0, x1 - x0)
+            bottom, right = slide.height / reviewed.step, slide.width / reviewed.step
+            y = np.minimum(np.linspace(0, bottom, height, endpoint=False).astype(int), rows - 1)
+            x = np.minimum(np.linspace(0, right, width, endpoint=False).astype(int), columns - 1)
+            # Where the map is finer than the raster, ``reduceat`` takes the one square that a pixel has.
+            seen = np.add.reduceat(np.add.reduceat(reviewed.seen, y, axis=0, dtype=np.int32), x, axis=1)
+            down, across = (np.maximum(np.diff(v, append=n), 1) for v, n in ((y, rows), (x, columns)))
+            share = seen / np.outer(down, across)
             pixels = np.empty((height, width, 4), dtype=np.uint8)
             pixels[...] = SEEN
             pixels[..., 3] = np.round(SEEN[3] * share)

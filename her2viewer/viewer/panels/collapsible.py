@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QMoveEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from her2viewer.viewer.icons import set_icon
 
@@ -76,6 +86,8 @@ class SideColumn(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._panels: list[CollapsiblePanel] = []
+        self._held: tuple[QWidget, int] | None = None
+        """Panel that is to stay where it was on the screen, px below the top of the column."""
         body = QWidget()
         body.setObjectName("sideColumnBody")
         self._column = QVBoxLayout(body)
@@ -84,13 +96,37 @@ class SideColumn(QScrollArea):
         self._column.addStretch(1)
         self.setWidget(body)
 
-    def add(self, panel: CollapsiblePanel, *, grows: bool = False) -> None:
-        """Below what is there; one that ``grows`` takes the room that is left while it is open."""
+    def add(self, panel: CollapsiblePanel, *, grows: bool = False, holds: bool = False) -> None:
+        """Below what is there.
+
+        Args:
+            panel: heading and content.
+            grows: it takes the room that is left while it is open.
+            holds: it stays where it is on the screen while the reader works in it, even where what is chosen there
+                makes the panels above it taller or shorter.
+        """
         self._column.insertWidget(self._column.count() - 1, panel)
         self._panels.append(panel)
+        if holds:
+            panel.installEventFilter(self)
         if grows:
             self._grow(panel)
             panel.toggled.connect(lambda _: self._grow(panel))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QMoveEvent) and isinstance(watched, QWidget) and self._held is None:
+            focus = QApplication.focusWidget()
+            if focus is not None and watched.isAncestorOf(focus):
+                self._held = (watched, event.oldPos().y() - self.verticalScrollBar().value())
+                # The bar learns only after the layout how tall the panels are now.
+                QTimer.singleShot(0, self, self._hold)
+        return super().eventFilter(watched, event)
+
+    def _hold(self) -> None:
+        if self._held is not None:
+            panel, on_screen = self._held
+            self.verticalScrollBar().setValue(panel.y() - on_screen)
+            self._held = None
 
     def _grow(self, panel: CollapsiblePanel) -> None:
         self._column.setStretchFactor(panel, 1 if panel.is_open else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QTimer
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from her2viewer.viewer.panels.calm import CalmCombo
 from her2viewer.viewer.panels.words import label
@@ -11,7 +11,7 @@ from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import Reading, ScoringState
 
 OWN_SCORES = ("", "0", "1+", "2+", "3+", "not assessable")
-_CONTROLS = (("not checked", None), ("stains as it should", True), ("does not", False))
+_CONTROLS = (("not checked", None), ("stains as it should", True), ("does not stain as it should", False))
 _PATTERN_TIP = (
     "Moderate to intense but incomplete stain (basolateral, lateral, U-shaped), cytoplasmic stain that hides the "
     "membrane, or any other unusual pattern: the guideline then gives 2+."
@@ -130,7 +130,9 @@ class ReadingForm(QWidget):
             self._mark_boxes = {}
             for row in profile.rows:
                 if row.mark and row.mark != "pattern":
-                    box = QCheckBox(row.question.rstrip("?"))
+                    box = QCheckBox(row.question.rstrip("?").replace("5 or more", "≥ 5"))
+                    # A long question must not push the column wider than its place.
+                    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
                     box.clicked.connect(self._take_marks)
                     self._mark_boxes[row.mark] = box
                     self._marks.addWidget(box)

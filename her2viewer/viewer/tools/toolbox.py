@@ -109,6 +109,12 @@ class ToolBox(QObject):
         """The Enter key: close the half-drawn polygon; False where there is none."""
         return isinstance(self._current, SessionTool) and self._current.finish()
 
+    def settle(self) -> None:
+        """Make an edit of what is as good as done (a closed outline, a move by keys): the window closes."""
+        if isinstance(self._current, SessionTool) and self._canvas is not None:
+            self._current.deactivate()
+            self._current.activate(self._canvas)
+
     def cancel(self) -> bool:
         """The Esc key: drop what is half drawn, else stop drawing exclusions, else clear the selection.
 
