@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
@@ -68,7 +70,7 @@ class ViewHeader(QFrame):
         row.addWidget(self._title, 1)
         row.addWidget(self._zoom)
         self.flip = self._button("flip", "Flip this slide: it was mounted face down", self.flip_clicked.emit)
-        self.link = self._button("link", "", lambda: self.link_toggled.emit(self.link.isChecked()))
+        self.link = self._button("link", "", self._toggle_link)
         self.link.setCheckable(True)
         self.close_button = self._button("cancel", "Close this view", self.close_clicked.emit)
         for button in (self.flip, self.link, self.close_button):
@@ -100,7 +102,10 @@ class ViewHeader(QFrame):
         self.link.setChecked(linked)
         self.link.setToolTip("Moves with the main view; click to move it alone" if linked else "Moves alone; link it")
 
-    def _button(self, icon: str, tip: str, clicked) -> QToolButton:
+    def _toggle_link(self) -> None:
+        self.link_toggled.emit(self.link.isChecked())
+
+    def _button(self, icon: str, tip: str, clicked: Callable[[], None]) -> QToolButton:
         button = QToolButton()
         set_icon(button, icon, "muted")
         button.setIconSize(_ICON)
