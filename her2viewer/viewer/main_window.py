@@ -184,6 +184,8 @@ class MainWindow(QMainWindow):
         canvas.viewport_changed.connect(lambda _: self._show_view())
         canvas.cursor_moved.connect(self._show_position)
         canvas.cursor_left.connect(self._clear_position)
+        self.compare.cursor_moved.connect(self._show_further)
+        self.compare.cursor_left.connect(self._clear_position)
         canvas.files_dropped.connect(self.commanding.open_files)
         canvas.context_menu_requested.connect(self.commanding.show_context_menu)
         canvas.message.connect(lambda text: messages.show_message(text, "warning"))
@@ -348,6 +350,10 @@ class MainWindow(QMainWindow):
             return ""
         words = (self.evidence.readout_at(x, y, view), self.outlines.readout(x, y, view) or "")
         return "  |  ".join(w for w in words if w)
+
+    def _show_further(self, x: float, y: float, words: str) -> None:
+        self.status.set_position((x, y), self.session.pixel_size)
+        self.status.set_readout(words)
 
     def _clear_position(self) -> None:
         self.status.set_position(None, None)

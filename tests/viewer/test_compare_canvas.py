@@ -19,7 +19,7 @@ from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.compare.canvas import FollowingCanvas
 from her2viewer.viewer.compare.follow import followed, relation, same_view
 from tests.helpers.array_slide import ArraySlide
-from tests.helpers.canvases import drag, tissue, turn_wheel, wait_sharp
+from tests.helpers.canvases import drag, tissue, turn_wheel, wait_idle, wait_sharp
 
 transforms = st.builds(
     Similarity,
@@ -223,6 +223,21 @@ def test_keys_in_it_pan_both(pair):
     QTest.keyClick(further, Qt.Key.Key_Right)
     assert main.viewport.cx > before
     assert same_view(main.viewport, further.viewport)
+
+
+def test_the_same_slide_is_decoded_once_for_both(make_canvas, qtbot, gated_slide):
+    gated_slide.gate.set()
+    main = make_canvas(gated_slide, 500, 400, workers=1)
+    wait_idle(qtbot, main)
+    before = len(gated_slide.reads)
+    further = FollowingCanvas(main, workers=1)
+    qtbot.addWidget(further, before_close_func=lambda canvas: canvas.shutdown())
+    further.resize(500, 400)
+    with qtbot.waitExposed(further):
+        further.show()
+    further.set_slide(gated_slide, gated_slide.pixel_size)
+    wait_idle(qtbot, further)
+    assert len(gated_slide.reads) == before
 
 
 def test_a_smaller_budget_holds_at_once(make_canvas, qtbot, slide):

@@ -413,6 +413,21 @@ def test_a_view_closed_while_its_slide_is_being_opened_leaves_nothing(window, qt
     second(qtbot, window, copy_file)
 
 
+def test_the_read_out_follows_the_pointer_into_a_further_view(window, qtbot):
+    window.session.add(Annotation.drawn(shapely.box(50, 50, 1150, 850), Role.ROI), "Draw")
+    window.controller.restore(cells(window, "first", 600))
+    view = window.comparing.show_scorer("first")
+    window.canvas.set_viewport(replace(window.canvas.viewport, downsample=1.0, cx=600.0, cy=100.0))
+    places: list[tuple[float, float, str]] = []
+    window.compare.cursor_moved.connect(lambda *place: places.append(place))
+    QApplication.processEvents()
+    wait_sharp(qtbot, view.canvas)
+    x, y = view.canvas.viewport.to_screen(600, 100)
+    QTest.mouseMove(view.canvas, QPoint(round(x), round(y)))
+    assert places[-1][:2] == pytest.approx((600, 100), abs=1)
+    assert "3+" in places[-1][2]
+
+
 def test_the_pointer_of_one_view_is_shown_in_the_others(window, qtbot, copy_file):
     view = second(qtbot, window, copy_file)
     align(view, *CORNERS)

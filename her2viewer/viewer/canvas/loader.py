@@ -91,6 +91,7 @@ class TileLoader(QObject):
         self._threads: list[threading.Thread] = []
         self._workers = worker_count() if workers is None else workers
         self._decoded: int | None = None
+        self._peer: TileLoader | None = None
         _loaders.add(self)
 
     # -- what is loaded -------------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ class TileLoader(QObject):
             if same and self._renderer is not None:
                 self._renderer = self._renderer.with_transform(transform)
             else:
-                self._renderer = None if slide is None else TileRenderer(slide, transform, self._decoded)
+                self._renderer = None if slide is None else self._new_renderer(slide, transform)
                 self._crew += 1
             self._generation += 1
             self._queue.clear()
@@ -112,6 +113,16 @@ class TileLoader(QObject):
             self._lock.notify_all()
         if not same and slide is not None and not self._stopping:
             self._start()
+
+    def share_with(self, peer: TileLoader) -> None:
+        """Decode a slide that ``peer`` reads, too, once for both; to be called before ``set_source``."""
+        self._peer = peer
+
+    def _new_renderer(self, slide: Slide, transform: Transform | None) -> TileRenderer:
+        theirs = self._peer._renderer if self._peer is not None else None
+        if theirs is not None and theirs.slide is slide:
+            return theirs.with_transform(transform)
+        return TileRenderer(slide, transform, self._decoded)
 
     def set_wanted(self, keys: Sequence[TileKey], urgent: int | None = None) -> None:
         """Replace the queue: these tiles in this order, the first ``urgent`` of them needed for the present frame."""

@@ -31,6 +31,9 @@ class FollowingCanvas(SlideCanvas):
         self._linked = True
         self._quiet = False
         """A move of this canvas that the leader is not to make."""
+        self.loader.share_with(leader.loader)
+        # What is dropped here is meant for the window.
+        self.setAcceptDrops(False)
         self.overview.shown = False
         self.overview.place()
         leader.viewport_changed.connect(lambda _: self.follow())

@@ -31,6 +31,9 @@ class CompareGrid(QWidget):
     arrived = Signal(object, object, object)
     """FurtherView, Slide, SlideExtras: another slide was opened for a view; ``FurtherView.show_other`` shows it."""
     message = Signal(str)
+    cursor_moved = Signal(float, float, str)
+    """The pointer is in a further view: the place on the main slide, level-0 px, and what lies there."""
+    cursor_left = Signal()
 
     def __init__(self, canvas: SlideCanvas, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -112,8 +115,9 @@ class CompareGrid(QWidget):
             self._ghost = GhostLayer(self.main)
         view.close_clicked.connect(lambda: self.remove(view))
         view.message.connect(self.message)
-        view.canvas.cursor_moved.connect(lambda x, y: self._point_at(view.canvas, (x, y)))
+        view.canvas.cursor_moved.connect(lambda x, y: self._further_moved(view, (x, y)))
         view.canvas.cursor_left.connect(lambda: self._point_at(view.canvas, None))
+        view.canvas.cursor_left.connect(self.cursor_left)
         view.set_linked(self._linked)
         if len(self._views) == 1:
             self.main.cursor_moved.connect(self._main_moved)
@@ -231,6 +235,12 @@ class CompareGrid(QWidget):
 
     def _main_moved(self, x: float, y: float) -> None:
         self._point_at(self.main, (x, y))
+
+    def _further_moved(self, view: FurtherView, point: Point) -> None:
+        self._point_at(view.canvas, point)
+        if view.canvas.slide is not None:
+            x, y = view.canvas.alignment.inverse().apply(*point)
+            self.cursor_moved.emit(x, y, view.canvas.readout(*point) or "")
 
     def _main_left(self) -> None:
         self._point_at(self.main, None)
