@@ -53,6 +53,11 @@ class PixelSize:
         return area_px * self.x_um * self.y_um * 1e-6
 
 
+def mm2_number(mm2: float) -> str:
+    """An area as it is printed: two decimals keep columns aligned; small areas get four, for "0.00" tells nothing."""
+    return f"{mm2:,.2f}" if mm2 >= 0.01 or mm2 == 0 else f"{mm2:.4f}"
+
+
 def mpp_from_objective(power: float) -> float:
     """Estimate of um/px from the objective's magnification (10 um / power): a hint, never used unasked."""
     return 10.0 / power

@@ -9,6 +9,7 @@ from reportlab.lib.colors import white
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import her2_colors
+from her2viewer.domain.pixelsize import mm2_number
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.reports.pdf_style import AMBER, BOLD, INK, MUTED, REGULAR, RULE, register_fonts, rgb
 
@@ -109,4 +110,4 @@ def _whisker(drawing: Any, x0: float, x1: float, y: float) -> None:
 
 
 def _amount(amount: float, unit: CountedUnit) -> str:
-    return f"{amount:,.0f} cells" if unit is CountedUnit.CELLS else f"{amount:,.2f} mm²"
+    return f"{amount:,.0f} cells" if unit is CountedUnit.CELLS else f"{mm2_number(amount)} mm²"

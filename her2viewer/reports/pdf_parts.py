@@ -11,7 +11,7 @@ from reportlab.platypus import Spacer, Table
 
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.pixelsize import PixelSize, mm2_number
 from her2viewer.domain.shares import CountedUnit, percent_text
 from her2viewer.guidelines.decision import Decision, RowTest
 from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData
@@ -44,8 +44,8 @@ def header(data: ReportData) -> list[Any]:
     slide = {
         "Slide": data.slide_name,
         "Pixel size": pixel_size_text(size, detail=False),
-        "Region": f"{data.areas.roi:.2f} mm², {_excluded(data)}",
-        "Control tissue": f"{data.areas.control:.2f} mm² outlined" if data.areas.control else "none outlined",
+        "Region": f"{mm2_number(data.areas.roi)} mm², {_excluded(data)}",
+        "Control tissue": f"{mm2_number(data.areas.control)} mm² outlined" if data.areas.control else "none outlined",
     }
     table = _pairs(slide, 2)
     if case:
@@ -71,8 +71,8 @@ def answer(data: ReportData) -> list[Any]:
         )
     left += _own_probabilities(data)
     if data.result is not None and data.areas.scored < 0.995 * data.areas.roi:
-        text = f"▲ Only {data.areas.scored:.2f} of {data.areas.roi:.2f} mm² of the region has been scored."
-        left.append(para(text, "amber"))
+        scored, whole = mm2_number(data.areas.scored), mm2_number(data.areas.roi)
+        left.append(para(f"▲ Only {scored} of {whole} mm² of the region has been scored.", "amber"))
     left.append(para(f"Counted: {decision.counted}.", "small"))
     if decision.shares is not None and decision.shares.excluded > 0:
         left.append(para(f"Seen and left out as not tumour: {_amount(decision)}.", "small"))
@@ -207,7 +207,7 @@ def regions(apart: Sequence[RegionShares]) -> list[Any]:
             unit = "cells" if shares.unit is CountedUnit.CELLS else "mm²"
             total = f"{shares.total:,.0f}" if shares.unit is CountedUnit.CELLS else f"{shares.total:,.2f}"
             cells = [*(percent_text(value).removesuffix(" %") for value in shares.percent), f"{total} {unit}"]
-        texts = (f"{letter}  {_short(region.name, 60)}", f"{region.area_mm2:.2f} mm²", *cells)
+        texts = (f"{letter}  {_short(region.name, 60)}", f"{mm2_number(region.area_mm2)} mm²", *cells)
         rows.append([para(text, "small") for text in texts])
     table = Table(rows, colWidths=[WIDTH * f for f in (0.34, 0.14, 0.08, 0.08, 0.08, 0.08, 0.2)], repeatRows=1)
     table.setStyle(LINED)
@@ -239,7 +239,7 @@ def provenance(data: ReportData) -> list[Any]:
         items |= {
             "Scorer": f"{p.scorer} {p.scorer_version} on {p.device}",
             "Region hash": p.region_hash,
-            "Scored": f"{data.areas.scored:.2f} of {data.areas.roi:.2f} mm²",
+            "Scored": f"{mm2_number(data.areas.scored)} of {mm2_number(data.areas.roi)} mm²",
             "Run": ", ".join(t for t in (_duration(p.duration_s), p.started and f"started {p.started}") if t),
             "Pixel size used": f"{p.mpp:.4f} µm/px ({p.mpp_source})",
             "Settings": _values(p.settings) or "none",
@@ -261,7 +261,7 @@ def pixel_size_text(size: PixelSize, *, detail: bool = True) -> str:
 
 
 def _excluded(data: ReportData) -> str:
-    return f"{data.areas.excluded:.2f} mm² excluded" if data.areas.excluded > 0 else "nothing excluded"
+    return f"{mm2_number(data.areas.excluded)} mm² excluded" if data.areas.excluded > 0 else "nothing excluded"
 
 
 def _made(data: ReportData) -> str:
@@ -301,7 +301,7 @@ def _amount(decision: Decision) -> str:
         return ""
     if shares.unit is CountedUnit.CELLS:
         return f"{shares.excluded:,.0f} cells"
-    return f"{shares.excluded:,.2f} mm²"
+    return f"{mm2_number(shares.excluded)} mm²"
 
 
 def _trace_row(test: RowTest, note: int) -> list[Any]:

@@ -10,6 +10,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Image, Spacer, Table
 
+from her2viewer.domain.pixelsize import mm2_number
 from her2viewer.reports.model import ReportData
 from her2viewer.reports.pdf_bars import swatch
 from her2viewer.reports.pdf_style import FLAT, INK, REGULAR, WIDTH, markup, para, printable, rgb, rich
@@ -86,7 +87,7 @@ def _legend(data: ReportData) -> Any | None:
             swatch(drawing, (0, 0, 13, 7.5), entry.her2, data.palette)
         else:
             drawing.add(Rect(0, 0, 13, 7.5, fillColor=rgb(entry.color), strokeColor=INK, strokeWidth=0.5))
-        amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else f"{entry.amount:,.2f} mm²"
+        amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else f"{mm2_number(entry.amount)} mm²"
         cells += [drawing, rich(f"{markup(entry.name)}:  <font color='#5b6570'>{amount}</font>", "small")]
         widths += [17, stringWidth(f"{printable(entry.name)}:  {amount}", REGULAR, 7.6) + 2]
     # What is left lies between the entries; many entries share the width and wrap.

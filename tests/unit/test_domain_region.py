@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
-from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource, mm2_number
 from her2viewer.domain.region import Region, polygonal
 
 boxes = st.builds(
@@ -109,3 +109,10 @@ def test_a_pixel_size_outside_of_what_scanners_make_is_not_plausible(um: float, 
 def test_a_pixel_size_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="positive"):
         PixelSize(0, 0.25, PixelSizeSource.USER)
+
+
+def test_a_small_area_is_never_printed_as_nothing() -> None:
+    assert mm2_number(0.0) == "0.00"
+    assert mm2_number(0.0032) == "0.0032"
+    assert mm2_number(0.54) == "0.54"
+    assert mm2_number(1234.5) == "1,234.50"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.pixelsize import PixelSize, mm2_number
 
 
 def area_unit(pixel_size: PixelSize | None) -> str:
@@ -14,9 +14,7 @@ def area_number(area_px: float, pixel_size: PixelSize | None) -> str:
     """Area in mm2, or in px2 while the pixel size is unknown, without the unit. ``area_px`` in level-0 px2."""
     if pixel_size is None:
         return f"{area_px:,.0f}"
-    mm2 = pixel_size.mm2(area_px)
-    # Two decimals everywhere keep columns aligned; small areas get more, for "0.00" tells nothing.
-    return f"{mm2:.2f}" if mm2 >= 0.01 or mm2 == 0 else f"{mm2:.4f}"
+    return mm2_number(pixel_size.mm2(area_px))
 
 
 def area_text(area_px: float, pixel_size: PixelSize | None) -> str:
