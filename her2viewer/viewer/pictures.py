@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QIODevice, QObject, QTimer
 from PySide6.QtGui import QGuiApplication, QImage, QImageWriter, QPainter
 from PySide6.QtWidgets import QFileDialog, QWidget
+from shiboken6 import isValid
 
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.exporting import open_with_desktop
@@ -76,8 +77,6 @@ class Pictures(QObject):
         """Write a picture of a view as PNG."""
 
         def take() -> None:
-            if canvas.slide is None:
-                return
             image = picture_of(canvas)
 
             def done(_: object) -> None:
@@ -94,9 +93,9 @@ class Pictures(QObject):
     def cancel(self) -> None:
         """Take no picture that still waits for its tiles."""
         self._timer.stop()
-        if self._waiting is not None:
-            self._waiting[0].sharpened.disconnect(self._take)
-            self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and isValid(waiting[0]):
+            waiting[0].sharpened.disconnect(self._take)
 
     def _when_sharp(self, canvas: SlideCanvas, take: Callable[[], None]) -> None:
         self.cancel()
@@ -105,17 +104,12 @@ class Pictures(QObject):
             return
         self._waiting = (canvas, take)
         canvas.sharpened.connect(self._take)
-        canvas.destroyed.connect(self._gone)
         self._timer.start()
-
-    def _gone(self) -> None:
-        self._waiting = None
-        self._timer.stop()
 
     def _take(self) -> None:
         waiting = self._waiting
         self.cancel()
-        if waiting is not None:
+        if waiting is not None and isValid(waiting[0]) and waiting[0].slide is not None:
             waiting[1]()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -397,6 +399,35 @@ def test_another_main_slide_closes_the_further_views(window, qtbot, copy_file, s
     assert not window.compare.views
     for slide in (first, other):
         qtbot.waitUntil(lambda slide=slide: slide._closed, timeout=PATIENCE_MS)
+
+
+def test_closed_views_leave_nothing_in_memory(window, qtbot, copy_file):
+    gone = []
+    for _ in range(3):
+        view = second(qtbot, window, copy_file)
+        align(view, *CORNERS)
+        plain = window.comparing.show_plain()
+        gone += [weakref.ref(v.canvas) for v in (view, plain)] + [weakref.ref(view.other)]
+        del view, plain
+        window.commands["close_views"].trigger()
+    QTest.qWait(50)
+
+    def collected() -> bool:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+        return all(ref() is None for ref in gone)
+
+    qtbot.waitUntil(collected, timeout=PATIENCE_MS)
+
+
+def test_a_picture_of_a_view_that_was_closed_meanwhile_is_not_taken(window, qtbot, tmp_path):
+    window.commands["second_plain"].trigger()
+    (view,) = window.compare.views
+    window.pictures.save(view.canvas, tmp_path / "late.png")
+    window.compare.clear()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    window.pictures.cancel()
+    assert not (tmp_path / "late.png").exists()
 
 
 def test_the_window_closes_while_a_second_slide_is_being_opened(window, copy_file):

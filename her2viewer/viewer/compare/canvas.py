@@ -36,8 +36,9 @@ class FollowingCanvas(SlideCanvas):
         self.setAcceptDrops(False)
         self.overview.shown = False
         self.overview.place()
-        leader.viewport_changed.connect(lambda _: self.follow())
-        self.viewport_changed.connect(lambda _: self._lead())
+        # Methods, not lambdas: Qt forgets them with this canvas, and the leader lives on.
+        leader.viewport_changed.connect(self._leader_moved)
+        self.viewport_changed.connect(self._lead)
 
     @property
     def linked(self) -> bool:
@@ -119,7 +120,10 @@ class FollowingCanvas(SlideCanvas):
             # The leader is fitted to its own slide when the window changes, not this one.
             self._fitted = False
 
-    def _lead(self) -> None:
+    def _leader_moved(self, _: object) -> None:
+        self.follow()
+
+    def _lead(self, _: object) -> None:
         if not self._linked or self._quiet or self.slide is None or self._leader.slide is None:
             return
         view = self.leading_view()
