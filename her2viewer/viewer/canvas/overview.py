@@ -31,7 +31,7 @@ LONGEST = 190
 SHORTEST = 28
 FRAME = 4
 MARGIN = 12
-SEEN = (0, 150, 120, 80)
+SEEN = (0, 150, 120, 48)
 """Red, green, blue, alpha of places that were looked at closely: neither brown nor blue."""
 
 
