@@ -29,6 +29,7 @@ from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.legend import LegendWidget
 from her2viewer.viewer.pictures import Pictures
+from her2viewer.viewer.pointing import Pointing
 from her2viewer.viewer.recent import RecentSlides
 from her2viewer.viewer.review_display import ReviewDisplay
 from her2viewer.viewer.reviewed import Reviewing
@@ -131,6 +132,15 @@ class MainWindow(QMainWindow):
             messages=self.messages,
             outlines=self.outlines,
         )
+        self.pointing = Pointing(
+            self,
+            session=self.session,
+            canvas=self.canvas,
+            compare=self.compare,
+            evidence=self.evidence,
+            outlines=self.outlines,
+            status=self.status,
+        )
         self.pictures = Pictures(
             self, active=lambda: self.compare.active, storage=self.storage, messages=self.messages
         )
@@ -181,11 +191,6 @@ class MainWindow(QMainWindow):
 
     def _wire(self) -> None:
         session, canvas, controller, messages = self.session, self.canvas, self.controller, self.messages
-        canvas.viewport_changed.connect(lambda _: self._show_view())
-        canvas.cursor_moved.connect(self._show_position)
-        canvas.cursor_left.connect(self._clear_position)
-        self.compare.cursor_moved.connect(self._show_further)
-        self.compare.cursor_left.connect(self._clear_position)
         canvas.files_dropped.connect(self.commanding.open_files)
         canvas.context_menu_requested.connect(self.commanding.show_context_menu)
         canvas.message.connect(lambda text: messages.show_message(text, "warning"))
@@ -315,7 +320,7 @@ class MainWindow(QMainWindow):
 
     def _slide_changed(self) -> None:
         self.panels.slides.set_slide(self.session.slide, self.session.pixel_size)
-        self._show_view()
+        self.pointing.show_view()
         self._show_title()
         self.refresh()
 
@@ -328,36 +333,11 @@ class MainWindow(QMainWindow):
         self.evidence.set_shares(self.controller.shares)
         self.panels.slides.set_images(self.flow.images())
         self.show_colours()
-        self._clear_position()
+        self.pointing.clear()
         self.refresh()
         if slide is not None:
             self.canvas.setFocus()
             self.controller.warm_up()
-
-    def _show_view(self) -> None:
-        slide = self.session.slide
-        downsample = self.canvas.viewport.downsample if slide is not None else None
-        self.status.set_view(downsample, self.session.pixel_size)
-
-    def _show_position(self, x: float, y: float) -> None:
-        self.status.set_position((x, y), self.session.pixel_size)
-        self.status.set_readout(self._readout(x, y))
-
-    def _readout(self, x: float, y: float) -> str:
-        """What all visible layers say of a slide point: first what a scorer saw, then the outline around it."""
-        view = self.canvas.viewport
-        if self.session.slide is None or self.canvas.overlays_hidden:
-            return ""
-        words = (self.evidence.readout_at(x, y, view), self.outlines.readout(x, y, view) or "")
-        return "  |  ".join(w for w in words if w)
-
-    def _show_further(self, x: float, y: float, words: str) -> None:
-        self.status.set_position((x, y), self.session.pixel_size)
-        self.status.set_readout(words)
-
-    def _clear_position(self) -> None:
-        self.status.set_position(None, None)
-        self.status.set_readout("")
 
     def _show_progress(self) -> None:
         progress: RunProgress | None = self.controller.run_progress
