@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from her2viewer.domain.alignment import Alignment, AlignmentError, Landmark, Point
+from her2viewer.domain.alignment import Alignment, AlignmentError, Landmark, Point, Similarity
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.compare.follow import relation
 
@@ -46,6 +46,19 @@ class Aligner(QObject):
         self.pending_here: Point | None = None
         """Set on the main slide, without its fellow yet."""
         self.pending_there: Point | None = None
+
+    def guess_from(self, x: float, y: float) -> None:
+        """Put the middle of the other slide on this place, where middle on middle would show nothing of it there.
+
+        A small slide beside a large one would else open on an empty view.
+        """
+        there = self.alignment.transform.apply(x, y)
+        if self.alignment.known or all(0 <= at <= side for at, side in zip(there, self._there, strict=True)):
+            return
+        start = Similarity(self.alignment.transform.scale)
+        self._guess = Alignment(start.through(x, y, self._there[0] / 2, self._there[1] / 2))
+        self.alignment = self._guess
+        self.changed.emit()
 
     def restore(self, alignment: Alignment) -> None:
         """What the case knows."""

@@ -179,6 +179,8 @@ class FurtherView(QWidget):
         self.aligner = Aligner((main.width, main.height), (slide.width, slide.height), scale, self)
         if known is not None:
             self.aligner.restore(known.alignment)
+        else:
+            self.aligner.guess_from(self._leader.viewport.cx, self._leader.viewport.cy)
         self.aligner.changed.connect(self._show_alignment)
         self.aligner.settled.connect(self._tell_alignment)
         self.aligner.refused.connect(self.message)
