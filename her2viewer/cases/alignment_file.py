@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from her2viewer.cases.atomic import atomic_text
-from her2viewer.cases.case import NewerFormatError
+from her2viewer.cases.versioned import read_versioned
 from her2viewer.domain.alignment import Alignment, alignment_from_json, alignment_to_json
 
 FORMAT = "her2viewer alignments"
@@ -45,18 +45,9 @@ def read_alignments(path: Path) -> tuple[AlignedSlide, ...]:
         ValueError: it is damaged.
         OSError: it cannot be read.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
+    data = read_versioned(path, FORMAT, VERSION, "The list of aligned slides")
+    if data is None:
         return ()
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ValueError("it holds no alignments of slides")
-    version = data.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise ValueError("its format version is missing")
-    if version > VERSION:
-        raise NewerFormatError("The list of aligned slides", version, VERSION)
     slides = data.get("slides")
     if not isinstance(slides, list):
         raise ValueError("its list of slides is missing")

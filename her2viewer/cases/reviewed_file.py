@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from her2viewer.cases.atomic import atomic_text
-from her2viewer.cases.case import NewerFormatError
+from her2viewer.cases.versioned import read_versioned
 from her2viewer.domain.reviewed import ReviewedMap, reviewed_from_json, reviewed_to_json
 
 FORMAT = "her2viewer reviewed map"
@@ -21,19 +21,8 @@ def read_reviewed(path: Path) -> ReviewedMap | None:
         ValueError: it is damaged.
         OSError: it cannot be read.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return None
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ValueError("it is no map of what was looked at")
-    version = data.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise ValueError("its format version is missing")
-    if version > VERSION:
-        raise NewerFormatError("The map of what was looked at", version, VERSION)
-    return reviewed_from_json(data)
+    data = read_versioned(path, FORMAT, VERSION, "The map of what was looked at")
+    return None if data is None else reviewed_from_json(data)
 
 
 def write_reviewed(path: Path, reviewed: ReviewedMap) -> None:
