@@ -215,11 +215,6 @@ def rings(geometry: BaseGeometry) -> list[tuple[int, int, Coordinates]]:
     return found
 
 
-def vertex_count(geometry: BaseGeometry) -> int:
-    """Number of coordinates, closing points included."""
-    return int(shapely.get_num_coordinates(geometry))
-
-
 def move_vertex(geometry: BaseGeometry, vertex: Vertex, x: float, y: float) -> Polygon | MultiPolygon:
     """With one corner at (x, y); an outline that then crosses itself is repaired.
 

@@ -118,7 +118,7 @@ def test_smoothing_nothing_gives_nothing() -> None:
 def test_simplifying_moves_no_part_of_the_outline_by_twice_what_was_asked(a: Polygon, tolerance: float) -> None:
     done = editing.simplify(a, tolerance)
     assert is_area(done)
-    assert editing.vertex_count(done) <= editing.vertex_count(a)
+    assert shapely.get_num_coordinates(done) <= shapely.get_num_coordinates(a)
     assert all(done.exterior.distance(Point(xy)) <= 2 * tolerance for xy in a.exterior.coords)
 
 
@@ -141,7 +141,7 @@ def test_a_corner_put_in_the_middle_of_an_edge_and_taken_out_leaves_the_outline_
     corners = np.array(a.exterior.coords)
     x, y = (corners[i] + corners[i + 1]) / 2
     more = editing.insert_vertex(a, Vertex(0, 0, i), x, y)
-    assume(editing.vertex_count(more) == editing.vertex_count(a) + 1)
+    assume(shapely.get_num_coordinates(more) == shapely.get_num_coordinates(a) + 1)
     assert more.area == pytest.approx(a.area, rel=1e-9)
     hit = editing.nearest_vertex(more, x, y)
     assert hit is not None

@@ -384,7 +384,6 @@ def test_locking_protects_a_region_and_unlocking_frees_it(desk: Desk, a: Annotat
         commands.duplicate_selected,
         lambda session: commands.set_locked_selected(session, True),
         lambda session: commands.set_class_selected(session, Role.CONTROL),
-        lambda session: commands.simplify_selected(session, 5),
     ],
 )
 def test_with_nothing_selected_each_command_says_why_it_does_nothing(

@@ -67,11 +67,6 @@ def smooth_selected(session: Session) -> str | None:
     return _reshape(session, "Smooth", editing.smooth)
 
 
-def simplify_selected(session: Session, tolerance_px: float) -> str | None:
-    """Fewer corners; outlines move by about ``tolerance_px`` level-0 px or less."""
-    return _reshape(session, "Simplify", lambda g: editing.simplify(g, tolerance_px))
-
-
 def fill_holes_selected(session: Session) -> str | None:
     """Fill the holes of the selected regions."""
     return _reshape(session, "Fill holes", editing.without_holes)
