@@ -33,13 +33,14 @@ from her2viewer.scoring.contract import (
     ScoringInput,
 )
 from her2viewer.slides.slide import RGBImage, Slide, SlideError, TileError
+from her2viewer.stains.artefacts import GOOD, QUALITY_SCHEME, ArtefactMap, Quality, find_artefacts
 from her2viewer.stains.background import Background, brightest_colour, glass_colour
 from her2viewer.stains.compiled import use_writable_cache
 from her2viewer.stains.deconvolution import Deconvolution, deconvolution, deconvolve
 from her2viewer.stains.density import density_table, optical_density
 from her2viewer.stains.estimate import Entered, StainEstimate, estimate_stains
 from her2viewer.stains.kind import CompactDab, KindEvidence, StainKind, compact_dab, stain_kind
-from her2viewer.stains.quality import sharpness
+from her2viewer.stains.quality import blurred, sharpness
 from her2viewer.stains.tissue import tissue_mask
 from her2viewer.stains.vectors import DAB, HAEMATOXYLIN, VectorEstimate, angle, estimate_vectors, unit
 
@@ -47,10 +48,13 @@ __all__ = [
     "API_VERSION",
     "CELL_SCHEME",
     "DAB",
+    "GOOD",
     "HAEMATOXYLIN",
     "HER2_LABELS",
     "NOT_SCORED",
+    "QUALITY_SCHEME",
     "TUMOUR_SCHEME",
+    "ArtefactMap",
     "Background",
     "Cancelled",
     "CellTable",
@@ -73,6 +77,7 @@ __all__ = [
     "PixelSize",
     "PixelSizeSource",
     "Progress",
+    "Quality",
     "RGBImage",
     "Region",
     "ResultWarning",
@@ -88,6 +93,7 @@ __all__ = [
     "TileError",
     "VectorEstimate",
     "angle",
+    "blurred",
     "brightest_colour",
     "compact_dab",
     "concatenated",
@@ -96,6 +102,7 @@ __all__ = [
     "density_table",
     "estimate_stains",
     "estimate_vectors",
+    "find_artefacts",
     "glass_colour",
     "optical_density",
     "sharpness",

@@ -40,6 +40,11 @@ class ClassScheme:
         if any(not -1 <= code <= 3 for code in self.her2):
             raise ValueError("HER2 codes of a class scheme are -1 (not counted) or 0 to 3.")
 
+    @property
+    def counted(self) -> bool:
+        """Whether any class counts towards shares; a map of artefacts has none that does."""
+        return any(code >= 0 for code in self.her2)
+
 
 TUMOUR_SCHEME = ClassScheme(HER2_LABELS, (0, 1, 2, 3))
 """Four tumour classes and nothing else."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from types import MappingProxyType
 
 import numpy as np
@@ -28,6 +29,8 @@ class Palette:
     """Colours of 0, 1+, 2+, 3+."""
     not_tumour: RGB
     """Cells and patches that were seen and left out."""
+    others: tuple[RGB, ...] = ((150, 90, 30), (0, 150, 120), (230, 110, 40), (90, 60, 140), (20, 20, 20))
+    """Further classes that do not count, in their order: immune cells, artefacts."""
 
 
 PALETTES: Mapping[str, Palette] = MappingProxyType(
@@ -88,8 +91,9 @@ def class_colors(scheme: ClassScheme, name: str = DEFAULT_PALETTE) -> NDArray[np
         KeyError: there is no palette with that id.
     """
     chosen = PALETTES[name]
+    others = cycle((chosen.not_tumour, *chosen.others))
     colors = np.array(
-        [chosen.not_tumour if code < 0 else chosen.her2[code] for code in scheme.her2], dtype=np.uint8
+        [next(others) if code < 0 else chosen.her2[code] for code in scheme.her2], dtype=np.uint8
     ).reshape(-1, 3)
     colors.flags.writeable = False
     return colors

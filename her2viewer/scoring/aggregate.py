@@ -135,7 +135,7 @@ class ShareCounter:
         for item in evidence:
             if counts == "cells" and isinstance(item, CellTable):
                 return cls(CellCounter(item))
-            if counts == "surface" and isinstance(item, ClassMap):
+            if counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
                 return cls(SurfaceCounter(item, pixel_size))
         return cls(None)
 

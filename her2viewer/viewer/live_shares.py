@@ -28,7 +28,7 @@ class LiveShares:
         for item in evidence:
             if self._counts == "cells" and isinstance(item, CellTable):
                 self._add_cells(item)
-            elif self._counts == "surface" and isinstance(item, ClassMap):
+            elif self._counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
                 self._parts.append((None, 0, self._counter(item)))
 
     def set_whole(self, counter: ShareCounter) -> None:

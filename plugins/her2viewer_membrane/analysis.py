@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,20 @@ from numpy.typing import NDArray
 
 from her2viewer.api import (
     CELL_SCHEME,
+    GOOD,
+    NOT_SCORED,
+    QUALITY_SCHEME,
+    ArtefactMap,
     CellTable,
+    ClassMap,
     Deconvolution,
     Grid,
     Heatmap,
+    Quality,
     Region,
     RGBImage,
     Slide,
+    blurred,
     deconvolve,
 )
 from her2viewer_membrane.cells import NOT_TUMOUR, OUTLINE_POINTS, UNITS, Measured, measure, rings_of
@@ -26,10 +33,19 @@ from her2viewer_membrane.tiles import PATCHES_PER_TILE, Plan, Tile
 
 CELLS = "Cells"
 HEATMAP = "Mean membrane OD"
+QUALITY = "Image quality"
+QUALITY_PER_PATCH = 4
+"""Blocks of the quality map per side of a patch: 16 um each."""
+LEFT_OUT = (Quality.BLUR, Quality.PEN, Quality.BUBBLE, Quality.DIRT)
+"""A fold may be a dense gland: it is shown, and its cells count."""
 HEATMAP_HIGH = 1.0
 """OD shown in the last colour of the heatmap."""
 EMPTY_DENSITY = 0.01
 """A tile whose 99th percentile of the OD of its grey, over 4 x 4 px, stays below this holds nothing to look at."""
+
+
+FOCUS_STEP = 16
+"""px of a block in which focus is looked up."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,8 @@ class Stain:
     tables: Deconvolution
     typical_density: float
     """Median haematoxylin OD of the larger nuclei."""
+    artefacts: ArtefactMap | None = None
+    """None: artefacts are not looked for."""
 
 
 def cells_in(rgb: RGBImage, um: float, stain: Stain, rules: Rules) -> Measured:
@@ -75,8 +93,9 @@ def hue_of(nuclei: Nuclei, rgb: RGBImage, background: tuple[float, float, float]
 
 def score_tile(
     slide: Slide, tile: Tile, plan: Plan, region: Region, *, stain: Stain, rules: Rules
-) -> tuple[CellTable, Heatmap]:
-    """Cells of one tile that lie in the region, and the mean membrane OD of its patches.
+) -> tuple[CellTable, Heatmap, ClassMap | None]:
+    """Cells of one tile that lie in the region, the mean membrane OD of its patches, and what is wrong with the image
+    (None where nothing is).
 
     Cells belong to the tile in which the centre of their nucleus lies; the margin around the tile is only looked at.
 
@@ -92,12 +111,59 @@ def score_tile(
     rgb = slide.read_at(ds, left, top, width + 2 * margin, height + 2 * margin)
     found = cells_in(rgb, plan.um, stain, rules)
     x, y = left + (found.x + 0.5) * ds, top + (found.y + 0.5) * ds
+    quality = None
+    if stain.artefacts is not None:
+        soft = blurred(rgb, plan.um, rules.verdict.blurred, FOCUS_STEP)
+        quality = _quality(tile, plan, stain.artefacts, (left, top), soft)
+        found = _left_out(found, x, y, quality)
     own = (x >= tile.x) & (x < tile.x + tile.size) & (y >= tile.y) & (y < tile.y + tile.size)
     inside = own & region.contains_points(x, y)
     xy = np.stack([x, y], axis=1)
     heatmap = _heatmap(tile, plan, xy, _membrane_of(found, own), inside)
     outlines = (found.outlines.astype(np.float64) + 0.5) * ds + (left, top)
-    return _table(found, xy, outlines, inside), heatmap
+    return _table(found, xy, outlines, inside), heatmap, _within(quality, region)
+
+
+def _quality(
+    tile: Tile, plan: Plan, artefacts: ArtefactMap, corner: tuple[float, float], soft: NDArray[np.bool_]
+) -> ClassMap:
+    """Codes of the blocks of a tile.
+
+    Args:
+        tile: which one.
+        plan: how the slide is read.
+        artefacts: of the overview.
+        corner: of the picture that was read, level-0 px.
+        soft: blurred blocks of ``FOCUS_STEP`` px of that picture.
+    """
+    side = PATCHES_PER_TILE * QUALITY_PER_PATCH
+    grid = Grid(tile.x, tile.y, plan.patch / QUALITY_PER_PATCH, side, side)
+    x, y = grid.centres()
+    codes = artefacts.at(x, y)
+    column = np.floor((x - corner[0]) / plan.downsample / FOCUS_STEP).astype(np.int64)
+    row = np.floor((y - corner[1]) / plan.downsample / FOCUS_STEP).astype(np.int64)
+    seen = (row >= 0) & (row < soft.shape[0]) & (column >= 0) & (column < soft.shape[1])
+    codes[seen] = np.where((codes[seen] == GOOD) & soft[row[seen], column[seen]], Quality.BLUR, codes[seen])
+    return ClassMap(QUALITY, grid, QUALITY_SCHEME, codes, np.ones(grid.shape, np.float32))
+
+
+def _left_out(found: Measured, x: NDArray[Any], y: NDArray[Any], quality: ClassMap) -> Measured:
+    """The cells, those under artefacts as not tumour."""
+    grid = quality.grid
+    column = np.clip(((x - grid.x) // grid.step).astype(np.int64), 0, grid.columns - 1)
+    row = np.clip(((y - grid.y) // grid.step).astype(np.int64), 0, grid.rows - 1)
+    bad = np.isin(quality.classes[row, column], LEFT_OUT)
+    return found if not bad.any() else replace(found, classes=np.where(bad, np.uint8(NOT_TUMOUR), found.classes))
+
+
+def _within(quality: ClassMap | None, region: Region) -> ClassMap | None:
+    """The map without what lies outside the region; None where nothing is left."""
+    if quality is None or (quality.classes == GOOD).all():
+        return None
+    x, y = quality.grid.centres()
+    inside = region.contains_points(x.ravel(), y.ravel()).reshape(quality.grid.shape)
+    codes = np.where(inside, quality.classes, np.uint8(NOT_SCORED))
+    return None if (codes == NOT_SCORED).all() else replace(quality, classes=codes)
 
 
 def _table(found: Measured, xy: NDArray[np.float64], outlines: Any, keep: NDArray[np.bool_]) -> CellTable:

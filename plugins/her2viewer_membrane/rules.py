@@ -63,10 +63,12 @@ class VerdictRules:
     tissue_mm2: float
     sharpness: float
     soft: float
+    blurred: float
     tumour_cells: int
     nuclear_share: float
     few_cells: int
     anyway: bool = False
+    artefacts: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def rules_for(settings: Mapping[str, Any]) -> Rules:
             lymphocytes=bool(settings["leave_out_lymphocytes"]),
             stroma=bool(settings["leave_out_stroma"]),
         ),
-        verdict=VerdictRules(**data["verdict"], anyway=bool(settings["score_anyway"])),
+        verdict=VerdictRules(
+            **data["verdict"], anyway=bool(settings["score_anyway"]), artefacts=bool(settings["leave_out_artefacts"])
+        ),
         entered=Entered(
             background=_triple(settings["background"], "Glass colour", 1.0, 255.0),
             haematoxylin=_triple(settings["haematoxylin"], "Haematoxylin vector", 0.0, 2.0),

@@ -13,7 +13,9 @@ import numpy as np
 from her2viewer.api import (
     CELL_SCHEME,
     CellTable,
+    ClassMap,
     Event,
+    Evidence,
     Finished,
     Heatmap,
     NotAssessable,
@@ -27,6 +29,7 @@ from her2viewer.api import (
     TileError,
     deconvolution,
     estimate_stains,
+    find_artefacts,
 )
 from her2viewer_membrane.analysis import Stain, cells_in, score_tile
 from her2viewer_membrane.cells import NOT_TUMOUR
@@ -105,22 +108,36 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
             yield Finished(estimates={}, not_assessable=reason, warnings=_plain(estimate, request, rules))
             return
         typical = seen.typical_density
-    stain = Stain(estimate.background, _tables(estimate), typical)
+    artefacts = None
+    if rules.verdict.artefacts:
+        yield Progress("Looking for artefacts", 0, 0)
+        artefacts = find_artefacts(
+            slide,
+            pixel_size,
+            request.region,
+            background=estimate.background,
+            haematoxylin=estimate.haematoxylin,
+            dab=estimate.dab,
+            check=runtime.check,
+        )
+    stain = Stain(estimate.background, _tables(estimate), typical, artefacts)
     tiles = plan.tiles(request.region)
     total, unread = len(tiles), 0
     tally = Tally(typical)
     yield Progress("Cells", 0, total)
 
-    def work(tile: Tile) -> tuple[CellTable, Heatmap]:
+    def work(tile: Tile) -> tuple[CellTable, Heatmap, ClassMap | None]:
         return score_tile(slide, tile, plan, request.region, stain=stain, rules=rules)
 
     for done, (tile, result) in enumerate(_in_order(tiles, work, pool, runtime), start=1):
         if result is None:
             unread += 1
         else:
-            table, heatmap = result
+            table, heatmap, quality = result
             tally.add(table, rules)
-            yield Partial((table, heatmap), request.region.intersection(tile.region))
+            tally.add_quality(quality, pixel_size)
+            evidence: tuple[Evidence, ...] = (table, heatmap) if quality is None else (table, heatmap, quality)
+            yield Partial(evidence, request.region.intersection(tile.region))
         yield Progress("Cells", done, total)
     entire = request.region.area_px >= 0.99 * request.whole.area_px
     reason = after_cells(tally.tumour, rules) if entire else None

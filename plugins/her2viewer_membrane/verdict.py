@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from her2viewer.api import HER2_LABELS, CellTable, NotAssessable, ResultWarning, StainEstimate, StainKind
+from her2viewer.api import (
+    HER2_LABELS,
+    QUALITY_SCHEME,
+    CellTable,
+    ClassMap,
+    NotAssessable,
+    PixelSize,
+    Quality,
+    ResultWarning,
+    StainEstimate,
+    StainKind,
+)
 from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.survey import Survey
@@ -24,6 +35,8 @@ PALE_OD = 0.10
 CONTROL_CELLS = 50
 CONTROL_INTENSE = 5.0
 """Percent of 3+ cells that a control region with a 3+ part has at least."""
+ARTEFACT_MM2 = 0.005
+"""Area of artefacts from which the reader is told."""
 NUCLEAR_SPOTS = 15
 """Brown nuclei in the survey below which a nuclear stain is not claimed."""
 NUCLEAR_AREA = 0.002
@@ -41,6 +54,8 @@ class Tally:
     """Tumour cells whose membrane lies within ``NEAR_OD`` of the faint limit."""
     cytoplasmic: int = 0
     """Tumour cells whose cytoplasm is brown enough to hide the membrane."""
+    artefacts_mm2: dict[int, float] = field(default_factory=dict)
+    """Area by code of ``Quality``."""
 
     def add(self, table: CellTable, rules: Rules) -> None:
         """Count the cells of one tile."""
@@ -49,6 +64,15 @@ class Tally:
         self.tumour += int(counted.sum())
         self.near_faint += int((np.abs(membrane - rules.membrane.faint) < NEAR_OD).sum())
         self.cytoplasmic += int(((cytoplasm > CYTOPLASM_OD) & (cytoplasm > CYTOPLASM_RATIO * membrane)).sum())
+
+    def add_quality(self, quality: ClassMap | None, pixel_size: PixelSize) -> None:
+        """Add up the artefacts of one tile."""
+        if quality is None:
+            return
+        for code in Quality:
+            area = pixel_size.mm2(int((quality.classes == code).sum()) * quality.grid.step**2)
+            if area:
+                self.artefacts_mm2[code] = self.artefacts_mm2.get(code, 0.0) + area
 
 
 def before_anything(native_um: float) -> NotAssessable | None:
@@ -193,8 +217,28 @@ def about_control(cells: int, percent: list[float]) -> list[ResultWarning]:
     return []
 
 
-def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning]:
+def _about_artefacts(tally: Tally) -> list[ResultWarning]:
     found = []
+    out = {code: area for code, area in tally.artefacts_mm2.items() if code != Quality.FOLD}
+    if sum(out.values()) >= ARTEFACT_MM2:
+        parts = ", ".join(f"{QUALITY_SCHEME.names[code]} {area:.2g} mm²" for code, area in sorted(out.items()))
+        found.append(
+            ResultWarning("artefacts", f"Left out as not assessable: {parts}. Layer 'Image quality' shows where.")
+        )
+    fold = tally.artefacts_mm2.get(Quality.FOLD, 0.0)
+    if fold >= ARTEFACT_MM2:
+        found.append(
+            ResultWarning(
+                "folds",
+                f"There may be folds ({fold:.2g} mm², layer 'Image quality'): staining looks stronger in them, and "
+                "their cells count. Exclude them by an outline.",
+            )
+        )
+    return found
+
+
+def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning]:
+    found = _about_artefacts(tally)
     if entire and tally.tumour < rules.verdict.few_cells:
         found.append(
             ResultWarning("few_cells", f"Only {tally.tumour} tumour cells were counted: shares are uncertain.")

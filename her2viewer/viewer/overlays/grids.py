@@ -62,6 +62,8 @@ class ClassMapLayer(ClassLayer):
             text = part.scheme.names[code]
             if part.probabilities is not None:
                 text += f" p {float(part.probabilities[at][code]):.2f}"
+            if not part.scheme.counted:
+                return text
             return f"{text} · tumour {100 * float(part.weight[at]):.0f} %"
         return None
 
