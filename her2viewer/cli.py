@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "score a slide without the window; writes case, report and tables",
     "info": "what a slide is: size, levels, pixel size, properties",
     "scorers": "which scorers are installed",
+    "models": "list, verify, install and remove trained networks",
     "bench": "how fast slides are decoded, painted and moved on this machine",
     "doctor": "what works on this machine, and how to mend what does not",
 }

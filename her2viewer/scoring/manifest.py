@@ -83,6 +83,8 @@ class Manifest:
     """Modules that must be importable ("torch")."""
     settings: tuple[Setting, ...]
     folder: Path
+    models: bool = False
+    """Whether it runs with trained models: the registry then adds the setting ``model``."""
 
     def complete(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All settings: defaults overlaid with ``settings``, each checked.
@@ -148,6 +150,7 @@ def read_manifest(path: Path) -> Manifest:
             needs=tuple(data.get("needs", ())),
             settings=settings,
             folder=path.parent,
+            models=data.get("models") is True,
         )
     except KeyError as error:
         raise ManifestError(f"{path.name} lacks the entry {error.args[0]}.") from error

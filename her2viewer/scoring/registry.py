@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from her2viewer.scoring.contract import Scorer, ScorerError
-from her2viewer.scoring.manifest import Manifest, ManifestError, read_manifest
+from her2viewer.scoring.manifest import Manifest, ManifestError, Setting, read_manifest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "her2viewer.scorers"
+RECIPES_GROUP = "her2viewer.recipes"
+"""Modules of plugins that say how their networks are trained."""
+MODEL_SETTING = "model"
+"""Setting that a scorer with trained models gets: the name of one of them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,38 @@ def _entry(point: EntryPoint) -> ScorerEntry:
     missing = [name for name in manifest.needs if importlib.util.find_spec(name) is None]
     if missing:
         problem = f"It needs {', '.join(missing)}: pip install {' '.join(missing)}"
+    if manifest.models:
+        manifest, lacking = _with_models(manifest)
+        problem = problem or lacking
     return ScorerEntry(point.name, package, manifest, problem)
+
+
+def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
+    """The manifest with a choice of the models that fit, and what keeps it from being used."""
+    from her2viewer.scoring.model_store import usable_models
+
+    names = tuple(dict.fromkeys(model.name for model in usable_models(manifest.id)))
+    if not names:
+        return manifest, (
+            f"It has no trained model yet: her2viewer train {manifest.id}, or her2viewer models install FOLDER."
+        )
+    choice = Setting(
+        id=MODEL_SETTING,
+        title="Model",
+        type="choice",
+        default=names[0],
+        choices=names,
+        help="Trained network to score with; her2viewer models lists them.",
+    )
+    return replace(manifest, settings=(choice, *manifest.settings)), None
+
+
+def plugins_with_models() -> list[str]:
+    """Ids of what models can be installed for: scorers that run with models, and plugins with training recipes."""
+    from importlib.metadata import entry_points
+
+    scorers = {e.id for e in available_scorers() if e.manifest is not None and e.manifest.models}
+    return sorted(scorers | {point.name for point in entry_points(group=RECIPES_GROUP)})
 
 
 def _package_folder(package: str) -> Path:
