@@ -28,7 +28,7 @@ from her2viewer.slides.slide import Slide, TileError
 from her2viewer.stains.background import RGB
 from her2viewer.stains.density import optical_density
 from her2viewer.stains.tissue import tissue_mask
-from her2viewer.stains.vectors import EOSIN, Vector, unit
+from her2viewer.stains.vectors import DAB, EOSIN, HAEMATOXYLIN, Vector, unit
 
 
 class Quality(IntEnum):
@@ -52,9 +52,15 @@ HUE_DENSITY = 0.30
 """Sum of the three OD from which a hue is believed on an overview."""
 HUE_MARGIN = (0.055, 0.08, 0.08)
 """How far below that of every stain the share of red, green or blue lies in ink."""
+WEAK_MARGIN = (0.015, 0.03, 0.03)
+"""The same for what is joined to ink that is sure: on tissue the hue of ink is mixed with that of the stain."""
+WEAK_DENSITY = 0.7
+ESTIMATE_MARGIN = 0.04
 BLACK_DENSITY = 2.4
 """Sum of the three OD beyond which a wide area is ink: 3+ tissue averages below 1.8."""
 PEN_MM2 = 0.004
+DIRT_DENSITY = 1.0
+"""Sum of the three OD: blue and brown on top of each other are grey, too, but hardly that dark over 6 um."""
 DIRT_MM2 = 0.0006
 GREY_RANGE = 0.05
 """Largest distance of a channel's share from a third in what is grey."""
@@ -69,6 +75,7 @@ FOLD_WINDOW_UM = 150.0
 FOLD_SIDE_UM = 55.0
 """How far beside the middle of a fold the single layer is looked for."""
 FOLD_LENGTH_UM = 600.0
+FOLD_LEAST_WIDTH_UM = 8.0
 FOLD_UNBROKEN = 0.8
 """Share of that length that answers: glands and vessels curl."""
 DIRECTIONS = 12
@@ -77,7 +84,7 @@ BUBBLE_UM = (200.0, 5000.0)
 """Diameter."""
 BUBBLE_FILLING = 0.88
 """Least share of the circle around a bubble that the bubble fills."""
-EDGE_DENSITY = 0.25
+EDGE_DENSITY = 0.5
 """Sum of the three OD of the edge of a bubble."""
 
 
@@ -188,21 +195,43 @@ def artefact_mask(
     return out
 
 
+def ink_mask(rgb: NDArray[np.uint8], um_per_px: float, background: RGB) -> NDArray[np.bool_]:
+    """Ink alone, before the stains of the slide are known: it would be taken for one of them.
+
+    Args:
+        rgb: (h, w, 3) uint8 at 4 to 16 um/px.
+        um_per_px: its resolution.
+        background: glass colour.
+    """
+    import cv2
+
+    density: NDArray[Any] = cv2.blur(optical_density(rgb, background), (3, 3))
+    total = density.sum(axis=2)
+    return _ink(density / np.maximum(total, 1e-3)[..., None], total, um_per_px, (HAEMATOXYLIN, DAB))
+
+
 def _ink(hue: NDArray[Any], total: NDArray[Any], um: float, vectors: tuple[Vector, Vector]) -> NDArray[np.bool_]:
     """Felt pen: blue, green, red or black."""
-    stains = np.array([np.asarray(unit(v)) / sum(unit(v)) for v in (*vectors, EOSIN)])
-    least = stains.min(axis=0) - np.asarray(HUE_MARGIN)
-    coloured = (total > HUE_DENSITY) & (hue < least).any(axis=2)
+    # An estimate may itself be drawn towards much ink: it is not followed far from the usual stains.
+    least = np.maximum(_least_shares((*vectors, EOSIN)), _least_shares((HAEMATOXYLIN, DAB, EOSIN)) - ESTIMATE_MARGIN)
+    coloured = (total > HUE_DENSITY) & (hue < least - np.asarray(HUE_MARGIN)).any(axis=2)
     black = total > BLACK_DENSITY
-    found = _opened(coloured | black, 3)
-    found = _large(found, PEN_MM2 * 1e6 / um**2)
+    found = _large(_opened(coloured | black, 3), PEN_MM2 * 1e6 / um**2)
+    mixed = _opened((total > WEAK_DENSITY) & (hue < least - np.asarray(WEAK_MARGIN)).any(axis=2), 3)
+    found |= _touching(mixed | found, found)
     # The rim of a stroke is thinner than its middle, but ink all the same.
     return _closed(_dilated(found, 12.0 / um), 5)
 
 
+def _least_shares(vectors: tuple[Vector, ...]) -> NDArray[Any]:
+    """The smallest share of red, green and blue in any of the stains, (3,)."""
+    stains: NDArray[Any] = np.array([np.asarray(unit(v)) / sum(unit(v)) for v in vectors]).min(axis=0)
+    return stains
+
+
 def _dirt(hue: NDArray[Any], total: NDArray[Any], um: float) -> NDArray[np.bool_]:
     """Spots without hue: dust, soot, pigment."""
-    grey = (total > 2 * HUE_DENSITY) & (np.abs(hue - 1 / 3).max(axis=2) < GREY_RANGE)
+    grey = (total > DIRT_DENSITY) & (np.abs(hue - 1 / 3).max(axis=2) < GREY_RANGE)
     return _dilated(_large(_opened(grey, 3), DIRT_MM2 * 1e6 / um**2), 12.0 / um)
 
 
@@ -253,7 +282,7 @@ def _band_along(amount: NDArray[Any], weight: NDArray[Any], angle: float) -> NDA
     near = cv2.dilate(core.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
     limit = cv2.dilate(np.where(core, (mean + beside) / 2, 0).astype(np.float32), np.ones((7, 7)))
     grown = cv2.morphologyEx(((near > 0) & (mean > limit)).astype(np.uint8), cv2.MORPH_CLOSE, run)
-    return np.asarray(grown, dtype=bool)
+    return _large(np.asarray(grown, dtype=bool), FOLD_LENGTH_UM * FOLD_LEAST_WIDTH_UM / FOLD_UM**2)
 
 
 def _line(length: int, angle: float) -> NDArray[np.float32]:
@@ -286,6 +315,11 @@ def _bubbles(hue: NDArray[Any], total: NDArray[Any], um: float) -> NDArray[np.bo
         if BUBBLE_UM[0] <= 2 * radius * um <= BUBBLE_UM[1] and area >= BUBBLE_FILLING * np.pi * radius**2:
             cv2.drawContours(out, contours, index, 1, cv2.FILLED)
     return _dilated(out.astype(bool), 25.0 / um) if out.any() else out.astype(bool)
+
+
+def _touching(mask: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected areas of ``mask`` that touch one of ``others``."""
+    return mask & ~_apart(mask, others)
 
 
 def _apart(mask: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:

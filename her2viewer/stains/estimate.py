@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.slides.slide import Slide, TileError
+from her2viewer.stains.artefacts import ink_mask
 from her2viewer.stains.background import RGB, Background, brightest_colour, glass_colour
 from her2viewer.stains.density import optical_density
 from her2viewer.stains.kind import KindEvidence, StainKind, stain_kind
@@ -147,6 +148,9 @@ def estimate_stains(
     overview = _overview(slide, pixel_size, region, check)
     background = _background(slide, pixel_size, overview.rgb, entered, check)
     tissue = tissue_mask(overview.rgb, background.rgb, overview.um) & overview.region
+    # Much ink would become a stain of its own.
+    unmarked = tissue & ~ink_mask(overview.rgb, overview.um, background.rgb)
+    tissue = unmarked if unmarked.any() else tissue
     spots, even = _spots(overview, tissue, background, working_um)
     patches = []
     for x, y, size in spots:
