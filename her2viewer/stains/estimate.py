@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -148,10 +149,7 @@ def estimate_stains(
     overview = _overview(slide, pixel_size, region, check)
     background = _background(slide, pixel_size, overview.rgb, entered, check)
     tissue = tissue_mask(overview.rgb, background.rgb, overview.um) & overview.region
-    # Much ink would become a stain of its own.
-    unmarked = tissue & ~ink_mask(overview.rgb, overview.um, background.rgb)
-    tissue = unmarked if unmarked.any() else tissue
-    spots, even = _spots(overview, tissue, background, working_um)
+    spots, even = _spots(overview, _unmarked(tissue, overview, background, working_um), background, working_um)
     patches = []
     for x, y, size in spots:
         with suppress(TileError):
@@ -252,6 +250,20 @@ def _background(
     if far is not None:
         return Background(far, "glass elsewhere on the slide", True)
     return Background(brightest_colour(overview), "no glass found: brightest spots of the tissue", False)
+
+
+def _unmarked(
+    tissue: NDArray[np.bool_], overview: _Overview, background: Background, working_um: float
+) -> NDArray[np.bool_]:
+    """Tissue so far from ink that no sample patch shows any: ink would be taken for a stain. All, where all is near."""
+    import cv2
+
+    ink = ink_mask(overview.rgb, overview.um, background.rgb)
+    if not ink.any():
+        return tissue
+    side = 2 * math.ceil(PATCH_PX * working_um / overview.um) + 1
+    away = tissue & ~cv2.dilate(ink.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    return away if away.any() else tissue
 
 
 def _spots(
