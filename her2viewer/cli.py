@@ -17,6 +17,7 @@ COMMANDS = {
     "scorers": "which scorers are installed",
     "models": "list, verify, install and remove trained networks",
     "bench": "how fast slides are decoded, painted and moved on this machine",
+    "phantom": "make a synthetic slide whose truth is known to the cell, or a set of them",
     "doctor": "what works on this machine, and how to mend what does not",
 }
 """Sub-commands, each a module of ``her2viewer.commands`` with ``main(argv) -> int``."""

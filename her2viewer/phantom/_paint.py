@@ -1,0 +1,323 @@
+# mypy: disable-error-code="untyped-decorator"
+# ruff: noqa: PLR0917 (compiled functions take their arrays one by one)
+"""How much of each stain lies at each pixel: compiled. Importing this imports numba: do it inside functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from her2viewer.phantom import _cells as k
+from her2viewer.phantom import _compartments as c
+from her2viewer.phantom import _traits as t
+from her2viewer.phantom._cells import sample
+from her2viewer.phantom._noise import mixed
+from her2viewer.stains.compiled import use_writable_cache
+
+use_writable_cache(__file__)
+
+BEYOND = 1.4
+"""Radii from its centre that a cell reaches at most."""
+TEXELS = 4.0
+"""Texels of a texture in one um."""
+GRAIN, CLUMPS, MOTTLE, PATCHES, SHIFT_X, SHIFT_Y, DOTS, FIBRES, BUNDLES = range(9)
+TEXTURES = 9
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _texel(textures: Any, which: Any, x: Any, y: Any) -> Any:
+    side = textures.shape[1] - 1
+    return textures[which, np.int64(np.floor(y * TEXELS)) & side, np.int64(np.floor(x * TEXELS)) & side]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _ramp(value: Any, width: Any) -> Any:
+    s = min(max(value / width + 0.5, 0.0), 1.0)
+    return s * s * (3.0 - 2.0 * s)
+
+
+@numba.njit(cache=True, nogil=True)
+def claim(
+    cells: Any, xs: Any, ys: Any, x0: Any, y0: Any, step: Any, first: Any, second: Any, d1: Any, d2: Any
+) -> None:
+    """The nearest and the second nearest cell of each pixel, in radii of the cells' own ellipses.
+
+    Args:
+        cells: (n, COLUMNS) float64; only epithelium and fat cells take part.
+        xs, ys: (h, w) float32, where each pixel looks, um.
+        x0, y0, step: centre of the first pixel and distance of pixels, um.
+        first, second: (h, w) int32, filled with -1; d1, d2: (h, w) float32, filled with something large.
+    """
+    h, w = first.shape
+    for n in range(cells.shape[0]):
+        kind = int(cells[n, k.KIND])
+        if kind in (k.FIBROBLAST, k.LYMPHOCYTE):
+            continue
+        r = cells[n, k.RADIUS]
+        long = r * cells[n, k.LONG]
+        cs, sn = np.cos(cells[n, k.AXIS]), np.sin(cells[n, k.AXIS])
+        ex = BEYOND * np.sqrt((long * cs) ** 2 + (r * sn) ** 2) + 1.5
+        ey = BEYOND * np.sqrt((long * sn) ** 2 + (r * cs) ** 2) + 1.5
+        cx, cy = cells[n, k.X], cells[n, k.Y]
+        left, right = max(0, int((cx - ex - x0) / step)), min(w, int((cx + ex - x0) / step) + 2)
+        top, bottom = max(0, int((cy - ey - y0) / step)), min(h, int((cy + ey - y0) / step) + 2)
+        ca, sa = np.float32(cs / long), np.float32(sn / long)
+        cb, sb = np.float32(cs / r), np.float32(sn / r)
+        fx, fy = np.float32(cx), np.float32(cy)
+        limit = np.float32(BEYOND * BEYOND)
+        for j in range(top, bottom):
+            for i in range(left, right):
+                dx, dy = xs[j, i] - fx, ys[j, i] - fy
+                u, v = dx * ca + dy * sa, dy * cb - dx * sb
+                q = u * u + v * v
+                if q < limit:
+                    if q < d1[j, i]:
+                        d2[j, i], second[j, i] = d1[j, i], first[j, i]
+                        d1[j, i], first[j, i] = q, n
+                    elif q < d2[j, i]:
+                        d2[j, i], second[j, i] = q, n
+
+
+@numba.njit(cache=True, nogil=True)
+def _edge(cells: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    """Distance in um from the outline between two cells, to first order."""
+    total_x, total_y, difference = 0.0, 0.0, 0.0
+    for n, sign in ((a, -1.0), (b, 1.0)):
+        r = cells[n, k.RADIUS]
+        long = r * cells[n, k.LONG]
+        cs, sn = np.cos(cells[n, k.AXIS]), np.sin(cells[n, k.AXIS])
+        dx, dy = x - cells[n, k.X], y - cells[n, k.Y]
+        u, v = (dx * cs + dy * sn) / long, (dy * cs - dx * sn) / r
+        d = max(np.sqrt(u * u + v * v), 1e-4)
+        gu, gv = u / (d * long), v / (d * r)
+        total_x += sign * (gu * cs - gv * sn)
+        total_y += sign * (gu * sn + gv * cs)
+        difference += sign * d
+    return difference / max(np.hypot(total_x, total_y), 1e-3)
+
+
+@numba.njit(cache=True, nogil=True)
+def _stained(cells: Any, traits: Any, n: Any, x: Any, y: Any) -> Any:
+    """How strongly the outline of a cell is stained in the direction of a place, OD."""
+    dx, dy = x - cells[n, k.X], y - cells[n, k.Y]
+    d = max(np.hypot(dx, dy), 1e-4)
+    cosine, sine = dx / d, dy / d
+    share = 1.0
+    if traits[n, t.THRESHOLD] > -8.0:
+        c2, s2 = cosine * cosine - sine * sine, 2 * cosine * sine
+        c3, s3 = c2 * cosine - s2 * sine, s2 * cosine + c2 * sine
+        wave = traits[n, t.WEIGHT_1] * (cosine * np.cos(traits[n, t.PHASE_1]) - sine * np.sin(traits[n, t.PHASE_1]))
+        wave += traits[n, t.WEIGHT_2] * (c2 * np.cos(traits[n, t.PHASE_2]) - s2 * np.sin(traits[n, t.PHASE_2]))
+        wave += traits[n, t.WEIGHT_3] * (c3 * np.cos(traits[n, t.PHASE_3]) - s3 * np.sin(traits[n, t.PHASE_3]))
+        share = _ramp(wave - traits[n, t.THRESHOLD], 0.4)
+    if traits[n, t.LATERAL] > 0:
+        share *= 1.0 - 0.92 * _ramp(cosine * cells[n, k.APEX_X] + sine * cells[n, k.APEX_Y] - 0.62, 0.3)
+    return traits[n, t.INTENSITY] * share
+
+
+@numba.njit(cache=True, nogil=True)
+def _nucleus(traits: Any, n: Any, x: Any, y: Any) -> Any:
+    """Depth in um inside the nucleus of a cell."""
+    dx, dy = x - traits[n, t.NUCLEUS_X], y - traits[n, t.NUCLEUS_Y]
+    cs, sn = np.cos(traits[n, t.NUCLEUS_AXIS]), np.sin(traits[n, t.NUCLEUS_AXIS])
+    u, v = (dx * cs + dy * sn) / traits[n, t.NUCLEUS_LONG], (dy * cs - dx * sn) / traits[n, t.NUCLEUS_SHORT]
+    d = np.sqrt(u * u + v * v)
+    if d > 1.5:
+        return -9.0
+    theta = np.arctan2(v, u)
+    bend = 1.0 + traits[n, t.BEND_2] * np.cos(2 * theta + traits[n, t.TURN_2])
+    bend += traits[n, t.BEND_3] * np.cos(3 * theta + traits[n, t.TURN_3])
+    return (bend - d) * min(traits[n, t.NUCLEUS_LONG], traits[n, t.NUCLEUS_SHORT])
+
+
+@numba.njit(cache=True, nogil=True)
+def _loose_nuclei(cells: Any, traits: Any, textures: Any, x0: Any, y0: Any, step: Any, nuclei: Any) -> None:
+    """Nuclei of stroma and lymphocytes into ``nuclei``, (h, w) float32 in units of haematoxylin."""
+    h, w = nuclei.shape
+    for n in range(cells.shape[0]):
+        kind = int(cells[n, k.KIND])
+        if kind not in (k.FIBROBLAST, k.LYMPHOCYTE):
+            continue
+        reach = traits[n, t.NUCLEUS_LONG] * 1.3 + 1.0
+        cx, cy = cells[n, k.X], cells[n, k.Y]
+        left, right = max(0, int((cx - reach - x0) / step)), min(w, int((cx + reach - x0) / step) + 2)
+        top, bottom = max(0, int((cy - reach - y0) / step)), min(h, int((cy + reach - y0) / step) + 2)
+        for j in range(top, bottom):
+            for i in range(left, right):
+                x, y = x0 + i * step, y0 + j * step
+                clumps = _texel(textures, CLUMPS, x + 90.0, y)
+                depth = _nucleus(traits, n, x, y) + 0.16 * clumps
+                if depth > -0.4:
+                    rim = np.exp(-(((depth - 0.35) / 0.4) ** 2))
+                    chromatin = 0.85 + 0.24 * clumps + 0.10 * _texel(textures, GRAIN, x, y) + traits[n, t.RIM] * rim
+                    value = _ramp(depth, 0.6) * traits[n, t.DENSITY] * max(chromatin, 0.2)
+                    nuclei[j, i] = max(nuclei[j, i], np.float32(value))
+
+
+@numba.njit(cache=True, nogil=True)
+def paint(
+    fields: Any, fi: Any, fj: Any, pitch: Any, cells: Any, traits: Any, textures: Any, x0: Any, y0: Any, step: Any,
+    eosin: Any, angle: Any, first: Any, second: Any, d1: Any, d2: Any, xs: Any, ys: Any, blue: Any, other: Any
+) -> None:  # fmt: skip
+    """Haematoxylin into ``blue`` and DAB, or eosin, into ``other``: (h, w) float32 each, in units of stain."""
+    h, w = blue.shape
+    nuclei = np.zeros((h, w), dtype=np.float32)
+    for j in range(h):
+        for i in range(w):
+            x, y = x0 + i * step, y0 + j * step
+            xs[j, i] = x + 0.9 * _texel(textures, SHIFT_X, x, y) + 0.28 * _texel(textures, MOTTLE, x, y)
+            ys[j, i] = y + 0.9 * _texel(textures, SHIFT_Y, x, y) + 0.28 * _texel(textures, MOTTLE, y, x)
+    claim(cells, xs, ys, x0, y0, step, first, second, d1, d2)
+    _loose_nuclei(cells, traits, textures, x0, y0, step, nuclei)
+    along_x, along_y = np.cos(angle), -np.sin(angle)
+    for j in range(h):
+        y = y0 + j * step
+        v = y / pitch - fj
+        for i in range(w):
+            x = x0 + i * step
+            u = x / pitch - fi
+            grain, clumps = _texel(textures, GRAIN, x, y), _texel(textures, CLUMPS, x, y)
+            mottle = _texel(textures, MOTTLE, x, y)
+            tissue = _ramp(sample(fields[c.F_TISSUE], u, v) + 1.2 * mottle, 3.0)
+            if tissue <= 0.0:
+                blue[j, i], other[j, i] = 0.0, 0.0
+                continue
+            depth = sample(fields[c.F_EPITHELIUM], u, v) + 0.5 * mottle
+            lumen = sample(fields[c.F_LUMEN], u, v) + 0.9 * mottle
+            necrosis = sample(fields[c.F_NECROSIS], u, v)
+            patches = _texel(textures, PATCHES, x, y)
+            b, s = 0.0, 0.0
+            inside = _ramp(depth, 0.8)
+            n = first[j, i]
+            if n >= 0 and cells[n, k.KIND] == k.FAT_CELL:
+                n = -1
+            if inside < 1.0:
+                # Stroma: fibres, or fat, or a vessel.
+                fat = sample(fields[c.F_FAT], u, v)
+                vessel = sample(fields[c.F_VESSEL], u, v) + 0.4 * mottle
+                across = sample(fields[c.F_FIBRE], u, v) + 0.9 * _texel(textures, SHIFT_X, y, x) + 0.25 * patches
+                along = x * along_x + y * along_y
+                fibres = _texel(textures, FIBRES, along, across)
+                bundles = _texel(textures, BUNDLES, along * 0.7, across * 0.9)
+                dense = min(max(0.55 + 0.42 * bundles + 0.25 * patches + 0.12 * mottle, 0.0), 1.7)
+                line = np.exp(-((fibres / 0.22) ** 2))
+                if eosin:
+                    sb, ss = 0.03 + 0.05 * dense, 0.03 + dense * (0.26 + 0.22 * line + 0.03 * grain)
+                else:
+                    sb = 0.010 + dense * (0.020 + 0.062 * line + 0.006 * grain)
+                    ss = 0.006 + 0.10 * sb
+                if fat > -3.0:
+                    wall = 9.0
+                    m, other_fat = first[j, i], second[j, i]
+                    both = m >= 0 and other_fat >= 0
+                    if both and cells[m, k.KIND] == k.FAT_CELL and cells[other_fat, k.KIND] == k.FAT_CELL:
+                        wall = _edge(cells, m, other_fat, xs[j, i], ys[j, i])
+                    thin = np.exp(-((wall / 0.75) ** 2)) * (0.8 + 0.25 * mottle)
+                    amount = _ramp(fat, 4.0)
+                    sb += amount * ((0.09 if not eosin else 0.05) * thin - sb)
+                    ss += amount * ((0.35 if eosin else 0.01) * thin - ss)
+                if vessel > -4.5:
+                    wall = _ramp(vessel + 3.2, 2.0)
+                    sb += wall * (0.05 if not eosin else 0.08) * (1.0 + 0.4 * mottle)
+                    ss += wall * (0.18 if eosin else 0.008)
+                    plump = _ramp(mottle - 0.85, 0.25) * np.exp(-(((vessel + 1.1) / 0.9) ** 2))
+                    sb += plump * 0.24
+                    hollow = _ramp(vessel, 0.8)
+                    ci, cj = np.int64(np.floor(x / 6.2)), np.int64(np.floor(y / 6.2))
+                    draw = mixed(ci, cj, 77)
+                    ox = (np.float64(draw & np.uint64(0xFF)) / 255.0 - 0.5) * 1.6
+                    away = np.hypot(x - (ci + 0.5) * 6.2 - ox, y - (cj + 0.5) * 6.2)
+                    red = _ramp(2.9 - away, 0.6) * (((draw >> np.uint64(8)) & np.uint64(3)) > 0)
+                    sb += hollow * (0.02 * red - sb)
+                    ss += hollow * ((0.75 if eosin else 0.035) * red * (0.8 + 0.2 * away / 2.9) - ss)
+                sb = max(sb, nuclei[j, i] * (1.7 if eosin else 1.0))
+                # Tissue draws back from nests here and there and leaves a cleft.
+                cleft = _ramp(depth + 1.6 + 1.5 * patches, 1.2) if patches > 0.7 else 0.0
+                b, s = (1.0 - cleft) * sb, (1.0 - cleft) * ss
+            if inside > 0.0:
+                eb, es = 0.0, 0.0
+                hollow = _ramp(lumen, 0.9)
+                if necrosis > 0.0 and hollow < 1.0:
+                    dust = _ramp(clumps - 1.55, 0.35) * 0.40
+                    eb = 0.05 + 0.035 * mottle + dust
+                    es = (0.40 if eosin else 0.045) * max(0.3, 1.0 + 0.25 * mottle + 0.2 * clumps)
+                elif n >= 0:
+                    px, py = xs[j, i], ys[j, i]
+                    m = second[j, i]
+                    if m >= 0 and cells[m, k.KIND] == k.FAT_CELL:
+                        m = -1
+                    edge = 9.0
+                    if m >= 0:
+                        edge = _edge(cells, n, m, px, py)
+                    rim = 9.0
+                    if depth < 6.0 or lumen > -6.0:
+                        rim = max(0.0, min(depth - 0.35, -lumen - 0.35))
+                    apart = 1.0
+                    loose = np.sqrt(d1[j, i])
+                    if loose > 1.12:
+                        apart = _ramp(1.24 - loose, 0.16)
+                    dots = _texel(textures, DOTS, x, y)
+                    cover = 0.0
+                    if traits[n, t.DENSITY] > 0:
+                        nd = _nucleus(traits, n, x, y) + 0.14 * clumps
+                        cover = _ramp(nd, 0.5)
+                    shade = 0.0
+                    if cover > 0:
+                        rimmed = np.exp(-(((nd - 0.35) / 0.38) ** 2))
+                        spot = 0.0
+                        if traits[n, t.NUCLEOLUS] > 0:
+                            away = np.hypot(
+                                x - traits[n, t.NUCLEUS_X] - traits[n, t.SPOT_X],
+                                y - traits[n, t.NUCLEUS_Y] - traits[n, t.SPOT_Y],
+                            )
+                            spot = _ramp(traits[n, t.NUCLEOLUS] + 0.12 * grain - away, 0.45)
+                        shade = 0.62 + 0.24 * clumps + 0.16 * grain + traits[n, t.RIM] * rimmed + 1.0 * spot
+                        shade = traits[n, t.DENSITY] * max(shade, 0.12)
+                    haze = traits[n, t.HAZE] * max(0.2, 1.0 + 0.22 * clumps + 0.22 * grain + 0.25 * mottle)
+                    if eosin:
+                        eb = cover * shade * 1.75 + (1.0 - cover) * haze * 1.5
+                        es = (
+                            (1.0 - 0.55 * cover)
+                            * (0.26 + 0.9 * traits[n, t.HAZE])
+                            * max(0.3, 1 + 0.13 * clumps + 0.1 * grain)
+                        )
+                        es *= 1.0 - 0.25 * np.exp(-((edge / 0.5) ** 2))
+                    else:
+                        eb = cover * shade + (1.0 - cover) * haze
+                        membrane = 0.0
+                        if edge < 3.0 or rim < 2.2:
+                            # Where a membrane lies aslant in the section it is seen broader and paler.
+                            slant = 1.0
+                            own = _stained(cells, traits, n, px, py)
+                            if m >= 0 and edge < 3.0:
+                                theirs = _stained(cells, traits, m, px, py)
+                                low = mixed(np.int64(cells[n, k.WHO]) ^ np.int64(cells[m, k.WHO]), 5, 9) & np.uint64(
+                                    0xFFFF
+                                )
+                                q = np.float64(low) / 65535.0
+                                slant = 1.0 + 1.1 * q * q * q
+                                stained = max(own, theirs)
+                                wide = (0.42 + 0.24 * min(stained, 1.2)) * slant * (1.0 + 0.14 * patches)
+                                uneven = max(0.25, 0.95 + 0.22 * dots + 0.24 * _texel(textures, SHIFT_X, y, x))
+                                membrane = stained * np.exp(-((edge / wide) ** 2)) * uneven / slant**0.4
+                            if rim < 2.2:
+                                wide = 0.40 + 0.22 * min(own, 1.2)
+                                uneven = max(0.2, 0.85 + 0.25 * dots)
+                                membrane = max(membrane, 0.8 * own * np.exp(-((rim / wide) ** 2)) * uneven)
+                        blush = traits[n, t.BLUSH] * max(0.0, 0.9 + 0.40 * dots + 0.22 * mottle) * (1.0 - 0.7 * cover)
+                        es = max(membrane, 0.0) + blush + 0.005
+                    eb *= apart
+                    es *= apart
+                if hollow > 0.0:
+                    slime = _ramp(mottle + 0.6 * patches - 1.7, 0.5)
+                    lb = slime * (0.05 + 0.02 * grain)
+                    ls = slime * (0.22 if eosin else 0.012)
+                    eb += hollow * (lb - eb)
+                    es += hollow * (ls - es)
+                b += inside * (eb - b)
+                s += inside * (es - s)
+            thick = 1.0 + 0.07 * patches
+            blue[j, i] = max(0.0, tissue * b * thick)
+            other[j, i] = max(0.0, tissue * s * thick)
