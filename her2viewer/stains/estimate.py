@@ -255,7 +255,7 @@ def _background(
 def _unmarked(
     tissue: NDArray[np.bool_], overview: _Overview, background: Background, working_um: float
 ) -> NDArray[np.bool_]:
-    """Tissue so far from ink that no sample patch shows any: ink would be taken for a stain. All, where all is near."""
+    """Tissue so far from ink that no sample patch shows any: it would become a stain. All, if all is near."""
     import cv2
 
     ink = ink_mask(overview.rgb, overview.um, background.rgb)
