@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "what a slide is: size, levels, pixel size, properties",
     "scorers": "which scorers are installed",
     "models": "list, verify, install and remove trained networks",
+    "evaluate": "compare scorers with what is known of a set of slides",
     "bench": "how fast slides are decoded, painted and moved on this machine",
     "phantom": "make a synthetic slide whose truth is known to the cell, or a set of them",
     "doctor": "what works on this machine, and how to mend what does not",

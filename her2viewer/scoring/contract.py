@@ -52,6 +52,8 @@ class ScoringInput:
     """Complete and checked against the manifest."""
     estimates: Mapping[str, Any] = field(default_factory=dict)
     """Estimates of an earlier run on this slide with these settings, to be used again; empty the first time."""
+    for_calibration: bool = False
+    """Add to the evidence what the plugin's calibration needs to class it anew under other settings."""
 
 
 @dataclass(frozen=True)

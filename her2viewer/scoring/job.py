@@ -41,6 +41,8 @@ class JobRequest:
     estimates: Mapping[str, Any] = field(default_factory=dict)
     """Estimates of that earlier run, used again so that old and new parts agree."""
     threads: int | None = None
+    for_calibration: bool = False
+    """See ``ScoringInput``."""
 
     @property
     def todo(self) -> Region:
@@ -112,6 +114,7 @@ def run_job(request: JobRequest, slide: Slide, runtime: Runtime) -> Iterator[Job
             control=request.control,
             settings=dict(request.settings),
             estimates=dict(request.estimates),
+            for_calibration=request.for_calibration,
         )
         for event in scorer.score(given, runtime):
             runtime.check()

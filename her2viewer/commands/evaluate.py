@@ -1,0 +1,266 @@
+"""``her2viewer evaluate``: scorers against what is known of a set of slides, or two readers of a table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from her2viewer.commands import exit_codes
+from her2viewer.commands.output import CommandError, Output
+
+if TYPE_CHECKING:
+    from her2viewer.guidelines.profiles import Profile
+    from her2viewer.training.dataset import DataSet, SlideEntry
+    from her2viewer.training.evaluation.report import ReaderReport
+
+NEEDS = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(argv)
+    output = Output(options.json)
+    try:
+        return _evaluate(options, output)
+    except CommandError as error:
+        return output.fail(error)
+    except KeyboardInterrupt:
+        return output.fail(
+            CommandError(
+                exit_codes.CANCELLED, "Cancelled. What was scored is kept; the same call goes on from there."
+            )
+        )
+
+
+def check_extra(extra: str = "evaluate") -> None:
+    """Say which packages are missing before any work is done.
+
+    Raises:
+        CommandError: with the line that installs them.
+    """
+    missing = [package for module, package in NEEDS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise CommandError(
+            exit_codes.PROBLEM,
+            f"This needs {', '.join(missing)}, which are not installed: pip install 'her2viewer[{extra}]'",
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="her2viewer evaluate",
+        description="Compare scorers with what is known of a set of slides: by cell, patch, field and slide, with "
+        "intervals by slide (or patient). Results of each slide are kept, so a call that was broken off goes on.",
+        epilog="The table of --pairs has the columns slide, truth, predicted, and may have scorer, patient, lab, "
+        "scanner, truth_0 .. truth_3 and predicted_0 .. predicted_3 (shares in %%). "
+        "Exit codes: 0 done, 1 packages missing, 2 wrong option, set or table, 6 cannot write, 130 cancelled.",
+    )
+    parser.add_argument("set", nargs="?", type=Path, metavar="SET.toml", help="the data set")
+    parser.add_argument("--pairs", type=Path, metavar="CSV", help="instead: a table of two readers")
+    parser.add_argument(
+        "--scorer", action="append", metavar="ID", help="see her2viewer scorers; repeatable (default: membrane)"
+    )
+    parser.add_argument(
+        "--set",
+        dest="values",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the scorers that have it; repeatable",
+    )
+    parser.add_argument(
+        "--split", choices=("train", "validation", "test", "all"), default="all", help="default: %(default)s"
+    )
+    parser.add_argument("--profile", metavar="ID", help="guideline profile that makes scores of shares")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for JSON, CSV and plots, and what is kept")
+    parser.add_argument(
+        "--draws", type=int, default=1000, metavar="N", help="of the bootstrap (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap (default: %(default)s)")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
+    return parser
+
+
+def _evaluate(options: argparse.Namespace, output: Output) -> int:
+    if (options.set is None) == (options.pairs is None):
+        raise CommandError(
+            exit_codes.USAGE, "Name a data set (SET.toml) or give --pairs with a table, one of the two."
+        )
+    if options.draws < 1:
+        raise CommandError(exit_codes.USAGE, "--draws must be at least 1.")
+    check_extra()
+    from her2viewer.cases.atomic import StorageError
+    from her2viewer.commands.score_files import make_out_folder
+
+    if options.out is not None:
+        make_out_folder(options.out)
+    try:
+        readers, facts = _from_pairs(options) if options.pairs is not None else _from_set(options, output)
+        return _finish(options, output, readers, facts)
+    except StorageError as error:
+        raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
+
+
+def profile_named(name: str | None) -> Profile:
+    """A guideline profile by id, the usual one for None.
+
+    Raises:
+        CommandError: there is none of that name.
+    """
+    from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
+
+    profiles = load_profiles()
+    wanted = name or DEFAULT_PROFILE
+    if wanted not in profiles:
+        raise CommandError(
+            exit_codes.USAGE, f"There is no guideline profile {wanted!r}. There are: {', '.join(profiles)}."
+        )
+    return profiles[wanted]
+
+
+def _from_pairs(options: argparse.Namespace) -> tuple[list[ReaderReport], dict[str, Any]]:
+    from her2viewer.training.evaluation.run import reader_report
+    from her2viewer.training.evaluation.slides import PairsError, read_pairs
+
+    try:
+        tables, labels = read_pairs(options.pairs)
+    except PairsError as error:
+        raise CommandError(exit_codes.USAGE, str(error)) from error
+    draws = (options.draws, options.seed)
+    readers = [reader_report(name, "", rows, [], labels=labels, draws=draws) for name, rows in tables.items()]
+    return readers, {"pairs": str(options.pairs)}
+
+
+def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderReport], dict[str, Any]]:
+    from her2viewer.commands.score import _cancelled_by_signal, _settings
+    from her2viewer.scoring.contract import Cancelled, ScorerError
+    from her2viewer.scoring.registry import find_scorer
+    from her2viewer.scoring.runtime import LocalRuntime
+    from her2viewer.training.evaluation.run import evaluate_scorer
+    from her2viewer.userdirs import cache_dir
+
+    profile = profile_named(options.profile)
+    data_set, entries = _entries(options)
+    names = list(dict.fromkeys(options.scorer or ["membrane"]))
+    chosen = []
+    for name in names:
+        try:
+            manifest = find_scorer(name)
+            known = {s.id for s in manifest.settings}
+            pairs = [p for p in options.values if len(names) == 1 or p.partition("=")[0].strip() in known]
+            chosen.append((manifest, manifest.complete(_settings(pairs, manifest))))
+        except (ScorerError, ValueError) as error:
+            raise CommandError(exit_codes.USAGE, str(error)) from error
+    kept = options.out / "scored" if options.out is not None else cache_dir() / "scored"
+    runtime = LocalRuntime(options.threads)
+    readers = []
+    try:
+        with _cancelled_by_signal(runtime), SetProgress(output, len(entries) * len(chosen)) as progress:
+            for manifest, settings in chosen:
+                readers.append(
+                    evaluate_scorer(
+                        entries,
+                        manifest,
+                        settings,
+                        profile,
+                        folder=kept,
+                        runtime=runtime,
+                        draws=(options.draws, options.seed),
+                        by=data_set.rule.by,
+                        progress=progress,
+                    )
+                )
+    except Cancelled as error:
+        raise CommandError(
+            exit_codes.CANCELLED, "Cancelled. What was scored is kept; the same call goes on from there."
+        ) from error
+    facts = {
+        "data_set": data_set.name,
+        "data_set_hash": data_set.hash,
+        "split": options.split,
+        "profile": profile.id,
+    }
+    return readers, facts
+
+
+def _entries(options: argparse.Namespace) -> tuple[DataSet, tuple[SlideEntry, ...]]:
+    from her2viewer.training.dataset import DataSetError, read_data_set
+
+    try:
+        data_set = read_data_set(options.set)
+    except DataSetError as error:
+        raise CommandError(exit_codes.USAGE, str(error)) from error
+    entries = data_set.slides if options.split == "all" else data_set.of(options.split)
+    if not entries:
+        raise CommandError(exit_codes.USAGE, f"No slide of {data_set.name} is in the split {options.split}.")
+    return data_set, entries
+
+
+class SetProgress:
+    """Slides done and the time left, on stderr; one line a slide in a log."""
+
+    def __init__(self, output: Output, total: int) -> None:
+        self._console = output.aside()
+        self._total = total
+        self._bar: Any = None
+        self._task: Any = None
+        self._done = 0
+
+    def __enter__(self) -> SetProgress:
+        if self._console.is_terminal and not self._console.quiet:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            from her2viewer.commands.score_progress import TimeLeft
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft(compact=True))
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("", total=self._total)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, name: str, done: bool) -> None:
+        """A slide begins, or is done."""
+        self._done += done
+        if self._bar is not None:
+            self._bar.update(self._task, description=name[:40], completed=self._done)
+        elif not done:
+            self._console.print(f"{self._done + 1} of {self._total}: {name}", markup=False)
+
+
+def _finish(
+    options: argparse.Namespace, output: Output, readers: Sequence[ReaderReport], facts: dict[str, Any]
+) -> int:
+    from her2viewer.cases.atomic import atomic_text
+    from her2viewer.training.evaluation.measures import compare
+    from her2viewer.training.evaluation.plots import write_plots
+    from her2viewer.training.evaluation.report import as_json, show, write_tables
+
+    tests = [
+        {"first": a.name, "second": b.name, **compare(a.rows, b.rows)} for a, b in itertools.combinations(readers, 2)
+    ]
+    value = as_json(str(facts.get("data_set", facts.get("pairs", ""))), facts, readers, tests)
+    written: list[Path] = []
+    if options.out is not None:
+        written.append(options.out / "evaluation.json")
+        atomic_text(written[0], json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        written.extend(write_tables(options.out, readers).values())
+        written.extend(write_plots(options.out, readers))
+        value = {**value, "files": [str(p) for p in written]}
+    if options.json:
+        output.machine({"ok": True, **value})
+        return exit_codes.OK
+    console = output.people()
+    show(console, readers, tests)
+    for path in written:
+        console.print(f"  {path}", markup=False, soft_wrap=True)
+    return exit_codes.OK
