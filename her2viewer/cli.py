@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "score a slide without the window; writes case, report and tables",
     "info": "what a slide is: size, levels, pixel size, properties",
     "scorers": "which scorers are installed",
+    "train": "train a scorer's network on slides of your own",
     "models": "list, verify, install and remove trained networks",
     "evaluate": "compare scorers with what is known of a set of slides",
     "bench": "how fast slides are decoded, painted and moved on this machine",

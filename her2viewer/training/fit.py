@@ -1,0 +1,314 @@
+"""Training a network through the stages of a recipe. Imports torch and Lightning Fabric.
+
+Fabric knows the device, the precision and, on several GPUs, the processes. Every epoch draws from generators of its
+own seed, so that a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from her2viewer.training.batches import SampleSet, all_of, drawn, loader, shuffled
+from her2viewer.training.checkpoint import RunState, save_state
+from her2viewer.training.confusion import counted, figures
+from her2viewer.training.recipe import Choice, Recipe, Stage, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lightning.fabric import Fabric
+
+    from her2viewer.training.tiles import TileStore
+
+STATE_FILE = "state.pt"
+
+
+class Stopped(Exception):
+    """The time is up or somebody pressed Ctrl+C; what is best so far is kept."""
+
+
+@dataclass
+class Means:
+    """What the stages are run with."""
+
+    fabric: Fabric
+    recipe: Recipe
+    train: TileStore
+    validation: TileStore
+    folder: Path
+    seed: int
+    stop: Callable[[], str]
+    """Why to stop now; "" to go on."""
+    say: Callable[[str, int, int, dict[str, Any] | None], None]
+    """(stage and epoch, batches done, batches, the figures of the epoch once it is done)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Answers of a network on a store."""
+
+    loss: float
+    confusion: NDArray[np.int64]
+    logits: NDArray[np.float32] | None
+    """(n, classes), where they were asked for."""
+
+
+def make_network(recipe: Recipe) -> torch.nn.Module:
+    """The network of a recipe with fresh weights.
+
+    Raises:
+        TrainingError: it cannot be imported.
+    """
+    module, _, name = recipe.architecture.partition(":")
+    try:
+        network = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise TrainingError(f"The network {recipe.architecture} cannot be made: {error}.") from error
+    if not isinstance(network, torch.nn.Module):
+        raise TrainingError(f"{recipe.architecture} makes a {type(network).__name__}, which is no network.")
+    return network
+
+
+def make_fabric(device: str, bf16: bool) -> Fabric:
+    """Fabric for "auto", "cpu" or "cuda"; all GPUs that there are.
+
+    Raises:
+        TrainingError: CUDA is wanted and there is none.
+    """
+    from lightning.fabric import Fabric
+
+    cuda = torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise TrainingError(
+            "No CUDA device can be used: either there is none, or the installed torch is a CPU build "
+            f"({torch.__version__}); docs/training.md says how to change it."
+        )
+    on_gpu = device != "cpu" and cuda
+    half = on_gpu and bf16 and torch.cuda.is_bf16_supported()
+    devices = torch.cuda.device_count() if on_gpu else 1
+    with quiet():
+        return Fabric(
+            accelerator="cuda" if on_gpu else "cpu",
+            devices=devices,
+            strategy="ddp" if devices > 1 else "auto",
+            precision="bf16-mixed" if half else "32-true",
+        )
+
+
+def run_stages(means: Means, state: RunState) -> RunState:
+    """All stages from where the state is; ends with ``state.best`` set.
+
+    Stops early without an error when ``means.stop`` says so: what is best so far stays in the state, and the file of
+    the state is that of the last whole epoch.
+    """
+    network = make_network(means.recipe)
+    try:
+        while state.stage < len(means.recipe.stages):
+            _run_stage(means, state, network)
+            state.stage, state.epoch = state.stage + 1, 0
+            state.network = state.optimiser = state.schedule = None
+            state.best_value = None
+            _save(means, state)
+    except Stopped as reason:
+        state.stopped = str(reason)
+        if state.best is None:
+            # Not one epoch is whole: what there is, is better than nothing.
+            state.best = _weights(network)
+    return state
+
+
+def measure(means: Means, network: torch.nn.Module, store: TileStore, *, logits: bool = False) -> Measured:
+    """Loss and confusion matrix of a network on all samples of a store, as they are.
+
+    Each process of a run on several GPUs measures all of it, so that all decide alike.
+    """
+    recipe, stage = means.recipe, means.recipe.stages[-1]
+    classes = len(recipe.classes)
+    total, matrix, kept = 0.0, np.zeros((classes, classes), np.int64), []
+    counted_samples = 0
+    network.eval()
+    with torch.inference_mode(), means.fabric.autocast():
+        for batch in loader(SampleSet(store, recipe, all_of(store)), stage.batch):
+            there = batch.to(means.fabric.device)
+            answer = network(there.x)
+            if logits:
+                kept.append(answer.float().cpu().numpy())
+            known = there.target >= 0 if there.target.ndim == 1 else torch.ones_like(there.index, dtype=torch.bool)
+            if not known.any():
+                continue
+            target = there.target[known]
+            loss = stage.loss(answer[known].float(), target, torch.zeros_like(there.group[known]))
+            total += float(loss) * int(known.sum())
+            counted_samples += int(known.sum())
+            said = answer[known, :classes].argmax(dim=1)
+            matrix += counted(target.cpu().numpy().ravel(), said.cpu().numpy().ravel(), classes)
+    network.train()
+    return Measured(total / max(counted_samples, 1), matrix, np.concatenate(kept) if kept else None)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advice that libraries give to programmers."""
+    import logging
+
+    logger = logging.getLogger("lightning.fabric")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
+    stage = means.recipe.stages[state.stage]
+    torch.manual_seed(_seed(means.seed, state.stage, 0))
+    if state.network is not None:
+        network.load_state_dict(state.network)
+    elif state.best is not None:
+        network.load_state_dict(state.best)
+    else:
+        # The weights of a fresh network follow from the seed, too.
+        network.load_state_dict(make_network(means.recipe).state_dict())
+    optimiser = stage.optimiser(network.parameters())
+    schedule = _schedule(stage, optimiser)
+    wrapped, wrapped_optimiser = means.fabric.setup(network, optimiser)
+    # Only now: it puts what it loads where the weights are.
+    if state.optimiser is not None:
+        optimiser.load_state_dict(state.optimiser)
+    if schedule is not None and state.schedule is not None:
+        schedule.load_state_dict(state.schedule)
+    if stage.choose is not None or means.recipe.labels == "mask":
+        known = np.arange(len(means.train))
+    else:
+        known = np.flatnonzero(means.train.table.label >= 0)
+    if len(known) == 0:
+        raise TrainingError(
+            "No training sample has a label; give cells or truth, or scores of the slides, in the data set."
+        )
+    while state.epoch < stage.epochs and state.epoch - state.best_epoch < stage.patience:
+        began = time.monotonic()
+        entry = _run_epoch(means, stage, state, wrapped, wrapped_optimiser)
+        value = _value(entry, stage)
+        if schedule is not None:
+            schedule.step(value)
+        state.epoch += 1
+        if state.best_value is None or value > state.best_value:
+            state.best_value, state.best_epoch, state.best = value, state.epoch, _weights(network)
+        state.seconds += time.monotonic() - began
+        entry["best"] = state.best_epoch == state.epoch
+        entry["seconds"] = round(time.monotonic() - began, 3)
+        state.history.append(entry)
+        state.network, state.optimiser = _weights(network), optimiser.state_dict()
+        state.schedule = None if schedule is None else schedule.state_dict()
+        _save(means, state)
+        means.say(f"{stage.name}, epoch {state.epoch}", 1, 1, entry)
+    state.best_epoch = 0
+
+
+def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimiser: Any) -> dict[str, Any]:
+    epoch = state.epoch
+    seed = _seed(means.seed, state.stage, epoch + 1)
+    torch.manual_seed(seed)
+    if stage.choose is None:
+        choice = drawn(means.train, means.recipe, stage, means.seed + 1000 * state.stage, epoch)
+    else:
+        choice = shuffled(stage.choose(_Chooser(means, network, epoch)), stage, means.seed, epoch)
+    varied = None if stage.jitter is None else (stage.jitter, seed, epoch)
+    samples = SampleSet(means.train, means.recipe, choice, varied)
+    batches = loader(samples, stage.batch, rank=means.fabric.global_rank, world=means.fabric.world_size)
+    title = f"{stage.name}, epoch {epoch + 1} of at most {stage.epochs}"
+    total, count = 0.0, 0
+    network.train()
+    for done, batch in enumerate(batches):
+        reason = means.stop()
+        if reason:
+            raise Stopped(reason)
+        means.say(title, done, len(batches), None)
+        there = batch.to(means.fabric.device)
+        optimiser.zero_grad(set_to_none=True)
+        loss = stage.loss(network(there.x).float(), there.target, there.group)
+        means.fabric.backward(loss)
+        optimiser.step()
+        total, count = total + float(loss.detach()) * len(there.index), count + len(there.index)
+    mean = total / max(count, 1)
+    if not np.isfinite(mean):
+        raise TrainingError(
+            f"The loss of {stage.name} is no number any more (epoch {epoch + 1}); lower the learning rate."
+        )
+    more: dict[str, float] = {}
+    if len(means.validation):
+        seen = measure(means, network, means.validation)
+        more = {"validation_loss": seen.loss, **figures(seen.confusion)}
+    rate = optimiser.param_groups[0]["lr"]
+    return {"stage": stage.name, "epoch": epoch + 1, "train_loss": mean, **more, "learning_rate": rate}
+
+
+def _value(entry: dict[str, Any], stage: Stage) -> float:
+    """What is to become larger; without validation the latest epoch counts as the best."""
+    if "validation_loss" not in entry:
+        return float(entry["epoch"])
+    return float(-entry["validation_loss"] if stage.monitor == "loss" else entry[stage.monitor])
+
+
+class _Chooser:
+    """See ``recipe.Chooser``."""
+
+    def __init__(self, means: Means, network: torch.nn.Module, epoch: int) -> None:
+        self._means, self._network = means, network
+        self.epoch = epoch
+        table = means.train.table
+        self.label, self.slide, self.weight = table.label, table.slide, table.weight
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """(n, classes)."""
+        logits = measure(self._means, self._network, self._means.train, logits=True).logits
+        if logits is None:
+            raise TrainingError("There are no training samples to choose from.")
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
+
+
+def choice_of(indices: NDArray[np.int64], targets: NDArray[np.int64], groups: NDArray[np.int64]) -> Choice:
+    """A choice, checked: three arrays of one length.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if not len(indices) == len(targets) == len(groups):
+        raise ValueError("A choice needs an index, a target and a group for each sample.")
+    return Choice(indices.astype(np.int64), targets.astype(np.int64), groups.astype(np.int64))
+
+
+def _schedule(stage: Stage, optimiser: torch.optim.Optimizer) -> Any:
+    if stage.plateau is None:
+        return None
+    factor, patience = stage.plateau
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, mode="max", factor=factor, patience=patience)
+
+
+def _weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def _save(means: Means, state: RunState) -> None:
+    if means.fabric.is_global_zero:
+        save_state(means.folder / STATE_FILE, replace(state))
+    means.fabric.barrier()
+
+
+def _seed(run: int, stage: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([run, stage, epoch]).generate_state(1)[0])

@@ -1,0 +1,48 @@
+"""What a plugin needs besides ``her2viewer.api`` to say how its network is trained.
+
+Values and helpers without torch: a recipe's module must be importable where torch is not installed, so that recipes
+can be listed. Optimisers and losses are functions that import torch when they are called.
+"""
+
+from __future__ import annotations
+
+from her2viewer.training.augment import Stained, network_input, stain_channels
+from her2viewer.training.recipe import (
+    UNLABELLED,
+    Choice,
+    Chooser,
+    Cut,
+    Outputs,
+    Recipe,
+    Sampler,
+    Spots,
+    Stage,
+    StainJitter,
+    TrainingError,
+)
+from her2viewer.training.samplers import CellSampler, PatchSampler
+from her2viewer.training.sources import SlideSource, TruthMask
+from her2viewer.training.truth import LabelledCells, read_cells
+
+__all__ = [
+    "UNLABELLED",
+    "CellSampler",
+    "Choice",
+    "Chooser",
+    "Cut",
+    "LabelledCells",
+    "Outputs",
+    "PatchSampler",
+    "Recipe",
+    "Sampler",
+    "SlideSource",
+    "Spots",
+    "Stage",
+    "StainJitter",
+    "Stained",
+    "TrainingError",
+    "TruthMask",
+    "network_input",
+    "read_cells",
+    "stain_channels",
+]
