@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
@@ -195,7 +196,7 @@ class SlideCanvas(TiledView):
             return
         self._layers.append(layer)
         self._layers.sort(key=lambda each: each.z)
-        layer.changed.connect(self.schedule)
+        layer.changed.connect(self._layer_changed)
         if self.slide is not None:
             layer.viewport_changed(self.frame_view)
         self.schedule()
@@ -204,8 +205,14 @@ class SlideCanvas(TiledView):
         """Take a layer away; nothing happens where it is not there."""
         if layer in self._layers:
             self._layers.remove(layer)
-            layer.changed.disconnect(self.schedule)
+            layer.changed.disconnect(self._layer_changed)
             self.schedule()
+
+    def _layer_changed(self) -> None:
+        layer = self.sender()
+        if not isinstance(layer, Layer) or layer.composed:
+            self.ground.invalidate()
+        self.schedule()
 
     @property
     def overlays_hidden(self) -> bool:
@@ -290,16 +297,15 @@ class SlideCanvas(TiledView):
         painter.translate(
             (math.floor(device.dx() + 0.5) - device.dx()) / dpr, (math.floor(device.dy() + 0.5) - device.dy()) / dpr
         )
-        self._paint_tissue(painter, rect, still)
+        shown = [layer for layer in self._layers if self._shows(layer)] if layers else []
+        if self.slide is None or still:
+            self._paint_tissue(painter, rect, still)
+        else:
+            shown = self._paint_ground(painter, rect, shown)
         if self.slide is None:
             return
         view = self.frame_view
-        for layer in self._layers if layers else ():
-            if self._shows(layer):
-                painter.save()
-                painter.setOpacity(layer.opacity)
-                layer.paint(painter, view)
-                painter.restore()
+        _paint_layers(painter, shown, view)
         if tool and self.tool is not None:
             painter.save()
             self.tool.paint(painter, view)
@@ -307,6 +313,30 @@ class SlideCanvas(TiledView):
             self._paint_tool_readout(painter)
         if scale_bar and self._scale_bar_visible:
             self._scale_bar.paint(painter, view, self.pixel_size)
+
+    def _paint_ground(self, painter: QPainter, rect: QRect, layers: list[Layer]) -> list[Layer]:
+        """Tissue and the composed layers right above it, from what is kept; returns the layers that are left."""
+        assert self.pyramid is not None
+        view = self.frame_view
+        scene = self.scene(self.pyramid.scale(view.downsample))
+        if self.tissue.begin(scene) or view.dpr != int(view.dpr):
+            # Each frame of a zoom is another picture: keeping it would be a copy for nothing.
+            self.ground.invalidate()
+            self._paint_tissue(painter, rect)
+            return layers
+        kept = list(takewhile(lambda layer: layer.composed, layers))
+
+        def compose(target: QPainter, part: QRect) -> None:
+            self._paint_tiles(target, part)
+            target.scale(view.dpr, view.dpr)
+            _paint_layers(target, kept, view)
+
+        painter.save()
+        self._to_device(painter)
+        key = (scene.scale, view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept))
+        self.ground.paint(painter, view, key, self._device(rect), compose)
+        painter.restore()
+        return layers[len(kept) :]
 
     def _paint_tool_readout(self, painter: QPainter) -> None:
         words = self.tool.readout() if self.tool is not None else None
@@ -407,6 +437,14 @@ class SlideCanvas(TiledView):
         if files:
             event.acceptProposedAction()
             self.files_dropped.emit(files)
+
+
+def _paint_layers(painter: QPainter, layers: list[Layer], view: Viewport) -> None:
+    for layer in layers:
+        painter.save()
+        painter.setOpacity(layer.opacity)
+        layer.paint(painter, view)
+        painter.restore()
 
 
 def _local_files(event: QDropEvent) -> list[Path]:

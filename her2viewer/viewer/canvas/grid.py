@@ -200,17 +200,35 @@ def block_side(level: Level) -> int:
 def aligned(view: Viewport) -> Viewport:
     """The view moved by at most half a device pixel, so that tiles fall on whole pixels.
 
-    Everything in a frame is drawn with this view: tissue, layers and tool share one rounding. Views turned by other
-    than right angles are resampled anyway and come back as they are.
+    Everything in a frame is drawn with this view: tissue, layers and tool share one rounding. Any two aligned views
+    of one zoom and turn differ by whole pixels of the screen.
     """
     if view.rotation % 90:
-        return view
+        x, y = screen_origin(view)
+        u, v = x + view.width / 2, y + view.height / 2
+        c, s = _cos_sin(view)
+        return replace(view, cx=(c * u + s * v) * view.downsample, cy=(-s * u + c * v) * view.downsample)
     w, h = (view.width, view.height) if view.rotation % 180 == 0 else (view.height, view.width)
     return replace(
         view,
         cx=(_rounded(view.cx / view.downsample - w / 2) + w / 2) * view.downsample,
         cy=(_rounded(view.cy / view.downsample - h / 2) + h / 2) * view.downsample,
     )
+
+
+def screen_origin(view: Viewport) -> tuple[int, int]:
+    """Where the upper left corner of a view lies in the endless picture of its zoom and turn, whole device px."""
+    c, s = _cos_sin(view)
+    x, y = view.cx / view.downsample, view.cy / view.downsample
+    return _rounded(c * x - s * y - view.width / 2), _rounded(s * x + c * y - view.height / 2)
+
+
+def _cos_sin(view: Viewport) -> tuple[float, float]:
+    quarter = view.rotation / 90
+    if quarter == int(quarter):
+        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(quarter) % 4]
+    angle = math.radians(view.rotation)
+    return math.cos(angle), math.sin(angle)
 
 
 def view_box(view: Viewport, downsample: float, grow: float = 0.0) -> Box:

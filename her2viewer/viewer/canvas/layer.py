@@ -15,6 +15,9 @@ class Layer(QObject):
     """The canvas repaints (coalesced to one a frame)."""
     always_visible = False
     """Stays when all overlays are hidden with one switch."""
+    composed = False
+    """Paints the same for the same view until it says ``changed``, and any part of the view alone: may be kept with
+    the tissue below it instead of being painted in every frame."""
     z = 0
     """Layers with a higher value are painted later; equal ones in the order in which they were added."""
 

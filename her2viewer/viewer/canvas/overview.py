@@ -210,10 +210,15 @@ class OverviewMap(QWidget):
         if bounds.contains(area):
             return
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor(255, 255, 255, 200), 3))
-        painter.drawConvexPolygon(outline)
-        painter.setPen(QPen(QColor(20, 90, 200), 1.5))
-        painter.drawConvexPolygon(outline)
+        if self._canvas.viewport.rotation % 90:
+            painter.setPen(QPen(QColor(255, 255, 255, 200), 3))
+            painter.drawConvexPolygon(outline)
+            painter.setPen(QPen(QColor(20, 90, 200), 1.5))
+            painter.drawConvexPolygon(outline)
+        else:
+            # Lines that are filled: a pen of this width costs as much as all tiles of a frame.
+            _draw_frame(painter, bounds, 3, QColor(255, 255, 255, 200))
+            _draw_frame(painter, bounds, 1.5, QColor(20, 90, 200))
         if min(bounds.width(), bounds.height()) < 5:
             # Too small to be found: cross hairs around it.
             c = bounds.center()
@@ -252,3 +257,13 @@ class OverviewMap(QWidget):
         if ok:
             point = inverse.map(position)
             self._canvas.set_viewport(self._canvas.viewport.centred(point.x(), point.y()))
+
+
+def _draw_frame(painter: QPainter, rect: QRectF, width: float, color: QColor) -> None:
+    """The edge of an upright rectangle, ``width`` wide, half of it outside."""
+    half = width / 2
+    x0, y0, x1, y1 = rect.left() - half, rect.top() - half, rect.right() + half, rect.bottom() + half
+    painter.fillRect(QRectF(x0, y0, x1 - x0, width), color)
+    painter.fillRect(QRectF(x0, y1 - width, x1 - x0, width), color)
+    painter.fillRect(QRectF(x0, y0 + width, width, y1 - y0 - 2 * width), color)
+    painter.fillRect(QRectF(x1 - width, y0 + width, width, y1 - y0 - 2 * width), color)

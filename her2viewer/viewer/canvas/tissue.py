@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
@@ -63,18 +63,27 @@ class TissuePainter:
     def __init__(self, store: TileStore[QImage]) -> None:
         self._store = store
         self._upright: _Upright | None = None
-        self._turned_picture: Picture | None = None
-        self._turned_key: tuple[Viewport, Scale, int, bool] | None = None
+        self._turned_pixels: BGRAImage | None = None
+        """Memory for what is turned."""
         self._last: Scene | None = None
+        self._quick = False
+        """This frame is one of a motion that changes every pixel."""
         self.rough = False
         """The last frame, one of a motion, was scaled or turned in the quick way: it is painted again at rest."""
 
     def forget(self) -> None:
         """Another slide: drop the picture kept for turned views."""
         self._upright = None
-        self._turned_picture = None
-        self._turned_key = None
+        self._turned_pixels = None
         self._last = None
+
+    def begin(self, scene: Scene) -> bool:
+        """Before the parts of a frame: whether every pixel differs from the last one's, as in a zoom or a turn."""
+        last = scene if self._last is None else self._last
+        self._last = scene
+        self._quick = last.scale != scene.scale or last.view.rotation != scene.view.rotation
+        self.rough = False
+        return self._quick
 
     def paint(self, painter: QPainter, scene: Scene, dirty: QRect, *, still: bool = False) -> None:
         """Fill ``dirty`` (device px) of a canvas; the painter has device px as its coordinates.
@@ -82,15 +91,11 @@ class TissuePainter:
         Scaling and turning without interpolation take a fifth of the time. In motion nobody sees the difference, but
         a late frame; with ``still`` it is never done, for pictures that are kept.
         """
-        last = scene if still or self._last is None else self._last
-        moving, zooming = last.view != scene.view, last.scale != scene.scale
-        if not still:
-            self._last = scene
-            self.rough = False
+        quick = self._quick and not still
         if scene.view.rotation == 0:
-            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, quick=zooming)
+            self.straight(painter, scene, view_box(scene.view, scene.view.downsample), dirty, quick=quick)
         else:
-            self._turned(painter, scene, dirty, moving)
+            self._turned(painter, scene, dirty, quick)
 
     def straight(
         self,
@@ -144,40 +149,41 @@ class TissuePainter:
             painter.setRenderHint(smooth, False)
 
     def _turned(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
-        # Tiles turned one by one would show their joints: compose the upright picture, turn it once.
+        # Tiles turned one by one would show their joints: compose the upright picture, turn what is needed of it.
+        dirty = dirty.intersected(QRect(0, 0, scene.view.width, scene.view.height))
+        if dirty.isEmpty():
+            return
         quick = quick and bool(scene.view.rotation % 90)
         self.rough = self.rough or quick
-        key = (scene.view, scene.scale, scene.version, quick)
-        if self._turned_key != key or self._turned_picture is None:
-            last = self._turned_picture
-            if last is None or last.pixels.shape[:2] != (scene.view.height, scene.view.width):
-                last = Picture(np.empty((scene.view.height, scene.view.width, 4), dtype=np.uint8))
-            self._rotate(scene, last.pixels, quick)
-            self._turned_picture = last
-            self._turned_key = key
-        painter.drawImage(dirty, self._turned_picture.image, dirty)
+        size = 4 * dirty.width() * dirty.height()
+        if self._turned_pixels is None or self._turned_pixels.size < size:
+            self._turned_pixels = np.empty(size, dtype=np.uint8)
+        part = Picture(self._turned_pixels[:size].reshape(dirty.height(), dirty.width(), 4))
+        self._rotate(scene, dirty, part.pixels, quick)
+        painter.drawImage(dirty.topLeft(), part.image)
 
-    def _rotate(self, scene: Scene, out: BGRAImage, quick: bool) -> None:
-        """Write the whole view, turned, to ``out``. By OpenCV: Qt takes several times as long."""
+    def _rotate(self, scene: Scene, rect: QRect, out: BGRAImage, quick: bool) -> None:
+        """Write ``rect`` (device px of the view), turned, to ``out``. By OpenCV: Qt takes several times as long."""
         import cv2
 
         view = scene.view
-        need = view_box(view, view.downsample)
         quarters = view.rotation / 90
+        part = _part_of(view, rect)
+        need = view_box(part, view.downsample)
         if quarters == int(quarters):
-            upright, box = self._composed(scene, need)
-            part = upright[need.y0 - box.y0 : need.y1 - box.y0, need.x0 - box.x0 : need.x1 - box.x0]
-            turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-            turned = part.shape[:2] if quarters == 2 else part.shape[1::-1]
-            if turned == (view.height, view.width):
-                cv2.rotate(part, turns[int(quarters) - 1], out)
+            upright, box = self._composed(scene, need, rect)
+            under = upright[need.y0 - box.y0 : need.y1 - box.y0, need.x0 - box.x0 : need.x1 - box.x0]
+            turned = under.shape[:2] if quarters == 2 else under.shape[1::-1]
+            if turned == out.shape[:2]:
+                turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+                cv2.rotate(under, turns[int(quarters) - 1], out)
                 return
-        upright, box = self._composed(scene, Box(need.x0 - 1, need.y0 - 1, need.x1 + 1, need.y1 + 1))
+        upright, box = self._composed(scene, Box(need.x0 - 1, need.y0 - 1, need.x1 + 1, need.y1 + 1), rect)
         # From px of the screen to px of the picture, both counted from their corners.
         angle = math.radians(view.rotation)
         c, s = math.cos(angle), math.sin(angle)
         x, y = view.cx / view.downsample - box.x0, view.cy / view.downsample - box.y0
-        w, h = view.width / 2, view.height / 2
+        w, h = view.width / 2 - rect.x(), view.height / 2 - rect.y()
         # OpenCV counts from the middle of the first pixel.
         matrix = np.array(
             [
@@ -186,23 +192,43 @@ class TissuePainter:
             ]
         )
         flags = (cv2.INTER_NEAREST if quick else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
-        size = (view.width, view.height)
+        size = (rect.width(), rect.height())
         cv2.warpAffine(upright, matrix, size, out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
-    def _composed(self, scene: Scene, need: Box) -> tuple[BGRAImage, Box]:
-        """An upright picture of at least ``need`` (px of the scale), and what it shows."""
+    def _composed(self, scene: Scene, need: Box, rect: QRect) -> tuple[BGRAImage, Box]:
+        """An upright picture of at least ``need`` (px of the scale, under ``rect`` of the view), and what it shows.
+
+        The one of the whole view is kept; a strip beside it gets a picture of its own.
+        """
         last = self._upright
-        if last is None or last.scale != scene.scale or need.intersected(last.box) != need:
+        known = last is not None and last.scale == scene.scale and need.intersected(last.box) == need
+        if not known and 3 * rect.width() * rect.height() < scene.view.width * scene.view.height:
+            return self._filled(_Upright(Picture(_empty(need)), need, scene.scale), scene)
+        if last is None or not known:
             # A little more than is seen, so that most steps of a pan find it composed.
             box = Box(need.x0 - SPARE, need.y0 - SPARE, need.x1 + SPARE, need.y1 + SPARE)
             picture = None if last is None else last.picture
             if picture is None or picture.pixels.shape[:2] != (box.height, box.width):
-                picture = Picture(np.empty((box.height, box.width, 4), dtype=np.uint8))
+                picture = Picture(_empty(box))
             self._upright = last = _Upright(picture, box, scene.scale)
-        if last.version != scene.version:
-            painter = QPainter(last.picture.image)
-            whole = QRect(0, 0, last.box.width, last.box.height)
-            self.straight(painter, scene, last.box, whole, drawn=last.drawn)
+        return self._filled(last, scene)
+
+    def _filled(self, upright: _Upright, scene: Scene) -> tuple[BGRAImage, Box]:
+        if upright.version != scene.version:
+            painter = QPainter(upright.picture.image)
+            whole = QRect(0, 0, upright.box.width, upright.box.height)
+            self.straight(painter, scene, upright.box, whole, drawn=upright.drawn)
             painter.end()
-            last.version = scene.version
-        return last.picture.pixels, last.box
+            upright.version = scene.version
+        return upright.picture.pixels, upright.box
+
+
+def _empty(box: Box) -> BGRAImage:
+    return np.empty((box.height, box.width, 4), dtype=np.uint8)
+
+
+def _part_of(view: Viewport, rect: QRect) -> Viewport:
+    """The view of ``rect`` (device px of ``view``) alone."""
+    middle_x, middle_y = rect.x() + rect.width() / 2, rect.y() + rect.height() / 2
+    cx, cy = view.to_slide(middle_x / view.dpr, middle_y / view.dpr)
+    return replace(view, cx=cx, cy=cy, width=rect.width(), height=rect.height())

@@ -12,6 +12,7 @@ from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.budget import Budget, default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
+from her2viewer.viewer.canvas.ground import Ground
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
 from her2viewer.viewer.canvas.render import Transform
 from her2viewer.viewer.canvas.requests import tiles_in_view, wanted
@@ -44,6 +45,7 @@ class TiledView(QWidget):
         self.pixel_size: PixelSize | None = None
         self.store: TileStore[QImage] = TileStore(default_budget().screen if cache is None else cache)
         self.tissue = TissuePainter(self.store)
+        self.ground = Ground()
         self.loader = TileLoader(workers, self)
         self.loader.tiles_ready.connect(self._take_tiles)
         self.glass_color = QColor(255, 255, 255)
@@ -69,7 +71,7 @@ class TiledView(QWidget):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self.schedule)
+        self._rest.timeout.connect(self._at_rest)
         self._dirty: QRect | None = None
         application = QCoreApplication.instance()
         if application is not None:
@@ -88,6 +90,7 @@ class TiledView(QWidget):
         self.loader.set_source(None)
         self.store.clear()
         self.tissue.forget()
+        self.ground.forget()
         self._restart()
         if slide is not None:
             self.glass_color = QColor(*slide.background)
@@ -121,6 +124,11 @@ class TiledView(QWidget):
         self.tiles_version += 1
         self._pyramid_changed()
 
+    def _at_rest(self) -> None:
+        """What was painted quickly is painted again smoothly."""
+        self.ground.invalidate()
+        self.schedule()
+
     def _pyramid_changed(self) -> None:
         """For the overview: another slide or another display transform."""
 
@@ -133,6 +141,7 @@ class TiledView(QWidget):
         self.pyramid = None
         self.store.clear()
         self.tissue.forget()
+        self.ground.forget()
         self._pyramid_changed()
 
     # -- view -----------------------------------------------------------------------------------------------------
@@ -315,6 +324,8 @@ class TiledView(QWidget):
             self.store.put(tile, tile.pixels.nbytes, pinned=tile.key.scale in pinned)
             if tile.key.scale == scale:
                 area = self._area_of(tile.key)
+                if not self.frame_view.rotation:
+                    self.ground.invalidate(self.frame_view, self._device(area))
                 region = area if region is None else region.united(area)
             elif not self._sharp:
                 whole = True
@@ -324,6 +335,7 @@ class TiledView(QWidget):
         self.tiles_version += 1
         self.tiles_changed.emit()
         if whole or self.frame_view.rotation:
+            self.ground.invalidate()
             self.schedule()
         elif region is not None and region.intersects(self.rect()):
             self.schedule(region)
@@ -349,18 +361,29 @@ class TiledView(QWidget):
         if self.slide is None or self.pyramid is None:
             painter.fillRect(rect, self.outside_color)
             return
-        view = self.frame_view
-        dpr = view.dpr
         painter.save()
-        # Device pixels: tissue is blitted one to one on every screen.
+        self._to_device(painter)
+        self._paint_tiles(painter, self._device(rect), still)
+        painter.restore()
+
+    def _paint_tiles(self, painter: QPainter, dirty: QRect, still: bool = False) -> None:
+        """Fill ``dirty``; it and the painter's coordinates in device px: tissue is blitted one to one."""
+        assert self.pyramid is not None
+        self.tissue.paint(painter, self.scene(self.pyramid.scale(self.frame_view.downsample)), dirty, still=still)
+        if self.tissue.rough:
+            self._rest.start()
+
+    def _to_device(self, painter: QPainter) -> None:
+        dpr = self.frame_view.dpr
         painter.setWorldTransform(QTransform.fromScale(1 / dpr, 1 / dpr), True)
+
+    def _device(self, rect: QRect) -> QRect:
+        """Logical px to device px, rounded outwards."""
+        dpr = self.frame_view.dpr
         dirty = QRectF(rect.x() * dpr, rect.y() * dpr, rect.width() * dpr, rect.height() * dpr).toAlignedRect()
         if dpr != int(dpr):
             dirty.adjust(-1, -1, 1, 1)
-        self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample)), dirty, still=still)
-        if self.tissue.rough:
-            self._rest.start()
-        painter.restore()
+        return dirty
 
     def scene(self, scale: Scale) -> Scene:
         """What the tissue painter needs besides the tiles."""

@@ -60,6 +60,7 @@ def region_path(geometry: BaseGeometry) -> QPainterPath:
 class EvidenceLayer(Layer):
     """A layer that shows what a scorer saw."""
 
+    composed = True
     legend_changed = Signal()
 
     def __init__(self, title: str, parent: QObject | None = None) -> None:
