@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", metavar="TEXT", help="name of the model (default: from recipe and data set)")
     parser.add_argument("--max-minutes", type=float, metavar="N", help="stop then and keep the best so far")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
@@ -140,6 +141,8 @@ def _request(options: argparse.Namespace) -> RunRequest:
         raise CommandError(exit_codes.USAGE, "Say what to train and on what: her2viewer train PLUGIN --data SET.toml")
     if options.max_minutes is not None and options.max_minutes <= 0:
         raise CommandError(exit_codes.USAGE, "--max-minutes must be above 0.")
+    if options.threads is not None and options.threads < 1:
+        raise CommandError(exit_codes.USAGE, "--threads must be at least 1.")
     if options.name is not None and not NAME.fullmatch(options.name):
         raise CommandError(
             exit_codes.USAGE, f"--name {options.name!r} cannot be a folder's name; use letters, digits, dots, dashes."
@@ -171,6 +174,7 @@ def _request(options: argparse.Namespace) -> RunRequest:
         device=options.device,
         seed=options.seed,
         resume=options.resume,
+        threads=options.threads,
     )
 
 

@@ -73,6 +73,7 @@ def write_model_folder(folder: Path, outcome: Outcome) -> ModelFolder:
         part.mkdir(parents=True)
         tensors = {name: value.contiguous() for name, value in outcome.weights.items()}
         save_file(tensors, str(part / WEIGHTS_FILE))
+        (part / WEIGHTS_FILE).chmod(0o644)
         sha256, size = weights_digest(part / WEIGHTS_FILE)
         model = _model(part, outcome, sha256, size)
         (part / MODEL_FILE).write_text(toml_text(model.as_toml()), encoding="utf-8")

@@ -48,6 +48,8 @@ class RunRequest:
     device: str = "auto"
     seed: int = 1
     resume: bool = False
+    threads: int | None = None
+    """Processor threads of the network; None lets torch choose."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         TrainingError: it cannot go on; what was done is kept.
     """
     state = _state(request)
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
     fabric = make_fabric(request.device, request.recipe.bf16)
     with quiet():
         fabric.launch()
