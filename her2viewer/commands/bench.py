@@ -1,4 +1,7 @@
-"""``her2viewer bench viewer [SLIDE]``: how fast slides are decoded, painted and moved on this machine."""
+"""``her2viewer bench viewer [SLIDE]``: how fast slides are decoded, painted and moved on this machine.
+
+``her2viewer bench endurance [SLIDE]``: whether the window holds more and more while it is used for long.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         description="Measures the viewer on this machine: decoding, frames, time to sharp, panning, memory. Figures "
         "are compared with others of the same run: a raw JPEG decoder, OpenSlide, one blit of the whole view.",
     )
-    parser.add_argument("what", choices=["viewer"], help="what is measured")
+    parser.add_argument("what", choices=["viewer", "endurance"], help="speed, or memory over a long time")
     parser.add_argument(
         "slide", nargs="?", type=Path, metavar="SLIDE", help="default: a slide of 12,288 px made from the sample"
     )
@@ -38,10 +41,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--size", type=_size, default=(1920, 1080), metavar="WxH", help="of the view in px (default 1920x1080)"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, metavar="N", help="of endurance (default 5; a leak shows in 60)"
+    )
     # Intermixed: the slide may come after options.
     options = parser.parse_intermixed_args(argv)
     output = Output(options.json)
     try:
+        if options.what == "endurance":
+            return _endurance(options, output)
         figures = run(options.slide, options.size, _limited(options.seconds), output)
     except CommandError as error:
         return output.fail(error)
@@ -51,6 +59,22 @@ def main(argv: Sequence[str]) -> int:
         from her2viewer.commands.bench_table import show
 
         show(output.people(), figures)
+    return exit_codes.OK
+
+
+def _endurance(options: argparse.Namespace, output: Output) -> int:
+    if not 0.02 <= options.minutes <= 1440:
+        raise CommandError(exit_codes.USAGE, f"--minutes takes 0.02 to 1440, not {options.minutes:g}.")
+    if options.slide is not None and not options.slide.exists():
+        raise CommandError(exit_codes.SLIDE_UNREADABLE, f"{options.slide} does not exist.")
+    from her2viewer.commands import bench_endurance
+
+    aside = output.aside()
+    figures = bench_endurance.endurance(options.slide, options.minutes, options.size, _application, aside.print)
+    if options.json:
+        output.machine({"ok": True, **figures})
+    else:
+        bench_endurance.show(output.people(), figures)
     return exit_codes.OK
 
 
