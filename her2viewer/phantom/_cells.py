@@ -55,8 +55,8 @@ def _candidate(p: Any, fields: Any, u: Any, v: Any, i: Any, j: Any, seed: Any) -
             return 0, 0.0
         column = fields[c.F_COLUMN, iv, iu]
         if column > 0:
-            middle = (0.42 + 0.16 * (uniform(i, j, seed + 102) - 0.5)) * column
-            if abs(depth - middle) > 0.14 * column:
+            middle = (0.44 + 0.30 * (uniform(i, j, seed + 102) - 0.5)) * column
+            if abs(depth - middle) > 0.12 * column:
                 return 0, 0.0
             return kind, radius
         if depth < 0.34 * radius or lumen > -0.34 * radius:
@@ -67,12 +67,12 @@ def _candidate(p: Any, fields: Any, u: Any, v: Any, i: Any, j: Any, seed: Any) -
         return 0, 0.0
     fat = sample(fields[c.F_FAT], u, v)
     draw = uniform(i, j, seed + 103)
-    if fat > 0:
-        return (FIBROBLAST, 9.0) if draw < 0.006 else (0, 0.0)
+    if fat > -1.0:
+        return 0, 0.0
     lymph = min(sample(fields[c.F_LYMPH], u, v), 0.9)
     if draw < 0.35 * lymph:
         return LYMPHOCYTE, 6.3
-    if draw > 0.955:
+    if draw > 0.972:
         return FIBROBLAST, 8.5
     return 0, 0.0
 

@@ -42,7 +42,9 @@ def _contour(x: Any, y: Any, wavelength: Any, salt: Any, level: Any) -> Any:
     gx = (noise(x + 2.0, y, wavelength, salt) - n) / 2.0
     gy = (noise(x, y + 2.0, wavelength, salt) - n) / 2.0
     steep = max(np.sqrt(gx * gx + gy * gy), 0.35 / wavelength)
-    return (n - level) / steep
+    # To first order this is a distance; further inside, noise flattens like the top of a wave.
+    k = 6.6 / wavelength
+    return np.arctan((n - level) / steep * k) / k
 
 
 @numba.njit(cache=True, nogil=True)
@@ -58,7 +60,7 @@ def _growth(kind: Any, x: Any, y: Any, seed: Any, cell: Any) -> Any:
         broken = 9.0 * noise(x, y, 60.0, seed + 35)
         return min(6.5 + broken, 6.5 + 0.3 * rough) - abs(_contour(x, y, 95.0, seed + 36, 0.0))
     if kind == GLANDS:
-        return _contour(x, y, 230.0, seed + 37, -0.25) - 9.0 + rough
+        return _contour(x, y, 250.0, seed + 37, -0.75) - 6.0 + rough
     return _contour(x, y, 420.0, seed + 38, -0.55) - 8.0 + rough
 
 
@@ -204,7 +206,7 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
                 lumen = depth - column
             elif used in (NESTS, SHEETS) and p[NECROSIS] > 0:
                 necrosis = min(_contour(wx, wy, 420.0, seed + 63, 2.4 - 1.8 * p[NECROSIS]), depth - 40.0)
-            out[F_CELL] = p[CELL] * (1.0 + 0.10 * noise(x, y, 160.0, seed + 64)) * (0.82 if column > 0 else 1.0)
+            out[F_CELL] = p[CELL] * (1.0 + 0.10 * noise(x, y, 160.0, seed + 64)) * (0.68 if column > 0 else 1.0)
     out[F_EPITHELIUM], out[F_KIND] = epithelium, kind
     out[F_LUMEN], out[F_NECROSIS], out[F_COLUMN] = lumen, necrosis, column
     out[F_FAT] = min(fat, -epithelium - 8.0)
@@ -216,11 +218,9 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
     # Collagen wraps round what it surrounds.
     near = min(max(-epithelium, 0.0), 60.0)
     sway = (
-        55.0 * noise(x, y, 380.0, seed + 68)
-        + 16.0 * noise(x, y, 95.0, seed + 69)
-        + 3.5 * noise(x, y, 26.0, seed + 70)
+        60.0 * noise(x, y, 420.0, seed + 68) + 8.0 * noise(x, y, 95.0, seed + 69) + 1.3 * noise(x, y, 26.0, seed + 70)
     )
-    out[F_FIBRE] = base + sway - 0.8 * (60.0 - near)
+    out[F_FIBRE] = base + sway - 0.5 * (60.0 - near)
 
 
 @numba.njit(cache=True, nogil=True)

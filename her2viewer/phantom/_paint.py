@@ -18,6 +18,8 @@ from her2viewer.stains.compiled import use_writable_cache
 
 use_writable_cache(__file__)
 
+RELIEF = 0.024
+"""Units of haematoxylin by which the relief of a section seems to vary."""
 BEYOND = 1.4
 """Radii from its centre that a cell reaches at most."""
 TEXELS = 4.0
@@ -113,7 +115,8 @@ def _stained(cells: Any, traits: Any, n: Any, x: Any, y: Any) -> Any:
         wave += traits[n, t.WEIGHT_3] * (c3 * np.cos(traits[n, t.PHASE_3]) - s3 * np.sin(traits[n, t.PHASE_3]))
         share = _ramp(wave - traits[n, t.THRESHOLD], 0.4)
     if traits[n, t.LATERAL] > 0:
-        share *= 1.0 - 0.92 * _ramp(cosine * cells[n, k.APEX_X] + sine * cells[n, k.APEX_Y] - 0.62, 0.3)
+        up = (dx * cells[n, k.APEX_X] + dy * cells[n, k.APEX_Y]) / (cells[n, k.RADIUS] * cells[n, k.LONG])
+        share *= 1.0 - 0.92 * _ramp(up - 0.72, 0.35)
     return traits[n, t.INTENSITY] * share
 
 
@@ -133,27 +136,50 @@ def _nucleus(traits: Any, n: Any, x: Any, y: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _loose_nuclei(cells: Any, traits: Any, textures: Any, x0: Any, y0: Any, step: Any, nuclei: Any) -> None:
-    """Nuclei of stroma and lymphocytes into ``nuclei``, (h, w) float32 in units of haematoxylin."""
-    h, w = nuclei.shape
+def _nuclei(
+    cells: Any, traits: Any, textures: Any, x0: Any, y0: Any, step: Any, loose: Any, own: Any, cover: Any
+) -> None:
+    """Nuclei, in units of haematoxylin: of stroma into ``loose``, of epithelium into ``own`` with their ``cover``.
+
+    Arrays are (h, w) float32. Nuclei may lie over each other and beyond their cell, as in a section of some um.
+    """
+    h, w = loose.shape
     for n in range(cells.shape[0]):
         kind = int(cells[n, k.KIND])
-        if kind not in (k.FIBROBLAST, k.LYMPHOCYTE):
+        if kind == k.FAT_CELL or traits[n, t.DENSITY] <= 0:
             continue
+        stromal = kind in (k.FIBROBLAST, k.LYMPHOCYTE)
+        ragged = 0.07 if stromal else 0.14
         reach = traits[n, t.NUCLEUS_LONG] * 1.3 + 1.0
-        cx, cy = cells[n, k.X], cells[n, k.Y]
+        cx, cy = traits[n, t.NUCLEUS_X], traits[n, t.NUCLEUS_Y]
         left, right = max(0, int((cx - reach - x0) / step)), min(w, int((cx + reach - x0) / step) + 2)
         top, bottom = max(0, int((cy - reach - y0) / step)), min(h, int((cy + reach - y0) / step) + 2)
         for j in range(top, bottom):
             for i in range(left, right):
                 x, y = x0 + i * step, y0 + j * step
-                clumps = _texel(textures, CLUMPS, x + 90.0, y)
-                depth = _nucleus(traits, n, x, y) + 0.16 * clumps
-                if depth > -0.4:
-                    rim = np.exp(-(((depth - 0.35) / 0.4) ** 2))
-                    chromatin = 0.85 + 0.24 * clumps + 0.10 * _texel(textures, GRAIN, x, y) + traits[n, t.RIM] * rim
-                    value = _ramp(depth, 0.6) * traits[n, t.DENSITY] * max(chromatin, 0.2)
-                    nuclei[j, i] = max(nuclei[j, i], np.float32(value))
+                depth = _nucleus(traits, n, x, y)
+                if depth < -1.0:
+                    continue
+                clumps, grain = _texel(textures, CLUMPS, x + 90.0, y), _texel(textures, GRAIN, x, y)
+                depth += ragged * clumps
+                if depth <= -0.3:
+                    continue
+                rim = np.exp(-(((depth - 0.35) / 0.38) ** 2))
+                spot = 0.0
+                if traits[n, t.NUCLEOLUS] > 0:
+                    away = np.hypot(x - cx - traits[n, t.SPOT_X], y - cy - traits[n, t.SPOT_Y])
+                    spot = _ramp(traits[n, t.NUCLEOLUS] + 0.12 * grain - away, 0.45)
+                body = 0.88 if stromal else 0.62
+                chromatin = max(body + 0.24 * clumps + 0.16 * grain + traits[n, t.RIM] * rim + 1.0 * spot, 0.12)
+                over = _ramp(depth, 0.55)
+                value = np.float32(over * traits[n, t.DENSITY] * chromatin)
+                if stromal:
+                    loose[j, i] = max(loose[j, i], value)
+                else:
+                    # What lies over each other absorbs twice, but a section is too thin for two whole nuclei.
+                    high, low = max(own[j, i], value), min(own[j, i], value)
+                    own[j, i] = high + np.float32(0.45) * low
+                    cover[j, i] = max(cover[j, i], np.float32(over))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -164,13 +190,15 @@ def paint(
     """Haematoxylin into ``blue`` and DAB, or eosin, into ``other``: (h, w) float32 each, in units of stain."""
     h, w = blue.shape
     nuclei = np.zeros((h, w), dtype=np.float32)
+    shades = np.zeros((h, w), dtype=np.float32)
+    covers = np.zeros((h, w), dtype=np.float32)
     for j in range(h):
         for i in range(w):
             x, y = x0 + i * step, y0 + j * step
             xs[j, i] = x + 0.9 * _texel(textures, SHIFT_X, x, y) + 0.28 * _texel(textures, MOTTLE, x, y)
             ys[j, i] = y + 0.9 * _texel(textures, SHIFT_Y, x, y) + 0.28 * _texel(textures, MOTTLE, y, x)
     claim(cells, xs, ys, x0, y0, step, first, second, d1, d2)
-    _loose_nuclei(cells, traits, textures, x0, y0, step, nuclei)
+    _nuclei(cells, traits, textures, x0, y0, step, nuclei, shades, covers)
     along_x, along_y = np.cos(angle), -np.sin(angle)
     for j in range(h):
         y = y0 + j * step
@@ -188,7 +216,7 @@ def paint(
             lumen = sample(fields[c.F_LUMEN], u, v) + 0.9 * mottle
             necrosis = sample(fields[c.F_NECROSIS], u, v)
             patches = _texel(textures, PATCHES, x, y)
-            b, s = 0.0, 0.0
+            b, s, filament, hollow = 0.0, 0.0, 0.0, 0.0
             inside = _ramp(depth, 0.8)
             n = first[j, i]
             if n >= 0 and cells[n, k.KIND] == k.FAT_CELL:
@@ -202,11 +230,17 @@ def paint(
                 fibres = _texel(textures, FIBRES, along, across)
                 bundles = _texel(textures, BUNDLES, along * 0.7, across * 0.9)
                 dense = min(max(0.55 + 0.42 * bundles + 0.25 * patches + 0.12 * mottle, 0.0), 1.7)
-                line = np.exp(-((fibres / 0.22) ** 2))
+                fine = _texel(textures, FIBRES, along * 1.9 + 50.0, across * 2.1)
+                line = min(max(0.35 + 0.55 * fibres + 0.55 * fine, 0.0), 2.2)
+                filament = 0.8 * (1.0 - inside) * fine
+                gap = _ramp(-0.7 * bundles - 0.8 * fibres - 0.9, 0.8)
                 if eosin:
-                    sb, ss = 0.03 + 0.05 * dense, 0.03 + dense * (0.26 + 0.22 * line + 0.03 * grain)
+                    sb, ss = (
+                        0.03 + 0.05 * dense,
+                        (0.03 + dense * (0.22 + 0.17 * line + 0.03 * grain)) * (1.0 - 0.85 * gap),
+                    )
                 else:
-                    sb = 0.010 + dense * (0.020 + 0.062 * line + 0.006 * grain)
+                    sb = (0.012 + dense * (0.018 + 0.042 * line + 0.008 * grain)) * (1.0 - 0.85 * gap)
                     ss = 0.006 + 0.10 * sb
                 if fat > -3.0:
                     wall = 9.0
@@ -224,17 +258,17 @@ def paint(
                     ss += wall * (0.18 if eosin else 0.008)
                     plump = _ramp(mottle - 0.85, 0.25) * np.exp(-(((vessel + 1.1) / 0.9) ** 2))
                     sb += plump * 0.24
-                    hollow = _ramp(vessel, 0.8)
+                    empty = _ramp(vessel, 0.8)
                     ci, cj = np.int64(np.floor(x / 6.2)), np.int64(np.floor(y / 6.2))
                     draw = mixed(ci, cj, 77)
                     ox = (np.float64(draw & np.uint64(0xFF)) / 255.0 - 0.5) * 1.6
                     away = np.hypot(x - (ci + 0.5) * 6.2 - ox, y - (cj + 0.5) * 6.2)
                     red = _ramp(2.9 - away, 0.6) * (((draw >> np.uint64(8)) & np.uint64(3)) > 0)
-                    sb += hollow * (0.02 * red - sb)
-                    ss += hollow * ((0.75 if eosin else 0.035) * red * (0.8 + 0.2 * away / 2.9) - ss)
+                    sb += empty * (0.02 * red - sb)
+                    ss += empty * ((0.75 if eosin else 0.035) * red * (0.8 + 0.2 * away / 2.9) - ss)
                 sb = max(sb, nuclei[j, i] * (1.7 if eosin else 1.0))
                 # Tissue draws back from nests here and there and leaves a cleft.
-                cleft = _ramp(depth + 1.6 + 1.5 * patches, 1.2) if patches > 0.7 else 0.0
+                cleft = _ramp(depth + 2.2 * (patches - 1.0), 1.6) if patches > 1.0 else 0.0
                 b, s = (1.0 - cleft) * sb, (1.0 - cleft) * ss
             if inside > 0.0:
                 eb, es = 0.0, 0.0
@@ -256,28 +290,13 @@ def paint(
                         rim = max(0.0, min(depth - 0.35, -lumen - 0.35))
                     apart = 1.0
                     loose = np.sqrt(d1[j, i])
-                    if loose > 1.12:
-                        apart = _ramp(1.24 - loose, 0.16)
+                    if loose > 1.24:
+                        apart = _ramp(1.33 - loose, 0.12)
                     dots = _texel(textures, DOTS, x, y)
-                    cover = 0.0
-                    if traits[n, t.DENSITY] > 0:
-                        nd = _nucleus(traits, n, x, y) + 0.14 * clumps
-                        cover = _ramp(nd, 0.5)
-                    shade = 0.0
-                    if cover > 0:
-                        rimmed = np.exp(-(((nd - 0.35) / 0.38) ** 2))
-                        spot = 0.0
-                        if traits[n, t.NUCLEOLUS] > 0:
-                            away = np.hypot(
-                                x - traits[n, t.NUCLEUS_X] - traits[n, t.SPOT_X],
-                                y - traits[n, t.NUCLEUS_Y] - traits[n, t.SPOT_Y],
-                            )
-                            spot = _ramp(traits[n, t.NUCLEOLUS] + 0.12 * grain - away, 0.45)
-                        shade = 0.62 + 0.24 * clumps + 0.16 * grain + traits[n, t.RIM] * rimmed + 1.0 * spot
-                        shade = traits[n, t.DENSITY] * max(shade, 0.12)
+                    cover, shade = covers[j, i], shades[j, i]
                     haze = traits[n, t.HAZE] * max(0.2, 1.0 + 0.22 * clumps + 0.22 * grain + 0.25 * mottle)
                     if eosin:
-                        eb = cover * shade * 1.75 + (1.0 - cover) * haze * 1.5
+                        eb = shade * 1.75 + (1.0 - cover) * haze * 1.5
                         es = (
                             (1.0 - 0.55 * cover)
                             * (0.26 + 0.9 * traits[n, t.HAZE])
@@ -285,7 +304,7 @@ def paint(
                         )
                         es *= 1.0 - 0.25 * np.exp(-((edge / 0.5) ** 2))
                     else:
-                        eb = cover * shade + (1.0 - cover) * haze
+                        eb = shade + (1.0 - cover) * haze
                         membrane = 0.0
                         if edge < 3.0 or rim < 2.2:
                             # Where a membrane lies aslant in the section it is seen broader and paler.
@@ -297,21 +316,21 @@ def paint(
                                     0xFFFF
                                 )
                                 q = np.float64(low) / 65535.0
-                                slant = 1.0 + 1.1 * q * q * q
+                                slant = 1.0 + 0.9 * q * q * q
                                 stained = max(own, theirs)
-                                wide = (0.42 + 0.24 * min(stained, 1.2)) * slant * (1.0 + 0.14 * patches)
+                                wide = (0.33 + 0.19 * min(stained, 1.2)) * slant * (1.0 + 0.14 * patches)
                                 uneven = max(0.25, 0.95 + 0.22 * dots + 0.24 * _texel(textures, SHIFT_X, y, x))
                                 membrane = stained * np.exp(-((edge / wide) ** 2)) * uneven / slant**0.4
                             if rim < 2.2:
-                                wide = 0.40 + 0.22 * min(own, 1.2)
+                                wide = 0.33 + 0.18 * min(own, 1.2)
                                 uneven = max(0.2, 0.85 + 0.25 * dots)
                                 membrane = max(membrane, 0.8 * own * np.exp(-((rim / wide) ** 2)) * uneven)
-                        blush = traits[n, t.BLUSH] * max(0.0, 0.9 + 0.40 * dots + 0.22 * mottle) * (1.0 - 0.7 * cover)
+                        blush = traits[n, t.BLUSH] * max(0.0, 0.9 + 0.28 * dots + 0.22 * mottle) * (1.0 - 0.7 * cover)
                         es = max(membrane, 0.0) + blush + 0.005
                     eb *= apart
                     es *= apart
                 if hollow > 0.0:
-                    slime = _ramp(mottle + 0.6 * patches - 1.7, 0.5)
+                    slime = _ramp(mottle + 0.6 * patches - 1.9, 1.2)
                     lb = slime * (0.05 + 0.02 * grain)
                     ls = slime * (0.22 if eosin else 0.012)
                     eb += hollow * (lb - eb)
@@ -319,5 +338,12 @@ def paint(
                 b += inside * (eb - b)
                 s += inside * (es - s)
             thick = 1.0 + 0.07 * patches
-            blue[j, i] = max(0.0, tissue * b * thick)
-            other[j, i] = max(0.0, tissue * s * thick)
+            # The relief of the section bends light: darker here, brighter than the glass there.
+            relief = (
+                RELIEF
+                * (0.6 * grain + 0.6 * clumps + filament)
+                * min(1.0, 0.5 + 6.0 * (b + s))
+                * (1.0 - 0.9 * hollow)
+            )
+            blue[j, i] = tissue * (b * thick + relief)
+            other[j, i] = tissue * s * thick

@@ -25,14 +25,14 @@ TRAITS = 27
 # Columns of the manner of staining.
 M_GRADE, M_LATERAL, M_CYTOPLASM, M_MEMBRANE, M_BENIGN, M_IN_SITU = range(6)
 
-LOW = np.array([0.0, 0.13, 0.34, 0.95])
-HIGH = np.array([0.03, 0.27, 0.62, 1.55])
+LOW = np.array([0.0, 0.13, 0.31, 0.75])
+HIGH = np.array([0.03, 0.25, 0.52, 1.20])
 """OD of DAB on the membrane by HER2 class: invisible, barely perceptible, weak to moderate, intense."""
 ROUND_LOW = np.array([0.02, 0.30, 0.90, 0.97])
 ROUND_HIGH = np.array([0.30, 0.62, 1.0, 1.0])
 """Stained share of the outline by HER2 class: incomplete below 2+."""
 BLUSH_LOW = np.array([0.0, 0.012, 0.03, 0.09])
-BLUSH_HIGH = np.array([0.015, 0.035, 0.08, 0.22])
+BLUSH_HIGH = np.array([0.015, 0.035, 0.07, 0.17])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -59,11 +59,11 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
             if kind == k.LYMPHOCYTE:
                 size = 2.75 + 0.35 * normal(who, 1, seed)
                 out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = size * 1.08, size
-                out[i, DENSITY] = 0.40 + 0.14 * uniform(who, 2, seed)
+                out[i, DENSITY] = 0.25 + 0.16 * uniform(who, 2, seed)
             else:
                 size = uniform(who, 1, seed)
-                out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = 4.0 + 4.5 * size, 1.1 + 1.2 * uniform(who, 3, seed)
-                out[i, DENSITY] = 0.15 + 0.20 * uniform(who, 2, seed)
+                out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = 4.0 + 5.5 * size, 0.75 + 1.1 * uniform(who, 3, seed)
+                out[i, DENSITY] = 0.11 + 0.16 * uniform(who, 2, seed)
             out[i, NUCLEUS_X], out[i, NUCLEUS_Y] = cells[i, k.X], cells[i, k.Y]
             out[i, NUCLEUS_AXIS] = cells[i, k.AXIS]
             out[i, BEND_2] = 0.05 * normal(who, 4, seed)
@@ -88,7 +88,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         columnar = cells[i, k.COLUMNAR] > 0
         lateral = columnar or (her2 == 2 and kind == c.INVASIVE and uniform(who, 10, seed) < manner[M_LATERAL])
         out[i, LATERAL] = lateral
-        out[i, COMPLETENESS] = share * (0.78 if lateral else 1.0)
+        out[i, COMPLETENESS] = share * (0.86 if lateral else 1.0)
         out[i, BLUSH] = (
             strength
             * manner[M_CYTOPLASM]
@@ -104,7 +104,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         else:
             size, spread = 2.9, 0.07
         size *= max(0.6, min(1.7, 1.0 + spread * normal(who, 12, seed)))
-        size = min(size, 0.56 * radius)
+        size = min(size, 0.6 * radius)
         stretch = 1.0 + (0.55 if columnar else 0.32) * uniform(who, 13, seed)
         if columnar:
             stretch += 0.25
@@ -120,7 +120,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         out[i, NUCLEUS_X] = cells[i, k.X] + shift * ax + jitter * normal(who, 15, seed)
         out[i, NUCLEUS_Y] = cells[i, k.Y] + shift * ay + jitter * normal(who, 16, seed)
         out[i, NUCLEUS_AXIS] = cells[i, k.AXIS] + (0.0 if columnar else 0.4 * normal(who, 17, seed))
-        out[i, DENSITY] = 0.15 + 0.15 * uniform(who, 18, seed) + 0.012 * grade
+        out[i, DENSITY] = 0.11 + 0.12 * uniform(who, 18, seed) + 0.012 * grade
         if uniform(who, 19, seed) < 0.05:
             out[i, DENSITY] = 0.0
         if uniform(who, 20, seed) < 0.55:
@@ -130,7 +130,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         out[i, BEND_2], out[i, BEND_3] = bend * normal(who, 24, seed), bend * normal(who, 25, seed)
         out[i, TURN_2], out[i, TURN_3] = 6.28 * uniform(who, 26, seed), 6.28 * uniform(who, 27, seed)
         out[i, HAZE] = 0.03 + 0.045 * uniform(who, 28, seed)
-        out[i, RIM] = 0.4 + 0.5 * uniform(who, 29, seed)
+        out[i, RIM] = 0.25 + 0.45 * uniform(who, 29, seed)
 
         # Which part of the outline is stained: where three waves are highest.
         for m in range(3):

@@ -60,7 +60,7 @@ class Flaws:
             return found
 
         self.folds = spots(wanted.folds, 10.0, 26.0, (0.1 * small, 0.3 * small))
-        self.pens = spots(wanted.pen, 60.0, min(160.0, 0.04 * small + 40), (0.15 * small, 0.4 * small))
+        self.pens = spots(wanted.pen, 30.0, 30.0 + min(130.0, 0.04 * small), (0.15 * small, 0.4 * small))
         self.dust = spots(wanted.dust, 4.0, 26.0, (0.0, 12.0))
         self.bubbles = spots(wanted.bubbles, min(90.0, 0.08 * small), min(400.0, 0.14 * small), (0.0, 1.0))
         self.blurs = spots(wanted.blur, min(120.0, 0.1 * small), min(600.0, 0.2 * small), (0.0, 1.0))
@@ -78,15 +78,17 @@ class Flaws:
         """Lay pen, bubbles and dust over the light, (h, w, 3) float32; in place."""
         shape = light.shape[:2]
         for spot, depth in self._each(self.pens, x0, y0, shape):
-            streak = 0.9 + 0.1 * np.sin(depth * 0.9)
+            streak = 0.94 + 0.04 * np.sin(depth * 0.21) + 0.02 * np.sin(depth * 0.053)
             ink = (ramp(depth, 6.0) * streak)[..., None]
             light *= (1 - ink) + ink * np.array(PENS[spot.shade], dtype=np.float32)
         for depth in self._depths(self.bubbles, x0, y0, shape):
             edge = np.exp(-(((depth - 3) / 4.0) ** 2)) * 0.55 + np.exp(-(((depth - 14) / 9.0) ** 2)) * 0.15
             light *= (1 - edge)[..., None].astype(np.float32)
             light += (ramp(depth - 6, 8.0) * 0.06)[..., None] * (255 - light)
-        for depth in self._depths(self.dust, x0, y0, shape):
-            light *= (1 - 0.72 * ramp(depth + 1, 6.0))[..., None].astype(np.float32)
+        for spot, depth in self._each(self.dust, x0, y0, shape):
+            light *= (1 - (0.3 + 0.25 * spot.shade) * ramp(depth + 1, 4.0 + 9.0 * spot.shade))[..., None].astype(
+                np.float32
+            )
 
     def defocus(self, light: NDArray[np.float32], x0: int, y0: int) -> NDArray[np.float32]:
         """Light with the parts out of focus blurred."""

@@ -43,6 +43,9 @@ class Scanner:
     blur: float
     """Sigma of the optics, um."""
     sharpen: float
+    """Amount of an unsharp mask."""
+    halo: float
+    """Sigma of the unsharp mask, px."""
     quality: int
     subsampling: str
     factors: tuple[int, ...]

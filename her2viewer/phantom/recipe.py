@@ -206,11 +206,11 @@ def _part(kind: type[Any], values: Mapping[str, Any], recipe: str, section: str)
     defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
     read: dict[str, Any] = {}
     for key, value in values.items():
-        where = f"{section}.{key} of the recipe {recipe}"
+        where = f"The entry {section}.{key} of the recipe {recipe}"
         if key not in defaults:
             close = difflib.get_close_matches(key, defaults, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(defaults)}."
-            raise RecipeError(f"Nothing is called {where}{hint}")
+            raise RecipeError(f"{where} is not known{hint}")
         read[key] = _value(key, value, defaults[key], where)
     return kind(**read)
 

@@ -96,7 +96,7 @@ class Renderer:
         light = cv2.GaussianBlur(light, (0, 0), scanner.blur / plan.mpp)
         light = self.flaws.defocus(light, x0, y0)
         if scanner.sharpen > 0:
-            soft = cv2.GaussianBlur(light, (0, 0), 1.0)
+            soft = cv2.GaussianBlur(light, (0, 0), scanner.halo)
             light = light + scanner.sharpen * (light - soft)
         height, width = (min(BLOCK, total - n * BLOCK) for total, n in ((plan.height, row), (plan.width, column)))
         image = np.empty((height, width, 3), dtype=np.uint8)
@@ -161,4 +161,6 @@ def _noise(seed: int) -> NDArray[np.float32]:
     rng = np.random.default_rng([seed, 3])
     common = texture(rng, NOISE_SIDE, 0.6, 0.6)
     own = [texture(rng, NOISE_SIDE, 0.45, 0.45) for _ in range(3)]
-    return np.ascontiguousarray(np.stack([0.75 * common + 0.66 * o for o in own], axis=2), dtype=np.float32)
+    return np.ascontiguousarray(
+        np.stack([0.6 * common + k * o for k, o in zip((0.7, 0.7, 1.1), own, strict=True)], axis=2), dtype=np.float32
+    )

@@ -121,7 +121,7 @@ class SlidePlan:
             tissue.lymphocytes,
         )
         p[c.NECROSIS], p[c.VESSELS], p[c.COVERAGE] = tissue.necrosis, tissue.vessels, tissue.coverage
-        p[c.CELL], p[c.COLUMN] = tissue.cell_um, 27.0 if tissue.organ == "gastric" else 19.0
+        p[c.CELL], p[c.COLUMN] = tissue.cell_um, 36.0 if tissue.organ == "gastric" else 19.0
         p[c.REGIONAL], p[c.LOCAL], p[c.OWN] = 1.0, her2.clusters, her2.mosaic
         return p
 
