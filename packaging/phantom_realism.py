@@ -135,9 +135,8 @@ def main() -> None:
     made = [f for path in options.phantom for f in fields(path, options.count, 1, None)]
     if len({g for g, _ in real}) < 3 or len({g for g, _ in made}) < 3:
         raise SystemExit("At least three real slides (or cores) and three phantoms with tissue are needed.")
-    print(
-        f"{len(real)} fields of {len({g for g, _ in real})} real cores, {len(made)} of {len({g for g, _ in made})} phantoms"
-    )
+    cores, slides = len({g for g, _ in real}), len({g for g, _ in made})
+    print(f"{len(real)} fields of {cores} real cores, {len(made)} of {slides} phantoms")
     report = _compare(real, made)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -167,8 +166,8 @@ def _compare(real: list[Any], made: list[Any]) -> dict[str, Any]:
         chance = cross_val_predict(model, x, y, groups=groups, cv=folds, method="predict_proba")[:, 1]
         report["auc"][name] = float(roc_auc_score(y, chance))
         print(f"AUC, {name}, by slide: {report['auc'][name]:.3f}")
-X{'real p10':>9}{'median':>9}{'p90':>9}{'  phantom p10':>13}{'median':>9}{'p90':>9}{'AUC':>7}"
-    )
+    heads = (("real p10", 9), ("median", 9), ("p90", 9), ("phantom p10", 13), ("median", 9), ("p90", 9), ("AUC", 7))
+    print(f"{'feature':<26}" + "".join(f"{head:>{width}}" for head, width in heads))
     rows = []
     for k, name in enumerate(names):
         a, b = x[y == 1, k], x[y == 0, k]
