@@ -139,6 +139,7 @@ def _from_pairs(options: argparse.Namespace) -> tuple[list[ReaderReport], dict[s
 
 def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderReport], dict[str, Any]]:
     from her2viewer.commands.score import _cancelled_by_signal, _settings
+    from her2viewer.scoring.calibration_file import with_calibration
     from her2viewer.scoring.contract import Cancelled, ScorerError
     from her2viewer.scoring.registry import find_scorer
     from her2viewer.scoring.runtime import LocalRuntime
@@ -146,7 +147,7 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
     from her2viewer.userdirs import cache_dir
 
     profile = profile_named(options.profile)
-    data_set, entries = _entries(options)
+    data_set, entries = read_entries(options.set, options.split)
     names = list(dict.fromkeys(options.scorer or ["membrane"]))
     chosen = []
     for name in names:
@@ -154,7 +155,7 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
             manifest = find_scorer(name)
             known = {s.id for s in manifest.settings}
             pairs = [p for p in options.values if len(names) == 1 or p.partition("=")[0].strip() in known]
-            chosen.append((manifest, manifest.complete(_settings(pairs, manifest))))
+            chosen.append((manifest, manifest.complete(with_calibration(manifest, _settings(pairs, manifest)))))
         except (ScorerError, ValueError) as error:
             raise CommandError(exit_codes.USAGE, str(error)) from error
     kept = options.out / "scored" if options.out is not None else cache_dir() / "scored"
@@ -189,16 +190,21 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
     return readers, facts
 
 
-def _entries(options: argparse.Namespace) -> tuple[DataSet, tuple[SlideEntry, ...]]:
+def read_entries(path: Path, split: str) -> tuple[DataSet, tuple[SlideEntry, ...]]:
+    """A data set and its slides of one split, or ``all``.
+
+    Raises:
+        CommandError: a sentence for every mistake in the set.
+    """
     from her2viewer.training.dataset import DataSetError, read_data_set
 
     try:
-        data_set = read_data_set(options.set)
+        data_set = read_data_set(path)
     except DataSetError as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
-    entries = data_set.slides if options.split == "all" else data_set.of(options.split)
+    entries = data_set.slides if split == "all" else tuple(s for s in data_set.slides if s.split == split)
     if not entries:
-        raise CommandError(exit_codes.USAGE, f"No slide of {data_set.name} is in the split {options.split}.")
+        raise CommandError(exit_codes.USAGE, f"No slide of {data_set.name} is in the split {split}.")
     return data_set, entries
 
 

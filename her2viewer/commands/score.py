@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 def _score(options: argparse.Namespace, output: Output) -> int:
     from her2viewer.commands.score_files import case_before, make_out_folder, write_all
     from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
+    from her2viewer.scoring.calibration_file import with_calibration
     from her2viewer.scoring.contract import ScorerError
     from her2viewer.scoring.registry import find_scorer
     from her2viewer.slides.open import open_slide
@@ -88,7 +89,7 @@ def _score(options: argparse.Namespace, output: Output) -> int:
     slide_path, roi = _inputs(options)
     try:
         manifest = find_scorer(options.scorer)
-        settings = manifest.complete(_settings(options.set, manifest))
+        settings = manifest.complete(with_calibration(manifest, _settings(options.set, manifest)))
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     profiles = load_profiles()

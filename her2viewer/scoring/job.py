@@ -14,6 +14,7 @@ from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Provenance, Result, ResultWarning
 from her2viewer.scoring.aggregate import shares_of
+from her2viewer.scoring.calibration_file import applied
 from her2viewer.scoring.contract import Event, Finished, Partial, Runtime, ScorerError, ScoringInput
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.merge import EvidenceStore
@@ -124,6 +125,9 @@ def run_job(request: JobRequest, slide: Slide, runtime: Runtime) -> Iterator[Job
                 yield event
         if finished is None:
             raise ScorerError(f"The scorer {manifest.title!r} ended without an answer. Report this to its authors.")
+    # The core says which calibration was used, so that no scorer can forget it.
+    hashes, warnings = applied(manifest, request.settings)
+    finished = replace(finished, weights={**finished.weights, **hashes}, warnings=(*finished.warnings, *warnings))
     yield JobDone(
         finished,
         Provenance(

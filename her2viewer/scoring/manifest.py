@@ -62,6 +62,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class CalibrationSpec:
+    """What a lab may fit on its own slides."""
+
+    method: str
+    """``cutoffs``: the plugin's module tells the shares of a slide under many settings at once."""
+    entry: str
+    """Module of the plugin, imported only to calibrate; see ``training.calibration``."""
+    settings: tuple[str, ...]
+    """Ids of the settings that are fitted."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of a ``scorer.toml``."""
 
@@ -85,6 +97,7 @@ class Manifest:
     folder: Path
     models: bool = False
     """Whether it runs with trained models: the registry then adds the setting ``model``."""
+    calibration: CalibrationSpec | None = None
 
     def complete(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All settings: defaults overlaid with ``settings``, each checked.
@@ -150,9 +163,19 @@ def read_manifest(path: Path) -> Manifest:
             needs=tuple(data.get("needs", ())),
             settings=settings,
             folder=path.parent,
+            calibration=_calibration(data.get("calibration"), {s.id for s in settings}),
             models=data.get("models") is True,
         )
     except KeyError as error:
         raise ManifestError(f"{path.name} lacks the entry {error.args[0]}.") from error
     except (TypeError, ValueError) as error:
         raise ManifestError(f"{path.name}: {error}") from error
+
+
+def _calibration(table: Mapping[str, Any] | None, known: set[str]) -> CalibrationSpec | None:
+    if table is None:
+        return None
+    fitted = tuple(table["settings"])
+    if unknown := [s for s in fitted if s not in known]:
+        raise ManifestError(f"[calibration] names settings that do not exist: {', '.join(unknown)}.")
+    return CalibrationSpec(table["method"], table["entry"], fitted)

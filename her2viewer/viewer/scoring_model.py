@@ -11,6 +11,7 @@ from her2viewer.domain.result import Result, ResultWarning
 from her2viewer.guidelines.decision import Decision
 from her2viewer.guidelines.engine import decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile
+from her2viewer.scoring.calibration_file import SETTING, with_calibration
 from her2viewer.scoring.job import JobRequest
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry, available_scorers
@@ -112,8 +113,14 @@ class ScorerChoice:
         manifest = self.manifest
         if manifest is None:
             return False
+        before = self.settings_of(self.id)
         checked = manifest.complete(settings)
-        if checked == self.settings_of(self.id):
+        if checked.get(SETTING) and checked[SETTING] != before.get(SETTING):
+            # A calibration that was just named brings its limits along.
+            own = manifest.calibration.settings if manifest.calibration else ()
+            named = {k: v for k, v in checked.items() if k not in own}
+            checked = manifest.complete(with_calibration(manifest, named))
+        if checked == before:
             return False
         self._settings[self.id] = checked
         return True

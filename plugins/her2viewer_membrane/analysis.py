@@ -26,7 +26,18 @@ from her2viewer.api import (
     blurred,
     deconvolve,
 )
-from her2viewer_membrane.cells import NOT_TUMOUR, OUTLINE_POINTS, UNITS, Measured, measure, rings_of
+from her2viewer_membrane.cells import (
+    ALWAYS_OUT,
+    NOT_TUMOUR,
+    OUTLINE_POINTS,
+    SECTORS,
+    UNITS,
+    Measured,
+    Rings,
+    calibration_columns,
+    measure,
+    rings_of,
+)
 from her2viewer_membrane.nuclei import Nuclei, detect
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.tiles import PATCHES_PER_TILE, Plan, Tile
@@ -70,11 +81,11 @@ def cells_in(rgb: RGBImage, um: float, stain: Stain, rules: Rules) -> Measured:
         rules: limits and tables.
     """
     if _empty(rgb, stain.background):
-        return _nothing()
+        return _nothing(rules)
     haematoxylin, dab = deconvolve(rgb, stain.tables)
     nuclei = detect(haematoxylin, dab, um, rules.nuclei)
     if len(nuclei) == 0:
-        return _nothing()
+        return _nothing(rules)
     rings = rings_of(nuclei, dab, um, rules.cells)
     hue = hue_of(nuclei, rgb, stain.background)
     return measure(nuclei, rings, hue, typical_density=stain.typical_density, um=um, rules=rules)
@@ -153,7 +164,12 @@ def _left_out(found: Measured, x: NDArray[Any], y: NDArray[Any], quality: ClassM
     column = np.clip(((x - grid.x) // grid.step).astype(np.int64), 0, grid.columns - 1)
     row = np.clip(((y - grid.y) // grid.step).astype(np.int64), 0, grid.rows - 1)
     bad = np.isin(quality.classes[row, column], LEFT_OUT)
-    return found if not bad.any() else replace(found, classes=np.where(bad, np.uint8(NOT_TUMOUR), found.classes))
+    if not bad.any():
+        return found
+    features = found.features
+    if "left_out" in features:
+        features = {**features, "left_out": np.where(bad, np.float32(ALWAYS_OUT), features["left_out"])}
+    return replace(found, classes=np.where(bad, np.uint8(NOT_TUMOUR), found.classes), features=features)
 
 
 def _within(quality: ClassMap | None, region: Region) -> ClassMap | None:
@@ -218,12 +234,16 @@ def _empty(rgb: RGBImage, background: tuple[float, float, float]) -> bool:
     return bool(np.log10(glass / max(darkest, 1)) < EMPTY_DENSITY)
 
 
-def _nothing() -> Measured:
+def _nothing(rules: Rules) -> Measured:
     none = np.zeros(0)
+    columns = [*UNITS]
+    if rules.for_calibration:
+        empty = np.zeros((0, SECTORS), np.float32)
+        columns += calibration_columns(Rings(empty, empty, empty, empty), np.zeros(0, bool), rules.membrane)
     return Measured(
         none,
         none,
         np.zeros(0, np.uint8),
-        {name: np.zeros(0, np.float32) for name in UNITS},
+        {name: np.zeros(0, np.float32) for name in columns},
         np.zeros((0, OUTLINE_POINTS, 2), np.float32),
     )

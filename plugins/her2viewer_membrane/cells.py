@@ -14,6 +14,8 @@ from her2viewer_membrane.rules import PATTERNS, CellRules, MembraneRules, NotTum
 NOT_TUMOUR = 4
 """Class code in ``CELL_SCHEME``."""
 OUTLINE_POINTS = 16
+SECTORS = 32
+ALWAYS_OUT = 2
 UNITS = {
     "membrane_od": "OD",
     "completeness": "%",
@@ -111,6 +113,8 @@ def measure(
         roundness,
     )
     features = {name: np.asarray(c, np.float32) for name, c in zip(UNITS, columns, strict=True)}
+    if rules.for_calibration:
+        features |= calibration_columns(rings, left_out, rules.membrane)
     return Measured(shapes[:, 1], shapes[:, 2], classes, features, _outlines(nuclei, rings))
 
 
@@ -123,25 +127,65 @@ def staining(
     stained or unstained sectors are noise and follow their two neighbours. Sectors weigh by their length on the
     nucleus edge. Membrane OD is the weighted mean peak of the stained sectors, of all sectors where none is.
     """
-    rest = np.where(np.isnan(rings.rest), 0, np.maximum(rings.rest, 0))
-    stands_out = rings.peak - rest >= rules.contrast * rings.peak
-    stained = (rings.peak >= rules.faint) & stands_out
-    votes = stained.astype(np.int8) + np.roll(stained, 1, axis=1) + np.roll(stained, -1, axis=1)
-    stained = votes >= 2
-    length = rings.core.astype(np.float64)
-    weight = length / np.maximum(length.sum(axis=1, keepdims=True), 1e-9)
-    completeness = (weight * stained).sum(axis=1)
-    amount = (weight * stained * rings.peak).sum(axis=1)
+    weight = parts_of(rings)
+    completeness, amount, arc = stained_part(rings.peak, stands_out(rings, rules), weight, rules.faint)
     mean_all = (weight * rings.peak).sum(axis=1)
     membrane_od = np.where(completeness > 0, amount / np.maximum(completeness, 1e-9), mean_all)
-    arc = _longest_arc(stained, weight)
-    pattern = np.zeros(len(stained), np.int64)
+    pattern = np.zeros(len(weight), np.int64)
     pattern[completeness >= rules.incomplete] = PATTERNS.index("incomplete")
     pattern[arc >= rules.basolateral] = PATTERNS.index("basolateral")
     pattern[completeness >= rules.complete] = PATTERNS.index("complete")
     limits = [rules.faint, rules.moderate, rules.intense]
     intensity = np.where(pattern > 0, np.searchsorted(limits, membrane_od, side="right"), 0)
     return membrane_od.astype(np.float32), completeness.astype(np.float32), pattern, intensity
+
+
+def stands_out(rings: Rings, rules: MembraneRules) -> NDArray[np.bool_]:
+    """Sectors whose peak stands out from the cytoplasm on the same ray, (n, sectors)."""
+    rest = np.where(np.isnan(rings.rest), 0, np.maximum(rings.rest, 0))
+    found: NDArray[np.bool_] = rings.peak - rest >= rules.contrast * rings.peak
+    return found
+
+
+def parts_of(rings: Rings) -> NDArray[np.float64]:
+    """Part of the ring that each sector makes up, (n, sectors)."""
+    length = rings.core.astype(np.float64)
+    part: NDArray[np.float64] = length / np.maximum(length.sum(axis=1, keepdims=True), 1e-9)
+    return part
+
+
+def stained_part(
+    peak: Array, apart: NDArray[np.bool_], weight: NDArray[np.float64], faint: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Stained part of the ring, that part times its OD, and the longest unbroken arc, each (n,).
+
+    Args:
+        peak: (n, sectors) OD.
+        apart: (n, sectors) whether the sector stands out.
+        weight: (n, sectors) part of the ring.
+        faint: OD from which a sector is stained.
+    """
+    stained = (peak >= faint) & apart
+    votes = stained.astype(np.int8) + np.roll(stained, 1, axis=1) + np.roll(stained, -1, axis=1)
+    stained = votes >= 2
+    part: NDArray[np.float64] = weight * stained
+    return part.sum(axis=1), (part * peak).sum(axis=1), _longest_arc(stained, weight)
+
+
+def calibration_columns(
+    rings: Rings, left_out: NDArray[np.bool_], rules: MembraneRules
+) -> dict[str, NDArray[np.float32]]:
+    """The membrane of n cells sector by sector, without any limit on its density.
+
+    ``peak_00`` ...: OD of a sector, negative where it does not stand out; ``part_00`` ...: the sector's part of the
+    ring; ``left_out``: 1 for a cell that is no tumour unless its membrane is stained, ``ALWAYS_OUT`` for artefacts.
+    """
+    peak = np.where(stands_out(rings, rules), np.maximum(rings.peak, 0), -np.abs(rings.peak))
+    part = parts_of(rings)
+    columns = {f"peak_{k:02d}": peak[:, k] for k in range(SECTORS)}
+    columns |= {f"part_{k:02d}": part[:, k] for k in range(SECTORS)}
+    columns["left_out"] = left_out
+    return {name: np.asarray(c, np.float32) for name, c in columns.items()}
 
 
 def _longest_arc(stained: NDArray[np.bool_], weight: NDArray[np.float64]) -> NDArray[np.float64]:

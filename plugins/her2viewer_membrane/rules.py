@@ -83,6 +83,8 @@ class Rules:
     not_tumour: NotTumourRules
     verdict: VerdictRules
     entered: Entered
+    for_calibration: bool = False
+    """Keep the membrane sector by sector, so that cells can be classed anew under other limits."""
 
 
 @cache

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -68,7 +69,7 @@ class MembraneScorer:
             ScorerError: settings that contradict one another or estimates that cannot be used.
             SlideError: the slide cannot be read at all.
         """
-        rules = rules_for(request.settings)
+        rules = replace(rules_for(request.settings), for_calibration=request.for_calibration)
         yield Progress("Preparing", 0, 0)
         with ThreadPoolExecutor(max_workers=max(1, runtime.threads), thread_name_prefix="membrane") as pool:
             try:
