@@ -25,11 +25,15 @@ log = logging.getLogger(__name__)
 COALESCE_MS = 8
 """Tiles that become ready within this time are painted together."""
 MOST_WORKERS = 6
+JUMP_TILES = 10
+"""So many missing tiles are a jump to elsewhere and no pan: all that is asked for is to be quick now."""
 STOP_S = 5.0
 
 
 def worker_count() -> int:
-    """One core is left to the main thread: readers on all cores make the window stutter."""
+    """One core is left to the main thread: readers on all cores make the window stutter. After a jump there is nothing
+    to stutter: one reader more helps then, see ``TileLoader``.
+    """
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 2) - 1))
 
 
@@ -58,6 +62,8 @@ class TileLoader(QObject):
 
     ``set_wanted`` replaces the queue, so nothing ever needs cancelling; what a worker holds at that moment is
     finished and kept if the slide is still the same.
+
+    After a jump, and only until its tiles are there, one more reader than ``worker_count()`` is at work.
     """
 
     tiles_ready = Signal(list)
@@ -90,6 +96,9 @@ class TileLoader(QObject):
         self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
         self._threads: list[threading.Thread] = []
         self._workers = worker_count() if workers is None else workers
+        self._helpers = 1 if workers is None and (os.cpu_count() or 1) > 1 else 0
+        """Readers that are there for jumps only."""
+        self._jumped = False
         self._decoded: int | None = None
         self._peer: TileLoader | None = None
         _loaders.add(self)
@@ -131,6 +140,7 @@ class TileLoader(QObject):
             self._queue = deque(key for key in keys if key not in self._busy and key not in waiting)
             self._wanted = set(keys)
             self._urgent = {key for key in keys[: len(keys) if urgent is None else urgent] if key not in waiting}
+            self._jumped = len(self._urgent) >= JUMP_TILES or (self._jumped and bool(self._urgent))
             self._lock.notify_all()
 
     def set_decoded_bytes(self, max_bytes: int) -> None:
@@ -182,17 +192,22 @@ class TileLoader(QObject):
         """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         crew = [
-            threading.Thread(target=self._work, args=(self._crew,), name=f"tile reader {i + 1}", daemon=True)
-            for i in range(self._workers)
+            threading.Thread(
+                target=self._work, args=(self._crew, i >= self._workers), name=f"tile reader {i + 1}", daemon=True
+            )
+            for i in range(self._workers + self._helpers)
         ]
         self._threads += crew
         for thread in crew:
             thread.start()
 
-    def _work(self, crew: int) -> None:
+    def _work(self, crew: int, helper: bool) -> None:
+        def due() -> bool:
+            return bool(self._queue) and (not helper or (self._jumped and self._queue[0] in self._urgent))
+
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._stopping or crew != self._crew or self._queue)
+                self._lock.wait_for(lambda: self._stopping or crew != self._crew or due())
                 if self._stopping or crew != self._crew:
                     return
                 renderer, generation = self._renderer, self._generation
