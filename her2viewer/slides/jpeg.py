@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from her2viewer.slides.pixel_memory import decoded
+
 JPEG_COMPRESSIONS = frozenset({7, 33007})
 """JPEG as TIFF has it since 1995, and the number that some writers gave it before. 6 is another thing."""
 RGB, YCBCR = 2, 6
@@ -72,7 +74,9 @@ class JpegTiles:
         # A tile that brings its own tables is decoded as it lies.
         whole = data if self._head == START else self._head + data[2:]
         height, width = self._height // reduce, self._width // reduce
-        out: NDArray[np.uint8] = simplejpeg.decode_jpeg(whole, order, min_height=height, min_width=width)
+        # Tiles in Qt's order are kept by the viewer; others are gone soon, and malloc serves them best.
+        room = decoded.empty(height, width, 4) if order == "BGRA" else None
+        out: NDArray[np.uint8] = simplejpeg.decode_jpeg(whole, order, min_height=height, min_width=width, buffer=room)
         if out.shape[:2] != (height, width):
             raise ValueError(f"a tile of {out.shape[1]} x {out.shape[0]} px")
         return out

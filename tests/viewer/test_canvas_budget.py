@@ -28,7 +28,8 @@ def machine(monkeypatch):
 )
 def test_the_caches_take_a_tenth_of_the_memory_and_a_gibibyte_at_most(machine, memory, total) -> None:
     split = machine(memory)
-    assert split.screen + split.decoded == total
+    # A fifth is left to what lies between the pictures in memory.
+    assert split.screen + split.decoded == pytest.approx(0.8 * total, abs=2)
     assert split.screen > split.decoded > 0
 
 

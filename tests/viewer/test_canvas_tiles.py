@@ -58,6 +58,28 @@ def test_a_new_wanted_list_replaces_the_old_one(loader, gated_slide: GatedSlide,
     assert [d.tile.key.column for d in delivered] == [0, 6, 7], "the tile in hand, then only the new ones"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "urgent", "readers"), [(9, 9, 1), (10, 10, 2), (15, 5, 1)], ids=["pan", "jump", "ahead"]
+)
+def test_one_more_reader_is_at_work_after_a_jump_only(
+    gated_slide: GatedSlide, qtbot: QtBot, monkeypatch, wanted: int, urgent: int, readers: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    tiles = TileLoader()
+    tiles.set_source(gated_slide)
+    gated_slide.hold()
+    try:
+        tiles.set_wanted(row_of(gated_slide, wanted), urgent)
+        qtbot.waitUntil(lambda: gated_slide.reading == readers)
+        qtbot.wait(60)
+        assert gated_slide.reading == readers
+    finally:
+        gated_slide.gate.set()
+    qtbot.waitUntil(lambda: tiles.outstanding == 0)
+    assert len(gated_slide.reads) == wanted
+    tiles.shutdown()
+
+
 def test_a_tile_in_hand_is_not_read_twice(loader, gated_slide: GatedSlide, qtbot: QtBot) -> None:
     tiles, delivered = loader
     keys = row_of(gated_slide, 3)

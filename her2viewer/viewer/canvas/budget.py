@@ -13,6 +13,8 @@ MOST_BYTES = 1 << 30
 LEAST_BYTES = 128 << 20
 """Two views of 4K and what was decoded for them: below this the canvas would decode the same tiles all the time."""
 SHARE_OF_MEMORY = 10
+SHARE_COUNTED = 0.8
+"""Of the whole; the rest is for what lies between the pictures in their memory, see ``slides.pixel_memory``."""
 SHARE_DECODED = 3
 """One part in three goes to decoded blocks, the rest to tiles at the size of the screen."""
 
@@ -38,7 +40,7 @@ def default_budget() -> Budget:
     """A tenth of the machine's memory, 1 GiB at most."""
     memory = installed_memory()
     total = MOST_BYTES if memory is None else min(MOST_BYTES, memory // SHARE_OF_MEMORY)
-    return Budget.of(max(LEAST_BYTES, total))
+    return Budget.of(round(SHARE_COUNTED * max(LEAST_BYTES, total)))
 
 
 def installed_memory() -> int | None:

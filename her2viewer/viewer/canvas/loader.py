@@ -31,8 +31,8 @@ STOP_S = 5.0
 
 
 def worker_count() -> int:
-    """One core is left to the main thread: readers on all cores make the window stutter. After a jump there is nothing
-    to stutter: one reader more helps then, see ``TileLoader``.
+    """One core is left to the main thread: readers on all cores make the window stutter. After a jump nothing moves
+    that could stutter: one reader more helps then, see ``TileLoader``.
     """
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 2) - 1))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from her2viewer.slides.cache import ByteCache
+from her2viewer.slides.pixel_memory import PixelMemory
 from her2viewer.slides.pixels import averaged
 from her2viewer.slides.slide import BGRAImage, RGBImage, Slide, SlideError
 from her2viewer.viewer.canvas.budget import default_budget
@@ -65,6 +66,7 @@ class Scratch(threading.local):
 
 
 _scratch = Scratch()
+_tiles = PixelMemory()
 
 
 class TileRenderer:
@@ -124,7 +126,9 @@ class TileRenderer:
         offset = ((box.x0 * ratio - area.x0) / factor, (box.y0 * ratio - area.y0) / factor)
         pixels = _resampled(source, ratio / factor, offset, (box.width, box.height))
         if _scratch.owns(pixels):
-            pixels = pixels.copy()
+            kept = _tiles.empty(*pixels.shape)
+            kept[...] = pixels
+            pixels = kept
         problem = None
         if self._transform is not None:
             try:
@@ -267,8 +271,9 @@ def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], siz
         matrix = 2 * matrix
         matrix[:, 2] += 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    out = cv2.warpAffine(source, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(out, dtype=np.uint8)
+    out = _tiles.empty(height, width, 4)
+    cv2.warpAffine(source, matrix, (width, height), out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return out
 
 
 def _hatch(pixels: BGRAImage, box: Box, broken: Box, ratio: float) -> None:
