@@ -153,11 +153,13 @@ def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack) ->
             simplejpeg.decode_jpeg(next(iter(whole.values())))
             return lambda at: simplejpeg.decode_jpeg(whole[at]) if at in whole else None
     tables, header = page.jpegtables, page.keyframe.jpegheader
-    decode = page.keyframe.decode
+    decode, plain = page.keyframe.decode, int(page.compression) == 1
 
     def generally(at: Place) -> object:
         index, bytes_ = data[at]
-        return decode(bytes_, index, jpegtables=tables, jpegheader=header) if bytes_ else None
+        samples = decode(bytes_, index, jpegtables=tables, jpegheader=header)[0] if bytes_ else None
+        # What is not compressed is only looked at by the decoder; whoever wants pixels copies them.
+        return samples.copy() if plain and samples is not None else samples
 
     return generally
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from her2viewer.slides.cache import ByteCache
-from her2viewer.slides.pixels import composed
+from her2viewer.slides.pixels import Samples, composed
 from her2viewer.slides.slide import BGRAImage, RGBImage
 from her2viewer.slides.tiff_pages import TILE_CACHE_BYTES, SharedFile, TiffLevel, samples_of_page
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 VENDORS = frozenset({"aperio", "generic-tiff"})
 """Formats whose levels are plain grids of tiles without overlap or offset."""
+APERIO_YCBCR = 33003
+"""Aperio's number for JPEG 2000 of luminance and chrominance; neither codestream nor other tags say so."""
 
 
 class DirectTiles:
@@ -53,10 +55,11 @@ class DirectTiles:
                 cache: ByteCache[tuple[int, int], RGBImage] = ByteCache(TILE_CACHE_BYTES)
                 for index, size in enumerate(handle.level_dimensions):
                     page = pages.get(size)
-                    if page is not None:
-                        image = TiffLevel(file, [page], samples_of_page(page), slide.background, cache)
-                        if _same_pixels(image, handle, index):
+                    for samples in _readings(page) if page is not None else ():
+                        image = TiffLevel(file, [page], samples, slide.background, cache)
+                        if _same_pixels(image, handle, index, _tolerance(page)):
                             images[index] = image
+                            break
         except Exception:
             # Directories or codecs that tifffile has trouble with, whatever it raises: OpenSlide reads them.
             images = {}
@@ -99,8 +102,24 @@ def _suits(page: Any) -> bool:
     )
 
 
-def _same_pixels(image: TiffLevel, handle: openslide.OpenSlide, level: int) -> bool:
-    """Whether tiles that OpenSlide can address exactly decode alike: the first, and one near the middle."""
+def _readings(page: Any) -> tuple[Samples, ...]:
+    """What the samples of a page may mean; OpenSlide's pixels tell which it is."""
+    if int(page.compression) != APERIO_YCBCR:
+        return (samples_of_page(page),)
+    # The tag says RGB. With colours at half size the codec notices for itself and converts.
+    return (Samples("ycbcr"), Samples("rgb"))
+
+
+def _tolerance(page: Any) -> int:
+    return 2 if int(page.compression) == APERIO_YCBCR else 0
+
+
+def _same_pixels(image: TiffLevel, handle: openslide.OpenSlide, level: int, tolerance: int) -> bool:
+    """Whether tiles that OpenSlide can address exactly decode alike: the first, and one near the middle.
+
+    ``tolerance`` in grey levels is for colours that two programs convert with other roundings.
+    """
+    import cv2
     import openslide
 
     downsample = handle.level_downsamples[level]
@@ -115,6 +134,6 @@ def _same_pixels(image: TiffLevel, handle: openslide.OpenSlide, level: int) -> b
             theirs = composed(np.asarray(handle.read_region(location, level, (width, height))), (255, 255, 255))
         except openslide.OpenSlideError:
             return False
-        if not np.array_equal(theirs, image.read(x, y, width, height)):
+        if cv2.norm(theirs, image.read(x, y, width, height), cv2.NORM_INF) > tolerance:
             return False
     return True

@@ -39,7 +39,7 @@ class Samples:
     """How the samples of a file are to be understood."""
 
     kind: str
-    """``rgb``, ``grey``, ``grey-inverted``, ``palette`` or ``cmyk``."""
+    """``rgb``, ``ycbcr`` (full range, as JPEG has it), ``grey``, ``grey-inverted``, ``palette`` or ``cmyk``."""
     alpha: Alpha = Alpha.NONE
     maximum: float = 255.0
     """Value of full brightness: 255, 4095 for 12 bits in 16, 1.0 for floats."""
@@ -115,6 +115,12 @@ def to_rgb(data: NDArray[Any], samples: Samples, background: RGB = WHITE) -> RGB
             rgba = np.concatenate([rgb, data[..., 1:2]], axis=2)
             return composed(rgba, background, premultiplied=samples.alpha is Alpha.PREMULTIPLIED)
         return rgb
+    if samples.kind == "ycbcr" and count == 3:
+        import cv2
+
+        ordered = np.empty_like(data)
+        cv2.mixChannels([data], [ordered], [0, 0, 1, 2, 2, 1])
+        return np.asarray(cv2.cvtColor(ordered, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
     if samples.kind == "cmyk" and count >= 4:
         ink = np.minimum(data[..., :3].astype(np.uint16) + data[..., 3:4], 255)
         return np.asarray(255 - ink).astype(np.uint8)
