@@ -180,13 +180,20 @@ class OpenSlideSlide(ReaderBase):
                 raise SlideError(f"{self.path.name} has been closed.") from reason
             if self._handle is dead:
                 try:
-                    self._handle = openslide.OpenSlide(self.path)
+                    fresh = openslide.OpenSlide(self.path)
                 except (openslide.OpenSlideError, OSError) as error:
                     raise SlideError(
                         f"{self.path.name} can no longer be read ({error}). Check that the file and its drive are "
                         "still there, then open it again."
                     ) from error
-                self._handle.set_cache(self._cache)
+                # They hold a hash of the coarsest level: tiles of two slides must never meet in one view.
+                if any(self.properties.get(name) != value for name, value in fresh.properties.items()):
+                    fresh.close()
+                    raise SlideError(
+                        f"{self.path.name} has been replaced by another file while it was open. Open it again."
+                    ) from reason
+                fresh.set_cache(self._cache)
+                self._handle = fresh
             return self._handle
 
 

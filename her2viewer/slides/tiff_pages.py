@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,17 @@ TILE_CACHE_BYTES = 48 * 2**20
 
 
 class SharedFile:
-    """One open file that many threads read at positions of their own."""
+    """One open file that many threads read at positions of their own.
+
+    A drive that went away and came back leaves a dead handle; then the file is opened anew if it is still the same.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("rb")
+        self._stamp = _stamp(self._file)
         self._lock = threading.Lock()
+        self._closed = False
 
     def read_at(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset``.
@@ -32,19 +38,47 @@ class SharedFile:
             OSError, ValueError: the file cannot be read, or has been closed.
             EOFError: it ends earlier.
         """
-        if hasattr(os, "pread"):
-            data = os.pread(self._file.fileno(), size, offset)
-        else:
-            with self._lock:
-                self._file.seek(offset)
-                data = self._file.read(size)
+        file = self._file
+        try:
+            data = self._read(file, offset, size)
+        except OSError:
+            data = self._read(self._reopened(file), offset, size)
         if len(data) < size:
             raise EOFError(f"the file ends before byte {offset + size}")
         return data
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with self._lock:
+            self._closed = True
+            self._file.close()
+
+    def _read(self, file: BinaryIO, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(file.fileno(), size, offset)
+        with self._lock:
+            file.seek(offset)
+            return file.read(size)
+
+    def _reopened(self, dead: BinaryIO) -> BinaryIO:
+        """A new handle in place of a dead one, unless another thread has replaced it already."""
+        with self._lock:
+            if self._closed:
+                raise ValueError("the file has been closed")
+            if self._file is dead:
+                fresh = self._path.open("rb")
+                if _stamp(fresh) != self._stamp:
+                    fresh.close()
+                    raise OSError(f"{self._path.name} is another file than before")
+                # Not closed here: other threads may be about to find out for themselves that it is dead.
+                self._file = fresh
+            return self._file
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int]:
+    """Size and time of the last change: what tells a file from one that took its name."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 class TiffLevel:
