@@ -93,7 +93,8 @@ def test_a_run_ends_in_a_model_folder_measured_on_held_out_slides(
 def test_the_network_learns_what_tells_the_cells_apart(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path / "run", recipe="learns") == 0
     lines = log(tmp_path / "run")
-    assert float(lines[-1]["train_loss"]) < 0.8 * float(lines[0]["train_loss"])
+    losses = [float(line["train_loss"]) for line in lines]
+    assert np.mean(losses[-5:]) < 0.88 * losses[0]
     assert read_model(tmp_path / "run" / "m").metrics["kappa"] > 0.2
 
 
