@@ -32,6 +32,8 @@ from her2viewer.scoring.contract import (
     ScorerError,
     ScoringInput,
 )
+from her2viewer.scoring.model_folder import ModelError, ModelFolder
+from her2viewer.scoring.model_store import find_model
 from her2viewer.slides.slide import RGBImage, Slide, SlideError, TileError
 from her2viewer.stains.artefacts import GOOD, QUALITY_SCHEME, ArtefactMap, Quality, find_artefacts
 from her2viewer.stains.background import Background, brightest_colour, glass_colour
@@ -72,6 +74,8 @@ __all__ = [
     "Heatmap",
     "Her2Class",
     "KindEvidence",
+    "ModelError",
+    "ModelFolder",
     "NotAssessable",
     "Partial",
     "PixelSize",
@@ -103,6 +107,7 @@ __all__ = [
     "estimate_stains",
     "estimate_vectors",
     "find_artefacts",
+    "find_model",
     "glass_colour",
     "optical_density",
     "sharpness",

@@ -20,6 +20,8 @@ export HER2VIEWER_HOME="$place/home" QT_QPA_PLATFORM=offscreen
 "$place/venv/bin/her2viewer" --version
 "$place/venv/bin/her2viewer" doctor
 "$place/venv/bin/her2viewer" scorers
+"$place/venv/bin/her2viewer" train --list
+"$place/venv/bin/her2viewer" models
 "$place/venv/bin/her2viewer" score --sample --out "$place/out"
 for name in report.pdf report.json annotations.geojson; do
     test -s "$place/out/$name" || { echo "$name is missing"; exit 1; }

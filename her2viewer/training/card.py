@@ -145,7 +145,7 @@ def _plots(folder: Path, outcome: Outcome) -> list[str]:
             right.set_ylim(0, 1)
             right.set_ylabel("macro F1")
             lines = axes.get_lines() + right.get_lines()
-            axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+            figure.legend(lines, [str(line.get_label()) for line in lines], loc="outside upper center", ncols=3)
         else:
             axes.legend()
         figure.savefig(folder / "loss.png", dpi=120, metadata={"Software": None})
