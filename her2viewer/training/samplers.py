@@ -108,7 +108,8 @@ class PatchSampler:
     least_tumour: float = 0.1
     """Share of a patch."""
     tumour: str = "invasive"
-    """Name in the tissue legend of a truth file; without such a file the outlined region is the tumour."""
+    """Name in the tissue legend of a truth file; without such a file the outlined region is the tumour, and without
+    an outline all tissue."""
     step: float = 1.0
     """Distance of two patches in sides of one."""
     masks: Literal["none", "tumour"] = "none"
@@ -121,7 +122,7 @@ class PatchSampler:
     def key(self) -> Mapping[str, Any]:
         """As ``Sampler``."""
         return {
-            "sampler": "patches 1",
+            "sampler": "patches 2",
             "tumour": [self.least_tumour, self.tumour, self.background],
             "step": self.step,
             "masks": self.masks,
@@ -158,7 +159,7 @@ class PatchSampler:
         codes = truth.sampled(left, top, side, pixels)
         lookup = np.zeros(256, np.uint8)
         for name, value in {self.tumour: 1, **self.names}.items():
-            code = truth.code_of(name)
+            code = self._code(truth, name)
             if code is not None:
                 lookup[code] = value
         return lookup[codes]
@@ -169,7 +170,7 @@ class PatchSampler:
         fine = 8
         truth = _tissue(source)
         shares = np.zeros(len(x))
-        code = None if truth is None else truth.code_of(self.tumour)
+        code = None if truth is None else self._code(truth, self.tumour)
         x0, y0, x1, y1 = source.region.bounds
         near = (x + extent > x0) & (x < x1) & (y + extent > y0) & (y < y1)
         for k in np.flatnonzero(near):
@@ -178,6 +179,11 @@ class PatchSampler:
                 inside = inside & (truth.sampled(x[k], y[k], extent, fine) == code)
             shares[k] = inside.mean()
         return shares
+
+    def _code(self, truth: TruthMask, name: str) -> int | None:
+        found = truth.code_of(name)
+        # Of tissue that the program found itself nothing more is known.
+        return truth.code_of("tissue") if found is None and name == self.tumour else found
 
     def _on_tissue(self, source: SlideSource, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         truth = _tissue(source)
@@ -190,10 +196,12 @@ class PatchSampler:
 
 
 def _tissue(source: SlideSource) -> TruthMask | None:
-    """The tissue mask of the truth, read once for a slide."""
+    """The tissue mask of the truth, read once; where nothing is outlined either, tissue as the program finds it."""
     kept: TruthMask | None = source.__dict__.get("_tissue_mask")
     if kept is None:
         kept = source.truth_mask("tissue")
+        if kept is None and source.entry.roi is None:
+            kept = source.tissue
         source.__dict__["_tissue_mask"] = kept
     return kept
 

@@ -18,6 +18,10 @@ from her2viewer.stains.estimate import StainEstimate, estimate_stains
 from her2viewer.training.dataset import SlideEntry
 from her2viewer.training.recipe import TrainingError
 
+OVERVIEW_UM = 8.0
+STRIP = 512
+"""Rows of an overview read at a time."""
+
 
 @dataclass(frozen=True)
 class TruthMask:
@@ -99,6 +103,25 @@ class SlideSource:
     def stains(self) -> StainEstimate:
         """Glass and stain vectors as a scorer would estimate them in the region."""
         return estimate_stains(self.slide, self.pixel_size, self.region, check=self._check)
+
+    @cached_property
+    def tissue(self) -> TruthMask:
+        """Tissue of the whole slide as the program finds it: 0 glass, 1 tissue.
+
+        Raises:
+            SlideError: the slide cannot be read.
+        """
+        from her2viewer.stains.tissue import tissue_mask
+
+        downsample = max(1.0, OVERVIEW_UM / self.pixel_size.mpp)
+        width = max(1, int(self.slide.width / downsample))
+        rows = max(1, int(self.slide.height / downsample))
+        strips = []
+        for top in range(0, rows, STRIP):
+            self._check()
+            strips.append(self.slide.read_at(downsample, 0, top * downsample, width, min(STRIP, rows - top)))
+        found = tissue_mask(np.concatenate(strips), self.stains.background, downsample * self.pixel_size.mpp)
+        return TruthMask(found.astype(np.uint8), downsample, {0: "glass", 1: "tissue"})
 
     def truth_mask(self, name: str) -> TruthMask | None:
         """A mask of the truth file by name; None where the slide has no truth file.

@@ -173,6 +173,17 @@ def test_patches_weigh_by_the_tumour_in_them_and_their_masks_agree() -> None:
             assert mask.mean() == pytest.approx(spots.weight[k], abs=0.1)
 
 
+def test_without_an_outline_patches_lie_on_tissue_and_not_on_glass() -> None:
+    with SlideSource(sample_entry(roi=None)) as source:
+        spots = PatchSampler(least_tumour=0.5).spots(source, 256)
+        side = source.slide.read_at(16, 0, 0, source.slide.width // 16, source.slide.height // 16)
+        grey = np.array([side[int(y) // 16 - 7 : int(y) // 16 + 7, int(x) // 16 - 7 : int(x) // 16 + 7].mean()
+                         for x, y in zip(spots.x, spots.y, strict=True)])  # fmt: skip
+        everywhere = source.slide.width * source.slide.height / 256**2
+    assert 20 < len(spots) < 0.9 * everywhere
+    assert grey.max() < 239
+
+
 def test_samples_show_their_cells_and_are_kept_by_content(tmp_path: Path) -> None:
     import h5py
 
