@@ -55,11 +55,10 @@ class DirectTiles:
                 cache: ByteCache[tuple[int, int], RGBImage] = ByteCache(TILE_CACHE_BYTES)
                 for index, size in enumerate(handle.level_dimensions):
                     page = pages.get(size)
-                    for samples in _readings(page) if page is not None else ():
-                        image = TiffLevel(file, [page], samples, slide.background, cache)
+                    if page is not None:
+                        image = TiffLevel(file, [page], _samples(page), slide.background, cache)
                         if _same_pixels(image, handle, index, _tolerance(page)):
                             images[index] = image
-                            break
         except Exception:
             # Directories or codecs that tifffile has trouble with, whatever it raises: OpenSlide reads them.
             images = {}
@@ -102,12 +101,9 @@ def _suits(page: Any) -> bool:
     )
 
 
-def _readings(page: Any) -> tuple[Samples, ...]:
-    """What the samples of a page may mean; OpenSlide's pixels tell which it is."""
-    if int(page.compression) != APERIO_YCBCR:
-        return (samples_of_page(page),)
-    # The tag says RGB. With colours at half size the codec notices for itself and converts.
-    return (Samples("ycbcr"), Samples("rgb"))
+def _samples(page: Any) -> Samples:
+    # The tag says RGB. Where the codec refuses it or converts it itself, the comparison leaves it to OpenSlide.
+    return Samples("ycbcr") if int(page.compression) == APERIO_YCBCR else samples_of_page(page)
 
 
 def _tolerance(page: Any) -> int:

@@ -30,6 +30,7 @@ class SharedFile:
         self._stamp = _stamp(self._file)
         self._lock = threading.Lock()
         self._closed = False
+        self._dead: list[BinaryIO] = []
 
     def read_at(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset``.
@@ -51,7 +52,8 @@ class SharedFile:
         """Close the file."""
         with self._lock:
             self._closed = True
-            self._file.close()
+            for file in (*self._dead, self._file):
+                file.close()
 
     def _read(self, file: BinaryIO, offset: int, size: int) -> bytes:
         if hasattr(os, "pread"):
@@ -70,7 +72,8 @@ class SharedFile:
                 if _stamp(fresh) != self._stamp:
                     fresh.close()
                     raise OSError(f"{self._path.name} is another file than before")
-                # Not closed here: other threads may be about to find out for themselves that it is dead.
+                # Closed at the end only: other threads may be about to find out for themselves that it is dead.
+                self._dead.append(dead)
                 self._file = fresh
             return self._file
 
