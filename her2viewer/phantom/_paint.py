@@ -18,7 +18,7 @@ from her2viewer.stains.compiled import use_writable_cache
 
 use_writable_cache(__file__)
 
-RELIEF = 0.024
+RELIEF = 0.027
 """Units of haematoxylin by which the relief of a section seems to vary."""
 BEYOND = 1.4
 """Radii from its centre that a cell reaches at most."""
@@ -171,7 +171,7 @@ def _nuclei(
                     spot = _ramp(traits[n, t.NUCLEOLUS] + 0.12 * grain - away, 0.45)
                 body = 0.88 if stromal else 0.62
                 chromatin = max(body + 0.24 * clumps + 0.16 * grain + traits[n, t.RIM] * rim + 1.0 * spot, 0.12)
-                over = _ramp(depth, 0.55)
+                over = _ramp(depth, 0.8)
                 value = np.float32(over * traits[n, t.DENSITY] * chromatin)
                 if stromal:
                     loose[j, i] = max(loose[j, i], value)
@@ -232,7 +232,7 @@ def paint(
                 dense = min(max(0.55 + 0.42 * bundles + 0.25 * patches + 0.12 * mottle, 0.0), 1.7)
                 fine = _texel(textures, FIBRES, along * 1.9 + 50.0, across * 2.1)
                 line = min(max(0.35 + 0.55 * fibres + 0.55 * fine, 0.0), 2.2)
-                filament = 0.8 * (1.0 - inside) * fine
+                filament = 0.5 * (1.0 - inside) * fine
                 gap = _ramp(-0.7 * bundles - 0.8 * fibres - 0.9, 0.8)
                 if eosin:
                     sb, ss = (
@@ -250,6 +250,7 @@ def paint(
                         wall = _edge(cells, m, other_fat, xs[j, i], ys[j, i])
                     thin = np.exp(-((wall / 0.75) ** 2)) * (0.8 + 0.25 * mottle)
                     amount = _ramp(fat, 4.0)
+                    hollow = max(hollow, 2.0 * amount * (1.0 - min(1.0, thin)))
                     sb += amount * ((0.09 if not eosin else 0.05) * thin - sb)
                     ss += amount * ((0.35 if eosin else 0.01) * thin - ss)
                 if vessel > -4.5:
@@ -318,11 +319,11 @@ def paint(
                                 q = np.float64(low) / 65535.0
                                 slant = 1.0 + 0.9 * q * q * q
                                 stained = max(own, theirs)
-                                wide = (0.33 + 0.19 * min(stained, 1.2)) * slant * (1.0 + 0.14 * patches)
+                                wide = (0.40 + 0.20 * min(stained, 1.2)) * slant * (1.0 + 0.14 * patches)
                                 uneven = max(0.25, 0.95 + 0.22 * dots + 0.24 * _texel(textures, SHIFT_X, y, x))
                                 membrane = stained * np.exp(-((edge / wide) ** 2)) * uneven / slant**0.4
                             if rim < 2.2:
-                                wide = 0.33 + 0.18 * min(own, 1.2)
+                                wide = 0.40 + 0.18 * min(own, 1.2)
                                 uneven = max(0.2, 0.85 + 0.25 * dots)
                                 membrane = max(membrane, 0.8 * own * np.exp(-((rim / wide) ** 2)) * uneven)
                         blush = traits[n, t.BLUSH] * max(0.0, 0.9 + 0.28 * dots + 0.22 * mottle) * (1.0 - 0.7 * cover)
@@ -343,7 +344,7 @@ def paint(
                 RELIEF
                 * (0.6 * grain + 0.6 * clumps + filament)
                 * min(1.0, 0.5 + 6.0 * (b + s))
-                * (1.0 - 0.9 * hollow)
+                * (1.0 - 0.5 * min(hollow, 1.9))
             )
             blue[j, i] = tissue * (b * thick + relief)
             other[j, i] = tissue * s * thick

@@ -25,8 +25,8 @@ TRAITS = 27
 # Columns of the manner of staining.
 M_GRADE, M_LATERAL, M_CYTOPLASM, M_MEMBRANE, M_BENIGN, M_IN_SITU = range(6)
 
-LOW = np.array([0.0, 0.13, 0.31, 0.75])
-HIGH = np.array([0.03, 0.25, 0.52, 1.20])
+LOW = np.array([0.0, 0.12, 0.30, 0.70])
+HIGH = np.array([0.03, 0.23, 0.50, 1.10])
 """OD of DAB on the membrane by HER2 class: invisible, barely perceptible, weak to moderate, intense."""
 ROUND_LOW = np.array([0.02, 0.30, 0.90, 0.97])
 ROUND_HIGH = np.array([0.30, 0.62, 1.0, 1.0])
@@ -59,7 +59,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
             if kind == k.LYMPHOCYTE:
                 size = 2.75 + 0.35 * normal(who, 1, seed)
                 out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = size * 1.08, size
-                out[i, DENSITY] = 0.25 + 0.16 * uniform(who, 2, seed)
+                out[i, DENSITY] = 0.21 + 0.15 * uniform(who, 2, seed)
             else:
                 size = uniform(who, 1, seed)
                 out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = 4.0 + 5.5 * size, 0.75 + 1.1 * uniform(who, 3, seed)
@@ -120,7 +120,7 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         out[i, NUCLEUS_X] = cells[i, k.X] + shift * ax + jitter * normal(who, 15, seed)
         out[i, NUCLEUS_Y] = cells[i, k.Y] + shift * ay + jitter * normal(who, 16, seed)
         out[i, NUCLEUS_AXIS] = cells[i, k.AXIS] + (0.0 if columnar else 0.4 * normal(who, 17, seed))
-        out[i, DENSITY] = 0.11 + 0.12 * uniform(who, 18, seed) + 0.012 * grade
+        out[i, DENSITY] = 0.10 + 0.11 * uniform(who, 18, seed) + 0.012 * grade
         if uniform(who, 19, seed) < 0.05:
             out[i, DENSITY] = 0.0
         if uniform(who, 20, seed) < 0.55:

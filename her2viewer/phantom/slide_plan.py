@@ -23,8 +23,6 @@ CHUNK_UM = 450.0
 OVERLAP = 46.0
 """um around a chunk in which its cells are right, too: as far as a cell reaches, and the optics."""
 FAT_PITCH = 74.0
-KEPT = 6
-"""Chunks that are remembered."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ class SlidePlan:
         made = self._lay_out(column, row)
         with self._lock:
             self._chunks[key] = made
-            while len(self._chunks) > KEPT:
+            # A row of chunks holds several rows of blocks, and each of those comes by once more.
+            while len(self._chunks) > self.chunk_counts[0] + 4:
                 self._chunks.popitem(last=False)
         return made
 
