@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
 import time
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QRectF, Qt, QTimer
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -87,6 +88,16 @@ class Blit(QWidget):
         painter.end()
 
 
+class ScaledBlit(Blit):
+    """Scales its picture in the quickest way: no frame of a zoom can be quicker."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One frame."""
+        painter = QPainter(self)
+        painter.drawImage(QRectF(self.rect()), self.picture, QRectF(0, 0, self.width() / 1.3, self.height() / 1.3))
+        painter.end()
+
+
 class CanvasBench:
     """One canvas with one slide on the screen (or on none)."""
 
@@ -112,7 +123,12 @@ class CanvasBench:
         self.blit = Blit(*size)
         self.blit.resize(*size)
         self.blit.show()
+        self.scaled = ScaledBlit(*size)
+        self.scaled.resize(*size)
+        self.scaled.show()
         self._pass_time(200)
+        # As the window does, see viewer.app.
+        gc.freeze()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -125,6 +141,7 @@ class CanvasBench:
         self.canvas.shutdown()
         self.canvas.close()
         self.blit.close()
+        self.scaled.close()
         self.application.processEvents()
 
     def measure(self, rates: dict[str, Any]) -> dict[str, Any]:
@@ -288,6 +305,7 @@ class CanvasBench:
             canvas.repaint()
 
         yield self._compare("while zooming", zoomed, rounds)
+        yield self._compare("one picture scaled", self.scaled.repaint, rounds)
         for degrees in (30.0, 90.0):
             self._settle(replace(middle, downsample=1.0, rotation=degrees))
             yield self._compare(f"turned {degrees:g} degrees", canvas.repaint, rounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,8 @@ def run(path: Path | None, sample: bool = False) -> int:
     if os.environ.get("HER2VIEWER_TRACE_START"):
         FirstPaint(window.canvas)
     window.show()
+    # What is there now stays: a full collection would go through all of it, 20 ms in the middle of a movement.
+    gc.freeze()
     if sample:
         QTimer.singleShot(0, window.open_sample)
     elif path is not None:

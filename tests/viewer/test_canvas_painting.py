@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QPainterPath
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -382,3 +382,29 @@ def test_one_slide_pixel_is_one_screen_pixel_at_every_screen_scaling(dpr: str) -
     )
     assert done.returncode == 0, done.stderr
     assert "fine" in done.stdout
+
+
+def test_the_overview_follows_the_view_the_region_and_the_slide(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(20_000, 10_000, (1, 4, 16)))
+    canvas.one_to_one()
+    wait_idle(qtbot, canvas)
+
+    def shown() -> np.ndarray:
+        return rgb(canvas.overview.grab().toImage())
+
+    before = shown()
+    assert np.array_equal(before, shown())
+    canvas.set_viewport(canvas.viewport.centred(15_000, 2000))
+    moved = shown()
+    assert not np.array_equal(before, moved)
+    outline = QPainterPath()
+    outline.addRect(2000, 2000, 6000, 5000)
+    canvas.overview.set_outline(outline)
+    with_outline = shown()
+    assert not np.array_equal(moved, with_outline)
+    canvas.overview.set_outline(QPainterPath())
+    assert np.array_equal(moved, shown())
+    slide = GatedSlide(20_000, 10_000, (1, 4, 16), colour=(200, 120, 90))
+    canvas.set_slide(slide, slide.pixel_size)
+    wait_idle(qtbot, canvas)
+    assert (shown()[20, 40] == (200, 120, 90)).all()

@@ -44,10 +44,14 @@ class Ground:
         self._key: Hashable = None
         self._valid = QRegion()
         """What is composed, px of the endless picture."""
+        self._blocks: list[Block] = []
+        self._blocks_of: tuple[int, int] | None = None
+        """Origin of the view that the blocks are of."""
 
     def forget(self) -> None:
         """Give the memory back."""
         self._ring = None
+        self._blocks, self._blocks_of = [], None
         self._key = None
         self._valid = QRegion()
 
@@ -71,6 +75,7 @@ class Ground:
         if self._ring is None or self._size != (view.width, view.height):
             self._size = (view.width, view.height)
             self._ring = np.empty((view.width * view.height, 4), dtype=np.uint8)
+            self._blocks_of = None
             self._valid = QRegion()
         if key != self._key:
             self._key = key
@@ -81,7 +86,9 @@ class Ground:
         # What left the view is overwritten by what came into it.
         self._valid &= shown
         missing = QRegion(there) - self._valid
-        blocks = _blocks(self._ring, view, (left, top))
+        if self._blocks_of != (left, top):
+            self._blocks, self._blocks_of = _blocks(self._ring, view, (left, top)), (left, top)
+        blocks = self._blocks
         if not missing.isEmpty():
             for rect in missing:
                 for block in blocks:
