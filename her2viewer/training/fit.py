@@ -132,12 +132,14 @@ def run_stages(means: Means, state: RunState) -> RunState:
     return state
 
 
-def measure(means: Means, network: torch.nn.Module, store: TileStore, *, logits: bool = False) -> Measured:
-    """Loss and confusion matrix of a network on all samples of a store, as they are.
+def measure(
+    means: Means, network: torch.nn.Module, store: TileStore, *, stage: Stage | None = None, logits: bool = False
+) -> Measured:
+    """Loss (of a stage, else of the last) and confusion matrix of a network on all samples of a store, as they are.
 
     Each process of a run on several GPUs measures all of it, so that all decide alike.
     """
-    recipe, stage = means.recipe, means.recipe.stages[-1]
+    recipe, stage = means.recipe, stage or means.recipe.stages[-1]
     classes = len(recipe.classes)
     total, matrix, kept = 0.0, np.zeros((classes, classes), np.int64), []
     counted_samples = 0
@@ -255,7 +257,7 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
         )
     more: dict[str, float] = {}
     if len(means.validation):
-        seen = measure(means, network, means.validation)
+        seen = measure(means, network, means.validation, stage=stage)
         more = {"validation_loss": seen.loss, **figures(seen.confusion)}
     rate = optimiser.param_groups[0]["lr"]
     return {"stage": stage.name, "epoch": epoch + 1, "train_loss": mean, **more, "learning_rate": rate}
