@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from her2viewer.viewer.canvas.viewport import Viewport
 
 SPARE = 96
 """Px composed around a turned view on each side."""
+LEAST_PIECE = 240
+"""Px. Turned strips are painted in pieces of this length."""
 MOST_ROUGH = 2.0
 """Pixels of more than twice the size would look like bricks."""
 
@@ -155,6 +158,21 @@ class TissuePainter:
             return
         quick = quick and bool(scene.view.rotation % 90)
         self.rough = self.rough or quick
+        if scene.view.rotation % 90 == 0 or self._has_under(scene, dirty):
+            self._turned_part(painter, scene, dirty, quick)
+            return
+        # The upright box around a long strip that is turned is nearly as large as the view.
+        for part in _cut(dirty):
+            self._turned_part(painter, scene, part, quick)
+
+    def _has_under(self, scene: Scene, dirty: QRect) -> bool:
+        """Whether what lies under a part of the view is composed or to be composed with the whole view."""
+        if _is_strip(dirty, scene.view):
+            last, need = self._upright, _grown(view_box(_part_of(scene.view, dirty), scene.view.downsample))
+            return last is not None and last.scale == scene.scale and need.intersected(last.box) == need
+        return True
+
+    def _turned_part(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
         size = 4 * dirty.width() * dirty.height()
         if self._turned_pixels is None or self._turned_pixels.size < size:
             self._turned_pixels = np.empty(size, dtype=np.uint8)
@@ -178,7 +196,7 @@ class TissuePainter:
                 turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
                 cv2.rotate(under, turns[int(quarters) - 1], out)
                 return
-        upright, box = self._composed(scene, Box(need.x0 - 1, need.y0 - 1, need.x1 + 1, need.y1 + 1), rect)
+        upright, box = self._composed(scene, _grown(need), rect)
         # From px of the screen to px of the picture, both counted from their corners.
         angle = math.radians(view.rotation)
         c, s = math.cos(angle), math.sin(angle)
@@ -202,7 +220,7 @@ class TissuePainter:
         """
         last = self._upright
         known = last is not None and last.scale == scene.scale and need.intersected(last.box) == need
-        if not known and 3 * rect.width() * rect.height() < scene.view.width * scene.view.height:
+        if not known and _is_strip(rect, scene.view):
             return self._filled(_Upright(Picture(_empty(need)), need, scene.scale), scene)
         if last is None or not known:
             # A little more than is seen, so that most steps of a pan find it composed.
@@ -225,6 +243,23 @@ class TissuePainter:
 
 def _empty(box: Box) -> BGRAImage:
     return np.empty((box.height, box.width, 4), dtype=np.uint8)
+
+
+def _grown(box: Box) -> Box:
+    return Box(box.x0 - 1, box.y0 - 1, box.x1 + 1, box.y1 + 1)
+
+
+def _is_strip(rect: QRect, view: Viewport) -> bool:
+    """Whether it is not worth composing the whole view for ``rect`` (device px)."""
+    return 3 * rect.width() * rect.height() < view.width * view.height
+
+
+def _cut(rect: QRect) -> Iterator[QRect]:
+    """A long rectangle in pieces that are not."""
+    side = max(LEAST_PIECE, min(rect.width(), rect.height()))
+    for y in range(rect.top(), rect.bottom() + 1, side):
+        for x in range(rect.left(), rect.right() + 1, side):
+            yield QRect(x, y, side, side).intersected(rect)
 
 
 def _part_of(view: Viewport, rect: QRect) -> Viewport:
