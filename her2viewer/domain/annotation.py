@@ -6,9 +6,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.region import Region
@@ -86,6 +90,16 @@ class AnnotationSet:
         """All annotations of one role."""
         return tuple(a for a in self.items if a.role is role)
 
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """x0, y0, x1, y1 of each in level-0 px, (n, 4); NaN where a geometry is empty."""
+        return np.asarray(shapely.bounds(np.array([a.geometry for a in self.items], dtype=object))).reshape(-1, 4)
+
+    def touching(self, x0: float, y0: float, x1: float, y1: float) -> NDArray[np.int64]:
+        """Positions of those whose bounds touch a rectangle (level-0 px), in drawing order, (k,)."""
+        b = self.bounds
+        return np.flatnonzero((b[:, 0] <= x1) & (b[:, 2] >= x0) & (b[:, 1] <= y1) & (b[:, 3] >= y0))
+
     def added(self, *new: Annotation) -> AnnotationSet:
         """With ``new`` at the end."""
         return AnnotationSet(self.items + new)
@@ -105,7 +119,11 @@ class AnnotationSet:
         return AnnotationSet(tuple(new if a.id == new.id else a for a in self.items))
 
     def region(self) -> Region:
-        """What a scorer looks at: union of the ROIs less the exclusions and the control tissue."""
+        """What a scorer looks at: union of the ROIs less the exclusions and the control tissue. Worked out once."""
+        return self._region
+
+    @cached_property
+    def _region(self) -> Region:
         return Region.of(
             (a.geometry for a in self.with_role(Role.ROI)),
             (a.geometry for a in (*self.with_role(Role.EXCLUDE), *self.with_role(Role.CONTROL))),

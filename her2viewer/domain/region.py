@@ -33,6 +33,53 @@ def polygonal(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
+def joined(geometries: Iterable[BaseGeometry]) -> Polygon | MultiPolygon:
+    """Union of the area parts of many geometries, repaired.
+
+    Only those that meet are united: of thousands of cells most stand alone, and GEOS would still build one graph of
+    all their edges.
+    """
+    given = np.array(list(geometries), dtype=object)
+    if not len(given):
+        return Polygon()
+    odd = ~(shapely.is_valid(given) & np.isin(shapely.get_type_id(given), (3, 6)))
+    given[odd] = [polygonal(g) for g in given[odd]]
+    parts = shapely.get_parts(given)
+    parts = parts[~shapely.is_empty(parts)]
+    first, second = shapely.STRtree(parts).query(parts, predicate="intersects")
+    pairs = first < second
+    if not pairs.any():
+        return _collected(parts)
+    root = _groups(len(parts), first[pairs], second[pairs])
+    meeting = np.zeros(len(parts), dtype=bool)
+    meeting[first[pairs]] = meeting[second[pairs]] = True
+    members = np.flatnonzero(meeting)
+    members = members[np.argsort(root[members], kind="stable")]
+    cuts = np.flatnonzero(np.diff(root[members])) + 1
+    united = [shapely.union_all(parts[group]) for group in np.split(members, cuts)]
+    return _collected(np.concatenate([parts[~meeting], shapely.get_parts(np.array(united, dtype=object))]))
+
+
+def _collected(parts: NDArray[Any]) -> Polygon | MultiPolygon:
+    """Polygons whose interiors do not meet, as one geometry."""
+    if not len(parts):
+        return Polygon()
+    return parts[0] if len(parts) == 1 else MultiPolygon(list(parts))
+
+
+def _groups(count: int, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64]:
+    """The smallest member of each one's connected group, (count,)."""
+    root = np.arange(count)
+    while True:
+        low = np.minimum(root[first], root[second])
+        before = root.copy()
+        np.minimum.at(root, first, low)
+        np.minimum.at(root, second, low)
+        root = root[root]
+        if np.array_equal(root, before):
+            return root
+
+
 @dataclass(frozen=True)
 class Region:
     """Area in level-0 pixels; the only form in which a ROI reaches a scorer."""
@@ -42,9 +89,8 @@ class Region:
     @classmethod
     def of(cls, include: Iterable[BaseGeometry], exclude: Iterable[BaseGeometry] = ()) -> Region:
         """Union of ``include`` less union of ``exclude``, repaired."""
-        inside = shapely.union_all([polygonal(g) for g in include])
-        outside = shapely.union_all([polygonal(g) for g in exclude])
-        return cls(polygonal(inside.difference(outside)))
+        inside, outside = joined(include), joined(exclude)
+        return cls(inside if outside.is_empty else polygonal(inside.difference(outside)))
 
     @classmethod
     def rectangle(cls, x: float, y: float, width: float, height: float) -> Region:
@@ -121,15 +167,17 @@ class Region:
         One list for each polygon, outer ring first; points (k, 2) in squares with ``RASTER_SHIFT`` fractional
         bits. Clipped to the raster, so far away corners cannot overflow.
         """
-        window = shapely.box(x - step, y - step, x + (columns + 1) * step, y + (rows + 1) * step)
-        clipped = polygonal(self.geometry.intersection(window))
-        found = []
-        for polygon in shapely.get_parts(clipped):
-            if polygon.is_empty:
-                continue
-            rings = []
-            for ring in (polygon.exterior, *polygon.interiors):
-                xy = (shapely.get_coordinates(ring) - (x, y)) / step - 0.5
-                rings.append(np.round(xy * (1 << RASTER_SHIFT)).astype(np.int32))
-            found.append(rings)
+        window = (x - step, y - step, x + (columns + 1) * step, y + (rows + 1) * step)
+        x0, y0, x1, y1 = self.bounds
+        within = window[0] <= x0 and window[1] <= y0 and window[2] >= x1 and window[3] >= y1
+        clipped = self.geometry if within else polygonal(self.geometry.intersection(shapely.box(*window)))
+        parts = shapely.get_parts(clipped)
+        lines, polygon = shapely.get_rings(parts[~shapely.is_empty(parts)], return_index=True)
+        if not len(lines):
+            return []
+        xy, line = shapely.get_coordinates(lines, return_index=True)
+        points = np.round(((xy - (x, y)) / step - 0.5) * (1 << RASTER_SHIFT)).astype(np.int32)
+        found: list[list[NDArray[np.int32]]] = [[] for _ in range(int(polygon[-1]) + 1)]
+        for owner, ring in zip(polygon, np.split(points, np.flatnonzero(np.diff(line)) + 1), strict=True):
+            found[owner].append(ring)
         return found

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.annotation import Annotation, AnnotationSet
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
 from her2viewer.guidelines.decision import Decision
@@ -237,14 +237,31 @@ class Exporting(QObject):
 
             return load_geojson(path)
 
-        self._storage.submit("Importing", work, done=lambda content: self._imported(slide, path, content))
+        self._storage.submit("Importing", work, done=lambda content: self._unite(slide, path, content))
 
-    def _imported(self, slide: Slide, path: Path, content: Any) -> None:
-        if self._session.slide is not slide:
-            return
+    def _unite(self, slide: Slide, path: Path, content: Any) -> None:
+        """Work out the region of all outlines beside the main thread: of thousands it takes a while."""
         present = self._session.annotations
-        known = {a.id for a in present}
-        new = [a for a in content.annotations if a.id not in known]
+
+        def work() -> tuple[list[Annotation], AnnotationSet]:
+            known = {a.id for a in present}
+            new = [a for a in content.annotations if a.id not in known]
+            after = present.added(*new)
+            after.region()
+            return new, after
+
+        def done(result: tuple[list[Annotation], AnnotationSet]) -> None:
+            if self._session.slide is not slide:
+                return
+            if self._session.annotations is not present:
+                # The reader drew meanwhile.
+                self._unite(slide, path, content)
+                return
+            self._imported(slide, path, content, *result)
+
+        self._storage.submit("Importing", work, done=done)
+
+    def _imported(self, slide: Slide, path: Path, content: Any, new: list[Annotation], after: AnnotationSet) -> None:
         again = len(content.annotations) - len(new)
         remarks = [*content.skipped, *content.notices]
         if len(remarks) > _MOST_REMARKS:
@@ -258,7 +275,7 @@ class Exporting(QObject):
         if outside:
             remarks.append(f"{outside} of its outlines lie outside this slide: is it the right file?")
         if new:
-            self._session.edit(f"Import {path.name}", present.added(*new), ())
+            self._session.edit(f"Import {path.name}", after, ())
             self._keeper.log("annotations imported", file=str(path), objects=len(new))
         text = f"{_outlines(len(new))} added from {path.name}."
         kind = "warning" if outside or not new else "done"

@@ -88,7 +88,8 @@ class Session(QObject):
 
     def select(self, ids: Iterable[str]) -> None:
         """Change the selection; not an undo step."""
-        chosen = tuple(i for i in ids if self.annotations.get(i) is not None)
+        known = {a.id for a in self.annotations}
+        chosen = tuple(i for i in ids if i in known)
         if chosen != self.selection:
             self.selection = chosen
             self.selection_changed.emit(chosen)
@@ -103,7 +104,8 @@ class Session(QObject):
         self.annotations = annotations
         self.annotations_changed.emit(annotations)
         self._set_region(annotations.region())
-        chosen = tuple(i for i in selection if annotations.get(i) is not None)
+        known = {a.id for a in annotations}
+        chosen = tuple(i for i in selection if i in known)
         self.selection = chosen
         self.selection_changed.emit(chosen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -31,6 +31,8 @@ LONGEST = 190
 SHORTEST = 28
 FRAME = 4
 MARGIN = 12
+MANY_CORNERS = 5_000
+"""An outline of more is drawn as a plain line."""
 SEEN = (0, 150, 120, 48)
 """Red, green, blue, alpha of places that were looked at closely: neither brown nor blue."""
 
@@ -49,6 +51,7 @@ class OverviewMap(QWidget):
         self._reviewed: ReviewedMap | None = None
         self._shade: QImage | None = None
         self._outline = QPainterPath()
+        self._drawn: QImage | None = None
         # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
         # rectangle it scales images several times more slowly.
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -70,7 +73,7 @@ class OverviewMap(QWidget):
 
     def set_pyramid(self, pyramid: Pyramid | None) -> None:
         """Another slide, another display transform or another screen."""
-        self._picture = self._shade = None
+        self._picture = self._shade = self._drawn = None
         self._complete = False
         if pyramid is None:
             self._scale = None
@@ -110,7 +113,7 @@ class OverviewMap(QWidget):
 
     def set_outline(self, outline: QPainterPath) -> None:
         """The region, level-0 px."""
-        self._outline = outline
+        self._outline, self._drawn = outline, None
         self.update()
 
     # -- painting -------------------------------------------------------------------------------------------------
@@ -126,7 +129,7 @@ class OverviewMap(QWidget):
         if self._reviewed is not None and not self._reviewed.nothing:
             painter.drawImage(area.topLeft().toPoint(), self._shading(self._reviewed, picture))
         if not self._outline.isEmpty():
-            self._draw_outline(painter)
+            painter.drawImage(QPointF(0, 0), self._outline_picture())
         painter.setPen(QPen(QColor(90, 94, 102), 1))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         self._draw_view(painter, area)
@@ -173,15 +176,25 @@ class OverviewMap(QWidget):
             self._shade.setDevicePixelRatio(picture.devicePixelRatio())
         return self._shade
 
-    def _draw_outline(self, painter: QPainter) -> None:
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        path = self._transform().map(self._outline)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for pen in (QPen(QColor(255, 255, 255, 170), 2.5), QPen(QColor(30, 32, 36), 1)):
-            painter.setPen(pen)
-            painter.drawPath(path)
-        painter.restore()
+    def _outline_picture(self) -> QImage:
+        """The region as it lies on the map, drawn once: with many corners a line costs more than a frame has."""
+        dpr = self.devicePixelRatioF()
+        size = (QSizeF(self.size()) * dpr).toSize()
+        if self._drawn is None or self._drawn.size() != size:
+            self._drawn = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+            self._drawn.setDevicePixelRatio(dpr)
+            self._drawn.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._drawn)
+            path = self._transform().map(self._outline)
+            many = path.elementCount() > MANY_CORNERS
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, not many)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            pens = (QPen(QColor(30, 32, 36), 0),) if many else (QPen(QColor(255, 255, 255, 170), 2.5),)
+            for pen in pens if many else (*pens, QPen(QColor(30, 32, 36), 1)):
+                painter.setPen(pen)
+                painter.drawPath(path)
+            painter.end()
+        return self._drawn
 
     def _area(self) -> QRectF:
         """Where the slide lies on the map, logical px; the rest of a very narrow slide's map stays dark."""

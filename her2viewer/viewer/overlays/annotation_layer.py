@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+import shapely
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QGuiApplication, QPainter, QPen, QPolygonF, QTransform
 
 from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, Role
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.overlays.outlines import Bounds, Outline
+from her2viewer.viewer.overlays.outlines import Bounds, Outline, polygon_of
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.theme import DARK, tokens
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
@@ -31,6 +33,8 @@ CROWD = 6_000
 NOTE_RADIUS = 7.0
 NOTE_WIDTH = 260.0
 MANY_NOTES = 40
+MANY = 300
+"""With more annotations than this names and texts are left out, and what does not change is kept between frames."""
 PLATE = QColor(20, 20, 20, 190)
 MARGIN_PX = 16.0
 
@@ -87,15 +91,24 @@ class AnnotationLayer(Layer):
 
     # --- painting ----------------------------------------------------------------------------------------------
 
+    @property
+    def composed(self) -> bool:  # type: ignore[override]
+        """Very many outlines are kept with the tissue below them, but while one of them is being changed."""
+        return len(self._session.annotations) > MANY and not (self._state is not None and self._state.live)
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if not self.visible:
             return
+        many = len(self._session.annotations) > MANY
         margin = MARGIN_PX / viewport.scale
-        x0, y0, x1, y1 = viewport.bounds()
+        x0, y0, x1, y1 = _seen(painter, viewport)
         view = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         frame = _Frame(painter, viewport, view, screen_transform(viewport))
         selected = set(self._session.selection)
-        shown = [(a, self._outline(a)) for a in self._shown()]
+        near = self._shown(view)
+        if many:
+            near = self._paint_marks(frame, near, selected)
+        shown = [(a, self._outline(a)) for a in near]
         shown = [(a, o) for a, o in shown if o.touches(view)]
         # What is selected is drawn last, above its neighbours.
         shown.sort(key=lambda pair: pair[0].id in selected)
@@ -110,19 +123,44 @@ class AnnotationLayer(Layer):
         frame = frame._replace(crowded=crowded)
         for a, outline, pieces in lines:
             self._paint_outline(frame, a, outline, pieces, a.id in selected)
-        if self._show_names:
+        if self._show_names and not many:
             for a, outline in areas:
                 self._paint_name(painter, a, outline, viewport)
         notes = [a for a, _ in shown if a.role is Role.NOTE]
         for a in notes:
-            self._paint_note(painter, a, a.id in selected, len(notes) <= MANY_NOTES, viewport)
+            self._paint_note(painter, a, a.id in selected, len(notes) <= MANY_NOTES and not many, viewport)
         painter.restore()
 
-    def _shown(self) -> list[Annotation]:
+    def _shown(self, view: Bounds) -> list[Annotation]:
+        """What may be in view, in drawing order, in the shape that it has now."""
         live = self._state.live if self._state is not None else {}
-        known = [live.get(a.id, a) for a in self._session.annotations]
-        ids = {a.id for a in known}
-        return known + [a for i, a in live.items() if i not in ids]
+        annotations = self._session.annotations
+        known = [annotations.items[i] for i in annotations.touching(*view)]
+        known = [a for a in known if a.id not in live]
+        return known + list(live.values())
+
+    def _paint_marks(self, frame: _Frame, near: list[Annotation], selected: set[str]) -> list[Annotation]:
+        """Those that are too small for an outline, as points of their colour all at once; returns the others."""
+        bounds = shapely.bounds(np.array([a.geometry for a in near], dtype=object)).reshape(-1, 4)
+        size = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]) * frame.viewport.scale
+        small = (size < SMALL_PX) & np.array([a.id not in selected for a in near], dtype=bool)
+        small &= np.array([a.role is not Role.NOTE for a in near], dtype=bool)
+        middle = screen_xy((bounds[:, :2] + bounds[:, 2:]) / 2, frame.viewport)
+        groups: dict[int, list[int]] = {}
+        for i in np.flatnonzero(small):
+            groups.setdefault(color_of(near[i]).rgb(), []).append(i)
+        painter = frame.painter
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        for rgb, members in groups.items():
+            # Smaller where they would run into one another.
+            side = float(np.clip(np.median(size[members]), 2.0, SMALL_PX))
+            pen = QPen(QColor.fromRgb(rgb), side)
+            pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+            painter.setPen(pen)
+            painter.drawPoints(polygon_of(np.round(middle[members])))
+        painter.restore()
+        return [near[i] for i in np.flatnonzero(~small)]
 
     def _outline(self, annotation: Annotation) -> Outline:
         outline = self._outlines.get(annotation.id)
@@ -187,11 +225,13 @@ class AnnotationLayer(Layer):
         pen.setCosmetic(True)
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for dx, dy in ((0.0, 0.0), (0.7, 0.0), (0.0, 0.7)):
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        for dx, dy in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
             painter.setTransform(frame.transform * QTransform.fromTranslate(dx, dy) * base)
             for piece in pieces:
                 painter.drawPolyline(piece)
         painter.setTransform(base)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
 
     def _paint_name(self, painter: QPainter, annotation: Annotation, outline: Outline, viewport: Viewport) -> None:
         if not annotation.name and annotation.role is Role.ROI:
@@ -283,6 +323,17 @@ class AnnotationLayer(Layer):
 
     def _repaint(self, _what: object = None) -> None:
         self.changed.emit()
+
+
+def _seen(painter: QPainter, viewport: Viewport) -> Bounds:
+    """Bounds of what is painted now, level-0 px: a part of the view where the painter is clipped to one."""
+    if not painter.hasClipping():
+        return viewport.bounds()
+    part = painter.clipBoundingRect()
+    corners = (part.topLeft(), part.topRight(), part.bottomLeft(), part.bottomRight())
+    xy = np.array([viewport.to_slide(c.x(), c.y()) for c in corners])
+    (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
 
 
 def color_of(annotation: Annotation) -> QColor:

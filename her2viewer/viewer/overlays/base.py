@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QPointF, Qt, Signal
-from PySide6.QtGui import QPainter, QPainterPath, QPolygonF
-from shapely import get_parts
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QPainter, QPainterPath
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.editing import rings
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.outlines import path_of
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
 
 
@@ -47,13 +48,8 @@ class Legend:
 
 def region_path(geometry: BaseGeometry) -> QPainterPath:
     """Outline of a (multi-)polygon as a path in level-0 px, holes left out by the odd-even rule."""
-    path = QPainterPath()
+    path = path_of([xy for _part, _ring, xy in rings(geometry)])
     path.setFillRule(Qt.FillRule.OddEvenFill)
-    for polygon in get_parts(geometry):
-        if polygon.geom_type != "Polygon":
-            continue
-        for ring in (polygon.exterior, *polygon.interiors):
-            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in ring.coords]))
     return path
 
 

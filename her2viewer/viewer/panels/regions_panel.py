@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFont, QIcon, QKeyEvent, QKeySequence, QPainter, QPixmap
+from PySide6.QtGui import QAction, QColor, QFont, QIcon, QKeyEvent, QKeySequence, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -34,6 +34,8 @@ NO_SLIDE = "Open a slide to outline regions on it."
 EMPTY = "No region yet. Outline the invasive carcinoma:\nP polygon, F freehand, B brush."
 _ID = Qt.ItemDataRole.UserRole
 _ORDER = (Role.ROI, Role.EXCLUDE, Role.CONTROL, Role.NOTE)
+MOST_ROWS = 2_000
+"""Nobody reads a longer list; cells of another program come by the ten thousand."""
 _PREFIX = {Role.EXCLUDE: "− "}
 
 
@@ -51,6 +53,9 @@ class RegionsPanel(QWidget):
         self._state = state
         self._filling = False
         self._items: dict[str, QTreeWidgetItem] = {}
+        self._dressed: dict[str, tuple[Annotation, object]] = {}
+        """What each row shows."""
+        self._rest = 0
 
         self.empty = QLabel()
         self.empty.setWordWrap(True)
@@ -100,13 +105,25 @@ class RegionsPanel(QWidget):
     def _fill(self, _changed: object = None) -> None:
         self._filling = True
         annotations = sorted(self._session.annotations, key=lambda a: _ORDER.index(a.role))
-        if [a.id for a in annotations] != list(self._items):
+        rest = len(annotations) - MOST_ROWS
+        annotations = annotations[:MOST_ROWS]
+        if [a.id for a in annotations] != list(self._items) or rest != self._rest:
             self.tree.clear()
-            self._items = {}
-            for a in annotations:
-                self._items[a.id] = QTreeWidgetItem(self.tree)
+            self._dressed = {}
+            items = [QTreeWidgetItem() for _ in annotations]
+            self._items = {a.id: item for a, item in zip(annotations, items, strict=True)}
+            self._rest = rest
+            if rest > 0:
+                items.append(QTreeWidgetItem([f"and {rest:,} more"]))
+                items[-1].setFlags(Qt.ItemFlag.NoItemFlags)
+                items[-1].setToolTip(0, "All of them count and are drawn. Point at one on the slide to select it.")
+            self.tree.addTopLevelItems(items)
+        look = (self._session.locked, self._session.pixel_size, self.devicePixelRatioF(), tokens().name)
         for a in annotations:
-            self._dress(self._items[a.id], a)
+            known = self._dressed.get(a.id)
+            if known is None or known[0] is not a or known[1] != look:
+                self._dress(self._items[a.id], a)
+                self._dressed[a.id] = (a, look)
         self.tree.headerItem().setText(1, area_unit(self._session.pixel_size))
         self._filling = False
         self.empty.setText(NO_SLIDE if self._session.slide is None and not annotations else EMPTY)
@@ -158,9 +175,10 @@ class RegionsPanel(QWidget):
     def _show_selection(self, _ids: object = None) -> None:
         self._filling = True
         chosen = self._session.selection
+        wanted = set(chosen)
         for annotation_id, item in self._items.items():
-            if item.isSelected() != (annotation_id in chosen):
-                item.setSelected(annotation_id in chosen)
+            if item.isSelected() != (annotation_id in wanted):
+                item.setSelected(annotation_id in wanted)
         if chosen and chosen[-1] in self._items:
             last = self._items[chosen[-1]]
             self.tree.scrollToItem(last)
@@ -174,8 +192,10 @@ class RegionsPanel(QWidget):
             return
         chosen = [i for i, item in self._items.items() if item.isSelected()]
         # The order of selection counts (subtract keeps the first): what was selected before stays in front.
-        kept = [i for i in self._session.selection if i in chosen]
-        self._session.select((*kept, *(i for i in chosen if i not in kept)))
+        here = set(chosen)
+        kept = [i for i in self._session.selection if i in here]
+        before = set(kept)
+        self._session.select((*kept, *(i for i in chosen if i not in before)))
 
     # --- commands ----------------------------------------------------------------------------------------------
 
@@ -350,33 +370,39 @@ def tabular(font: QFont) -> QFont:
 
 def swatch(annotation: Annotation, ratio: float) -> QIcon:
     """Colour and kind of an annotation in 14 px: filled, hatched, dashed or a dot."""
+    mark = tokens().color("text").rgba()
+    return _swatch(color_of(annotation).rgba(), annotation.role, annotation.locked, mark, ratio)
+
+
+@lru_cache(maxsize=256)
+def _swatch(rgba: int, role: Role, locked: bool, mark: int, ratio: float) -> QIcon:
+    color = QColor.fromRgba(rgba)
     side = 14
     pixmap = QPixmap(round(side * ratio), round(side * ratio))
     pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    color = color_of(annotation)
     pen = painter.pen()
     pen.setColor(color)
     pen.setWidthF(1.5)
-    if annotation.role is Role.NOTE:
+    if role is Role.NOTE:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(color)
         painter.drawEllipse(3, 3, 8, 8)
     else:
-        fill = color_of(annotation)
+        fill = QColor(color)
         fill.setAlpha(70)
-        if annotation.role is Role.CONTROL:
+        if role is Role.CONTROL:
             pen.setStyle(Qt.PenStyle.DotLine)
         painter.setPen(pen)
-        painter.setBrush(fill if annotation.role is Role.ROI else Qt.BrushStyle.NoBrush)
+        painter.setBrush(fill if role is Role.ROI else Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(2, 2, 10, 10, 2, 2)
-        if annotation.role is Role.EXCLUDE:
+        if role is Role.EXCLUDE:
             painter.drawLine(3, 11, 11, 3)
-    if annotation.locked:
+    if locked:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(tokens().color("text"))
+        painter.setBrush(QColor.fromRgba(mark))
         painter.drawRect(8, 8, 5, 5)
     painter.end()
     return QIcon(pixmap)

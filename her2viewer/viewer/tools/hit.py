@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QTransform
 from shapely import Point
 
-from her2viewer.domain.annotation import Annotation
+from her2viewer.domain.annotation import Annotation, AnnotationSet
 from her2viewer.viewer.canvas.viewport import Viewport
 
 NOTE_PX = 12.0
 EDGE_PX = 5.0
+MANY = 50
 
 
 def screen_transform(viewport: Viewport) -> QTransform:
@@ -38,6 +39,10 @@ def annotation_at(annotations: Iterable[Annotation], x: float, y: float, viewpor
     A note within 12 logical px comes first, then the topmost outline within 5, then the smallest area around
     the point, so that an exclusion inside a ROI can be picked.
     """
+    if isinstance(annotations, AnnotationSet) and len(annotations) > MANY:
+        wide = max(NOTE_PX, EDGE_PX) / viewport.scale
+        found = annotations.touching(x - wide, y - wide, x + wide, y + wide)
+        annotations = [annotations.items[i] for i in found]
     items = tuple(annotations)
     nearest = min(
         ((math.hypot(a.geometry.x - x, a.geometry.y - y), i) for i, a in enumerate(items) if _is_point(a)),
