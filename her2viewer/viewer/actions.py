@@ -112,6 +112,14 @@ VIEW = (
         checkable=True,
     ),
     Command(
+        "stack_views",
+        "One above the other",
+        (),
+        "",
+        "Two views stand one above the other; off, side by side. The line between views can be dragged",
+        checkable=True,
+    ),
+    Command(
         "align_mark",
         "Align: mark this place",
         ("A",),
@@ -215,6 +223,7 @@ SCORE = (
         on_canvas=True,
     ),
     Command("cancel", "Cancel", ("Esc",), "cancel", "Stop scoring, or drop what is half drawn", on_canvas=True),
+    Command("calibrate", "Calibrate the scorer...", (), "", "Fit its limits to slides of yours with known scores"),
 )
 
 REPORT = (

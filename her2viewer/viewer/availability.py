@@ -86,6 +86,7 @@ def show_availability(
     commands.allow("icc", no_slide or profile_problem)
     # Enter says itself why it does nothing, so its key stays alive.
     commands.allow("run", "the scorer is running" if controller.run_progress is not None else "")
+    commands.allow("calibrate", "the scorer is running" if controller.run_progress is not None else "")
     for kind in ("pdf", "json", "csv"):
         commands.allow(f"report_{kind}", report(kind))
     commands.allow("go_decisive", "" if controller.decision is not None else "there is no answer yet")

@@ -98,6 +98,7 @@ class Commanding(QObject):
             "delete": toolbox.delete,
             "run": self.enter,
             "cancel": self.escape,
+            "calibrate": self.calibrate,
             "guide": self.show_guide,
             "shortcuts": self.show_shortcuts,
             "about": self.show_about,
@@ -340,6 +341,20 @@ class Commanding(QObject):
         from her2viewer.viewer.dialogs.help import AboutDialog
 
         self._show(AboutDialog(self._window))
+
+    def calibrate(self) -> None:
+        """Fit the limits of the chosen scorer to slides of the laboratory."""
+        from her2viewer.viewer.dialogs.calibrate import CalibrateDialog
+
+        w = self._window
+        manifest, problem = w.controller.manifest, w.controller.calibration_problem
+        if manifest is None or problem:
+            w.messages.show_message(problem)
+            return
+        dialog = CalibrateDialog(manifest, w.controller.settings_of(manifest.id), w)
+        dialog.native_dialogs = self.native_dialogs
+        dialog.use.connect(w.controller.use_calibration)
+        self._show(dialog)
 
     def _show(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)

@@ -28,12 +28,12 @@ _LAYOUT = {
         "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | role_roi role_exclude "
         "*exclusions role_control | undo redo | select_all merge subtract smooth delete"
     ),
-    "Score": "run cancel | *scorer",
+    "Score": "run cancel | *scorer calibrate",
     "Report": "report_pdf report_json report_csv",
     "Help": "guide shortcuts log | about",
 }
 _COMPARE = (
-    "second_plain *second_scorer second_other *aligned four_views | link_views close_views | "
+    "second_plain *second_scorer second_other *aligned four_views | link_views stack_views close_views | "
     "align_mark align_undo align_flip align_take align_reset"
 )
 _COMPARE_TITLES = {"second_scorer": "Second view: other scorer", "aligned": "Second view: aligned slide"}

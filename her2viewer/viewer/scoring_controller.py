@@ -14,6 +14,7 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.guidelines.decision import Decision
 from her2viewer.scoring.aggregate import ShareCounter
+from her2viewer.scoring.calibration_file import SETTING
 from her2viewer.scoring.contract import Progress
 from her2viewer.scoring.job import JobRequest, request_after
 from her2viewer.slides.slide import Slide
@@ -163,6 +164,24 @@ class ScoringController(ScoringFacts):
         if self._choice.choose_settings(settings):
             self.scorer_changed.emit(self.scorer)
             self.state_changed.emit(self._state)
+
+    @property
+    def calibration_problem(self) -> str:
+        """Why the chosen scorer cannot be calibrated; "" where it can."""
+        manifest = self._choice.manifest
+        if manifest is None:
+            return self._choice.problem
+        if manifest.calibration is None or manifest.calibration.method != "cutoffs":
+            return "This scorer has no limits that could be fitted. Choose another scorer first."
+        return ""
+
+    def use_calibration(self, path: str) -> None:
+        """Take the limits of a calibration file from now on.
+
+        Raises:
+            ValueError: it cannot be used; the sentence says why.
+        """
+        self.set_settings({**self.settings_of(self.scorer), SETTING: path})
 
     def set_reading(self, reading: Reading) -> None:
         """What the pathologist adds has changed."""
