@@ -59,7 +59,7 @@ ESTIMATE_MARGIN = 0.04
 BLACK_DENSITY = 2.4
 """Sum of the three OD beyond which a wide area is ink: 3+ tissue averages below 1.8."""
 PEN_MM2 = 0.004
-DIRT_DENSITY = 1.0
+DIRT_DENSITY = 0.8
 """Sum of the three OD: blue and brown on top of each other are grey, too, but hardly that dark over 6 um."""
 DIRT_MM2 = 0.0006
 GREY_RANGE = 0.05
