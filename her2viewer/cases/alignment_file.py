@@ -30,11 +30,19 @@ class AlignedSlide:
 
         Touches the disk.
         """
-        before = Path(self.path)
-        for path in (before, beside.parent / before.name):
-            if path.is_file():
-                return path
-        return None
+        return slide_found(self.path, beside)
+
+
+def slide_found(kept: str, beside: Path) -> Path | None:
+    """A slide that a case names: where it was, or beside the slide ``beside`` under its name; None where it is gone.
+
+    Touches the disk.
+    """
+    before = Path(kept)
+    for path in (before, beside.parent / before.name):
+        if path.is_file():
+            return path
+    return None
 
 
 def read_alignments(path: Path) -> tuple[AlignedSlide, ...]:

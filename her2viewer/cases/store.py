@@ -7,12 +7,12 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from her2viewer import __version__
 from her2viewer.cases.atomic import StorageError, atomic_text, make_folder
@@ -24,8 +24,11 @@ from her2viewer.domain.annotation import AnnotationSet
 
 if TYPE_CHECKING:
     from her2viewer.cases.alignment_file import AlignedSlide
+    from her2viewer.cases.views_file import KeptViews
     from her2viewer.domain.result import Result
     from her2viewer.domain.reviewed import ReviewedMap
+
+T = TypeVar("T")
 
 
 class CaseStore:
@@ -44,10 +47,8 @@ class CaseStore:
         self._waiting: list[tuple[str, Mapping[str, Any], str, str]] = []
         self._saved_annotations: AnnotationSet | None = None
         self._checked = False
-        self._reviewed_stays = False
-        """A newer program wrote the map of what was looked at."""
-        self._alignments_stay = False
-        """A newer program wrote the list of aligned slides."""
+        self._newer: set[str] = set()
+        """Names of small files that a newer program wrote: they stay as they are."""
 
     def _use(self, folder: Path) -> None:
         self.folder = folder
@@ -150,17 +151,7 @@ class CaseStore:
         """
         from her2viewer.cases.reviewed_file import read_reviewed
 
-        path = self.folder / "reviewed.json"
-        with self._mutex:
-            try:
-                return read_reviewed(path)
-            except NewerFormatError:
-                self._reviewed_stays = True
-                raise
-            except OSError as error:
-                raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
-            except (ValueError, RecursionError) as error:
-                raise self._damaged(path, error) from error
+        return self._load_small("reviewed.json", read_reviewed)
 
     def load_alignments(self) -> tuple[AlignedSlide, ...]:
         """Slides that were aligned with this one.
@@ -170,17 +161,17 @@ class CaseStore:
         """
         from her2viewer.cases.alignment_file import read_alignments
 
-        path = self.folder / "alignments.json"
-        with self._mutex:
-            try:
-                return read_alignments(path)
-            except NewerFormatError:
-                self._alignments_stay = True
-                raise
-            except OSError as error:
-                raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
-            except (ValueError, RecursionError) as error:
-                raise self._damaged(path, error) from error
+        return self._load_small("alignments.json", read_alignments)
+
+    def load_views(self) -> KeptViews | None:
+        """Which views stood side by side; None where nothing is known of it.
+
+        Raises:
+            CaseError: the file is damaged (it is kept aside), or a newer program wrote it.
+        """
+        from her2viewer.cases.views_file import read_views
+
+        return self._load_small("views.json", read_views)
 
     def scorers(self) -> tuple[str, ...]:
         """Ids of the scorers that have a result here."""
@@ -234,12 +225,17 @@ class CaseStore:
         """
         from her2viewer.cases.reviewed_file import write_reviewed
 
-        if not self.exists:
-            return False
-        with self._writing():
-            if not self._reviewed_stays:
-                write_reviewed(self.folder / "reviewed.json", reviewed)
-        return True
+        return self._save_small("reviewed.json", lambda path: write_reviewed(path, reviewed))
+
+    def save_views(self, views: KeptViews) -> bool:
+        """Write which views stand side by side; False, and nothing written, before anything else was saved.
+
+        Raises:
+            CaseError: as ``save``.
+        """
+        from her2viewer.cases.views_file import write_views
+
+        return self._save_small("views.json", lambda path: write_views(path, views))
 
     def save_alignments(self, slides: tuple[AlignedSlide, ...]) -> None:
         """Write which slides were aligned with this one, whole or not at all; a newer program's list stays.
@@ -250,7 +246,7 @@ class CaseStore:
         from her2viewer.cases.alignment_file import write_alignments
 
         with self._writing():
-            if self._alignments_stay:
+            if "alignments.json" in self._newer:
                 return
             self._make_known()
             write_alignments(self.folder / "alignments.json", slides)
@@ -372,6 +368,29 @@ class CaseStore:
             except (ValueError, RecursionError):
                 _keep_aside(path)
         self._checked = True
+
+    def _load_small(self, name: str, read: Callable[[Path], T]) -> T:
+        """A file that names its own format; a newer program's is remembered and never overwritten."""
+        path = self.folder / name
+        with self._mutex:
+            try:
+                return read(path)
+            except NewerFormatError:
+                self._newer.add(name)
+                raise
+            except OSError as error:
+                raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
+            except (ValueError, RecursionError) as error:
+                raise self._damaged(path, error) from error
+
+    def _save_small(self, name: str, write: Callable[[Path], None]) -> bool:
+        """Write what is no edit; False, and nothing written, before anything else was saved."""
+        if not self.exists:
+            return False
+        with self._writing():
+            if name not in self._newer:
+                write(self.folder / name)
+        return True
 
     def _text(self, path: Path) -> str | None:
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from her2viewer.cases.alignment_file import AlignedSlide
     from her2viewer.cases.case import Case
     from her2viewer.cases.store import CaseStore
+    from her2viewer.cases.views_file import KeptViews
     from her2viewer.domain.result import Result
     from her2viewer.domain.reviewed import ReviewedMap
 
@@ -42,6 +43,8 @@ class LoadedCase:
     """Which places were looked at; None where nothing is known of it."""
     alignments: tuple[AlignedSlide, ...] = ()
     """Slides that were aligned with this one."""
+    views: KeptViews | None = None
+    """Which views stood side by side; None where nothing is known of it."""
 
     def close(self) -> None:
         """Let the case go; for a slide that is not shown after all."""
@@ -88,9 +91,10 @@ def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None
     annotations = attempt(store.load_annotations, AnnotationSet())
     reviewed = attempt(store.load_reviewed, None)
     alignments = attempt(store.load_alignments, ())
+    views = attempt(store.load_views, None)
     found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
     results = tuple(r for r in found if r is not None)
-    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments)
+    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments, views)
 
 
 class CaseKeeper(QObject):
@@ -132,11 +136,13 @@ class CaseKeeper(QObject):
         self._retry.timeout.connect(self.flush)
         self.reviewed: ReviewedMap | None = None
         """Which places were looked at, as far as the case knows."""
-        self._reviewed_dirty = False
+        self.views: KeptViews | None = None
+        """Which views stand side by side, as far as the case knows."""
+        self._reviewed_dirty = self._views_dirty = False
         self._reviewed_timer = QTimer(self)
         self._reviewed_timer.setSingleShot(True)
         self._reviewed_timer.setInterval(REVIEWED_AFTER_MS)
-        self._reviewed_timer.timeout.connect(self._save_reviewed)
+        self._reviewed_timer.timeout.connect(self._save_looks)
         session.annotations_changed.connect(self._annotations_changed)
 
     @property
@@ -166,6 +172,7 @@ class CaseKeeper(QObject):
         self._unsaved_results = {}
         self.alignments, self._dirty_alignments = loaded.alignments, False
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
+        self.views, self._views_dirty = loaded.views, False
         self._tell()
         self.case_changed.emit(self._case)
         self.log("opened")
@@ -173,8 +180,8 @@ class CaseKeeper(QObject):
     def detach(self) -> None:
         """Save what is left and let the case go."""
         self.flush()
-        self._save_reviewed()
-        self.reviewed = None
+        self._save_looks()
+        self.reviewed = self.views = None
         self.alignments, self._dirty_alignments = (), False
         self._timer.stop()
         self._retry.stop()
@@ -216,8 +223,32 @@ class CaseKeeper(QObject):
             if not self._reviewed_timer.isActive():
                 self._reviewed_timer.start()
 
-    def _save_reviewed(self) -> None:
+    def keep_views(self, views: KeptViews) -> None:
+        """Keep which views stand side by side, once the case holds anything else."""
+        if self._store is not None and views != self.views:
+            self.views, self._views_dirty = views, True
+            if not self._reviewed_timer.isActive():
+                self._reviewed_timer.start()
+
+    def _save_looks(self) -> None:
+        """What is no edit: what was looked at, and in which views."""
         self._reviewed_timer.stop()
+        self._save_reviewed()
+        self._save_views()
+
+    def _save_views(self) -> None:
+        store, views = self._store, self.views
+        if store is None or views is None or not self._views_dirty:
+            return
+
+        def done(written: bool) -> None:
+            if written and self.views is views:
+                self._views_dirty = False
+
+        work = partial(store.save_views, views)
+        self._storage.submit("Keeping the views", work, done=done, key=f"views {id(store)}", quiet=True)
+
+    def _save_reviewed(self) -> None:
         store, reviewed = self._store, self.reviewed
         if store is None or reviewed is None or not self._reviewed_dirty:
             return

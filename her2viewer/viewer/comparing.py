@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from her2viewer.domain.evidence import Evidence
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.actions import Actions
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.compare.grid import CompareGrid
+from her2viewer.viewer.compare.keeping import ViewsKeeping
 from her2viewer.viewer.compare.view import FurtherView, Kind
 from her2viewer.viewer.menus import Menus
 from her2viewer.viewer.messages import Messages
@@ -71,6 +73,13 @@ class Comparing(QObject):
         session.pixel_size_changed.connect(self._pixel_size_changed)
         session.region_changed.connect(lambda _: self._show_evidence())
         controller.result_changed.connect(lambda _: self._show_evidence())
+        # While a scorer runs, its view gets each part as the main one does.
+        controller.evidence_added.connect(self._add_evidence)
+        controller.evidence_changed.connect(lambda _: self._show_evidence())
+        controller.scored_changed.connect(lambda *_: self._show_evidence())
+        self.keeping = ViewsKeeping(
+            self, grid=grid, session=session, controller=controller, keeper=keeper, storage=storage, messages=messages
+        )
         keeper.case_changed.connect(lambda _: self._case_changed())
 
     def wire(self, commands: Actions, menus: Menus) -> None:
@@ -91,6 +100,7 @@ class Comparing(QObject):
             commands[command_id].triggered.connect(lambda _=False, do=do: do())
         commands["link_views"].setChecked(True)
         commands["link_views"].triggered.connect(self.set_linked)
+        commands["stack_views"].triggered.connect(self.set_stacked)
         menus.sub["second_scorer"].aboutToShow.connect(lambda: self._fill_scorers(menus))
         menus.sub["aligned"].aboutToShow.connect(lambda: self._fill_aligned(menus))
         self.show_availability()
@@ -172,6 +182,10 @@ class Comparing(QObject):
     def set_linked(self, linked: bool) -> None:
         """Let all views move together, or each alone."""
         self._grid.linked = linked
+
+    def set_stacked(self, stacked: bool) -> None:
+        """Two views one above the other, or side by side."""
+        self._grid.stacked = stacked
 
     def set_palette(self, palette: str) -> None:
         """Class colours of the further views."""
@@ -256,7 +270,9 @@ class Comparing(QObject):
             commands.allow(command_id, no_slide or full)
         for command_id in ("close_views", "link_views"):
             commands.allow(command_id, none)
+        commands.allow("stack_views", none or ("" if len(grid.views) == 1 else "more than two views make a square"))
         commands["link_views"].setChecked(grid.linked)
+        commands["stack_views"].setChecked(grid.stacked)
         for command_id in ("align_mark", "align_undo", "align_flip", "align_take", "align_reset"):
             commands.allow(command_id, other)
 
@@ -328,6 +344,11 @@ class Comparing(QObject):
         for view in self._grid.views:
             if view.kind is Kind.SCORER:
                 view.show_evidence(controller.evidence_of(view.scorer), region, controller.scored_by(view.scorer))
+
+    def _add_evidence(self, evidence: tuple[Evidence, ...]) -> None:
+        for view in self._grid.views:
+            if view.kind is Kind.SCORER and view.scorer == self._controller.scorer:
+                view.add_evidence(evidence)
 
     def _arrived(self, view: FurtherView, slide: Slide, extras: SlideExtras) -> None:
         known = next((a for a in self._keeper.alignments if a.identity == slide.identity), None)

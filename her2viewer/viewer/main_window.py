@@ -334,6 +334,7 @@ class MainWindow(QMainWindow):
         self.panels.slides.set_images(self.flow.images())
         self.show_colours()
         self.pointing.clear()
+        self.comparing.keeping.reopen()
         self.refresh()
         if slide is not None:
             self.canvas.setFocus()

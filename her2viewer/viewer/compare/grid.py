@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
 
 from her2viewer.domain.alignment import Point
 from her2viewer.slides.slide import Slide
@@ -21,6 +21,10 @@ from her2viewer.viewer.opening import SlideExtras, SlideOpener
 
 MOST = 3
 """Further views at most: four in all."""
+_HANDLE = 5
+"""Logical px of a divider: what a mouse can grab."""
+_LEAST = 0.1
+"""Share of the room that each side of a divider keeps."""
 
 
 class CompareGrid(QWidget):
@@ -30,6 +34,8 @@ class CompareGrid(QWidget):
     """A view came, went, or shows another slide now."""
     arrived = Signal(object, object, object)
     """FurtherView, Slide, SlideExtras: another slide was opened for a view; ``FurtherView.show_other`` shows it."""
+    arranged = Signal()
+    """The reader moved a divider, or put two views the other way."""
     message = Signal(str)
     cursor_moved = Signal(float, float, str)
     """The pointer is in a further view: the place on the main slide, level-0 px, and what lies there."""
@@ -52,10 +58,22 @@ class CompareGrid(QWidget):
         column.setSpacing(0)
         column.addWidget(self._header)
         column.addWidget(canvas, 1)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(3)
-        self._grid.addWidget(self._cell, 0, 0)
+        self._stacked = False
+        self._across = self._down = 0.5
+        """Where the dividers stand, as shares of the room."""
+        self._rows = QSplitter(Qt.Orientation.Vertical)
+        self._top, self._bottom = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Horizontal)
+        for splitter in (self._rows, self._top, self._bottom):
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(_HANDLE)
+            splitter.splitterMoved.connect(self._divider_moved)
+        self._top.addWidget(self._cell)
+        self._rows.addWidget(self._top)
+        self._rows.addWidget(self._bottom)
+        self._bottom.hide()
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self._rows)
         self._ghost: GhostLayer | None = None
         self.landmarks = LandmarkLayer(self)
         canvas.add_layer(self.landmarks)
@@ -107,6 +125,28 @@ class CompareGrid(QWidget):
         for view in self._views:
             view.set_linked(linked)
 
+    @property
+    def stacked(self) -> bool:
+        """Whether two views stand one above the other instead of side by side."""
+        return self._stacked
+
+    @stacked.setter
+    def stacked(self, stacked: bool) -> None:
+        if stacked != self._stacked:
+            self._stacked = stacked
+            self._arrange()
+            self.arranged.emit()
+
+    @property
+    def dividers(self) -> tuple[float, float]:
+        """Share of the width of the left views, share of the height of the upper ones."""
+        return (self._across, self._down)
+
+    @dividers.setter
+    def dividers(self, places: tuple[float, float]) -> None:
+        self._across, self._down = (min(max(p, _LEAST), 1 - _LEAST) for p in places)
+        self._place_dividers()
+
     def add(self, kind: Kind) -> FurtherView:
         """One more view, still empty. There must be room (``full``)."""
         view = FurtherView(kind, self.main, self)
@@ -154,8 +194,9 @@ class CompareGrid(QWidget):
             self.main.cursor_left.disconnect(self._main_left)
             self._point_at(None, None)
         had_focus = view.canvas.hasFocus()
-        self._grid.removeWidget(view)
         view.hide()
+        # Out of its splitter, which counts what is hidden, too.
+        view.setParent(None)
         view.deleteLater()
         self._arrange()
         if had_focus or not self._views:
@@ -200,24 +241,44 @@ class CompareGrid(QWidget):
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        several = bool(self._views)
-        self._header.setVisible(several)
-        # With three further ones a square of four, else one beside the other.
-        places = ((0, 1), (1, 0), (1, 1)) if len(self._views) > 1 else ((0, 1),)
-        for view, (row, column) in zip(self._views, places, strict=False):
-            self._grid.addWidget(view, row, column)
-        two_rows = len(self._views) > 1
-        wide = len(self._views) == 2
-        if wide:
-            # Three views: the last one is as wide as two.
-            self._grid.addWidget(self._views[1], 1, 0, 1, 2)
-        for index in (0, 1):
-            self._grid.setColumnStretch(index, int(index == 0 or several))
-            self._grid.setRowStretch(index, int(index == 0 or two_rows))
+        self._header.setVisible(bool(self._views))
+        # The main view never moves; with three further ones there is a square of four.
+        beside = [] if self._stacked and len(self._views) == 1 else self._views[:1]
+        below = self._views[len(beside) :]
+        for splitter, views, first in ((self._top, beside, 1), (self._bottom, below, 0)):
+            for index, view in enumerate(views, first):
+                if splitter.indexOf(view) != index:
+                    splitter.insertWidget(index, view)
+        self._bottom.setVisible(bool(below))
+        self._place_dividers()
         self._share_memory()
         self._show_zoom()
         self.show_landmarks()
         self.views_changed.emit()
+
+    def _place_dividers(self) -> None:
+        places = ((self._rows, self.height(), self._down), (self._top, self.width(), self._across))
+        for splitter, room, share in (*places, (self._bottom, self.width(), self._across)):
+            # Views whose sizes differ by an odd number have their middles half a pixel apart: linked ones would not
+            # show the same pixels.
+            splitter.setHandleWidth(_HANDLE - (room - _HANDLE) % 2)
+            if splitter.count() > 1:
+                # In proportion: the splitter makes pixels of them.
+                before = round(share * (room - splitter.handleWidth()))
+                splitter.setSizes([before, room - splitter.handleWidth() - before])
+
+    def _divider_moved(self, _position: int, _index: int) -> None:
+        moved = self.sender()
+        assert isinstance(moved, QSplitter)
+        before, after = moved.sizes()
+        share = before / max(1, before + after)
+        # In a square of four both rows are divided at one place.
+        self.dividers = (self._across, share) if moved is self._rows else (share, self._down)
+        self.arranged.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_dividers()
 
     def _share_memory(self) -> None:
         whole = default_budget()

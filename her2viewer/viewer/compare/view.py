@@ -55,6 +55,8 @@ class FurtherView(QWidget):
     """A view beside the main one. Main thread; another slide is opened by the opener of the grid."""
 
     close_clicked = Signal()
+    link_changed = Signal()
+    """It moves with the main view from now on, or alone."""
     aligned = Signal(object)
     """AlignedSlide: the reader changed how the other slide lies."""
     message = Signal(str)
@@ -141,6 +143,12 @@ class FurtherView(QWidget):
             self.evidence.replace(evidence)
         self.evidence.set_region(region, scored)
 
+    def add_evidence(self, evidence: tuple[Evidence, ...]) -> None:
+        """A part of what the scorer finds, while it runs."""
+        if self.evidence is not None:
+            self.evidence.append(evidence)
+            self._shown = (*self._shown, *evidence)
+
     def hide_overlays(self, hidden: bool) -> None:
         """Bare tissue for the moment, with the main view."""
         self.canvas.overlays_hidden = hidden
@@ -205,6 +213,7 @@ class FurtherView(QWidget):
         """Move with the main view, or alone."""
         self.canvas.linked = linked
         self.header.set_linked(linked)
+        self.link_changed.emit()
 
     def show_zoom(self) -> None:
         """In the strip."""
