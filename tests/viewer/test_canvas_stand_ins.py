@@ -113,3 +113,19 @@ def test_tiles_that_come_to_a_turned_view_are_drawn_over_what_stood_in(make_canv
     assert not np.array_equal(came, blurred)
     canvas.tissue.forget()
     assert np.array_equal(came, tissue(canvas))
+
+
+def test_what_is_enlarged_a_lot_is_as_smooth_as_ever(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    slide = GatedSlide(16_000, 12_000, (1, 16))
+    canvas = make_canvas(slide, 900, 700)
+    wait_idle(qtbot, canvas)
+    slide.hold()
+    canvas.overview.shown = canvas.scale_bar_visible = False
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, cx=8000.0, cy=6000.0))
+    shown = rgb(canvas.grab().toImage()).astype(int)
+    assert not canvas.sharp
+    # Red follows x, green follows y: a step of one grey level at most from each pixel to the next.
+    assert np.abs(np.diff(shown[..., 0], axis=1)).max() <= 1
+    assert np.abs(np.diff(shown[..., 1], axis=0)).max() <= 1
+    xs = canvas.frame_view.bounds()[0] + np.arange(900) + 0.5
+    assert np.abs(shown[..., 0] - xs * 255 / 15_999).max() <= 2

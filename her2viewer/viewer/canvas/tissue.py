@@ -21,6 +21,8 @@ LEAST_PIECE = 240
 """Px. Turned strips are painted in pieces of this length."""
 MOST_ROUGH = 2.0
 """Pixels of more than twice the size would look like bricks."""
+BLURRED = 8.0
+"""What is enlarged so much has no edge on which pixels of twice the size could be seen."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class TissuePainter:
         self._upright: _Upright | None = None
         self._turned_pixels: BGRAImage | None = None
         """Memory for what is turned."""
+        self._half_pixels: BGRAImage | None = None
+        """Memory for what is enlarged in two steps."""
         self._last: Scene | None = None
         self._quick = False
         """This frame is one of a motion that changes every pixel."""
@@ -78,6 +82,7 @@ class TissuePainter:
         """Another slide: drop the picture kept for turned views."""
         self._upright = None
         self._turned_pixels = None
+        self._half_pixels = None
         self._last = None
 
     def begin(self, scene: Scene) -> bool:
@@ -117,7 +122,7 @@ class TissuePainter:
             scene: what is painted.
             shown: what the picture shows.
             dirty: px of the picture.
-            quick: stand-ins of nearly the right zoom are scaled without interpolation.
+            quick: stand-ins are scaled without interpolation as far as that does not look like bricks.
             drawn: tiles that the picture has already; they are left as they are, and those that come are added.
         """
         scale, left, top = scene.scale, shown.x0, shown.y0
@@ -145,11 +150,33 @@ class TissuePainter:
             # A quarter pixel more on each side: Qt's rounding may else leave out a line at an edge. No pixel of a
             # neighbour has its middle there.
             area = QRectF(target.x0 - left - 0.25, target.y0 - top - 0.25, target.width + 0.5, target.height + 0.5)
-            rough = quick and 1 / MOST_ROUGH < tile.key.scale.downsample / scale.downsample < MOST_ROUGH
+            enlarged = tile.key.scale.downsample / scale.downsample
+            if enlarged >= (MOST_ROUGH if quick else BLURRED):
+                self.rough = self.rough or enlarged < BLURRED
+                painter.drawImage(area, self._half_way(target, tile.image, QRectF(*source)).image)
+                continue
+            rough = quick and enlarged > 1 / MOST_ROUGH
             self.rough = self.rough or rough
             painter.setRenderHint(smooth, not rough)
             painter.drawImage(area, tile.image, QRectF(*source))
             painter.setRenderHint(smooth, False)
+
+    def _half_way(self, target: Box, image: QImage, source: QRectF) -> Picture:
+        """A part of a tile, smoothly at half the size that it is to have; valid until the next call.
+
+        The rest is a factor of two without interpolation: together a quarter of the work of one smooth step, which Qt
+        would divide among threads that the readers of tiles need.
+        """
+        width, height = -(-target.width // 2), -(-target.height // 2)
+        size = 4 * width * height
+        if self._half_pixels is None or self._half_pixels.size < size:
+            self._half_pixels = np.empty(size, dtype=np.uint8)
+        half = Picture(self._half_pixels[:size].reshape(height, width, 4))
+        painter = QPainter(half.image)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(QRectF(0, 0, width, height), image, source)
+        painter.end()
+        return half
 
     def _turned(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
         # Tiles turned one by one would show their joints: compose the upright picture, turn what is needed of it.
