@@ -68,9 +68,9 @@ def main() -> None:
         ("gastric", read_recipe("gastric"), "lilac", "A", "ihc", "invasive"),
         ("lobular", read_recipe("lobular").with_shares(parse_shares("2+ 40, 1+ 30")), "grey", "D", "ihc", "invasive"),
     ]
-    # Enough carcinoma in situ that a picture of it is sure.
+    # Enough ducts and lobules that a picture of each is sure.
     breast = jobs[0][1]
-    jobs[0] = ("breast", replace(breast, tissue=replace(breast.tissue, in_situ=1.0)), *jobs[0][2:])
+    jobs[0] = ("breast", replace(breast, tissue=replace(breast.tissue, in_situ=1.0, benign=1.0)), *jobs[0][2:])
     with tempfile.TemporaryDirectory() as temporary:
         for name, recipe, glass, stains, stain, kind in jobs:
             path = Path(temporary) / f"{name}.tif"

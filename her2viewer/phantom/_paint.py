@@ -18,7 +18,7 @@ from her2viewer.stains.compiled import use_writable_cache
 
 use_writable_cache(__file__)
 
-RELIEF = 0.027
+RELIEF = 0.034
 """Units of haematoxylin by which the relief of a section seems to vary."""
 BEYOND = 1.4
 """Radii from its centre that a cell reaches at most."""
@@ -263,8 +263,9 @@ def paint(
                     ci, cj = np.int64(np.floor(x / 6.2)), np.int64(np.floor(y / 6.2))
                     draw = mixed(ci, cj, 77)
                     ox = (np.float64(draw & np.uint64(0xFF)) / 255.0 - 0.5) * 1.6
-                    away = np.hypot(x - (ci + 0.5) * 6.2 - ox, y - (cj + 0.5) * 6.2)
-                    red = _ramp(2.9 - away, 0.6) * (((draw >> np.uint64(8)) & np.uint64(3)) > 0)
+                    oy = (np.float64((draw >> np.uint64(16)) & np.uint64(0xFF)) / 255.0 - 0.5) * 1.8
+                    away = np.hypot(x - (ci + 0.5) * 6.2 - ox, y - (cj + 0.5) * 6.2 - oy)
+                    red = _ramp(2.9 - away, 0.6) * (((draw >> np.uint64(8)) & np.uint64(3)) > 1)
                     sb += empty * (0.02 * red - sb)
                     ss += empty * ((0.75 if eosin else 0.035) * red * (0.8 + 0.2 * away / 2.9) - ss)
                 sb = max(sb, nuclei[j, i] * (1.7 if eosin else 1.0))

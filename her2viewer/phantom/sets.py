@@ -161,7 +161,8 @@ def _entry(member: Member, phantom: Phantom, mpp: float, index: int) -> str:
         f'roi = "{phantom.outlines.name}"',
         f'truth = "{truth.name}"',
         f'score = "{phantom.score}"' if phantom.score in HER2_LABELS else "",
-        f"shares = {{ {shares} }}",
+        # A small section may hold no tumour; then there is nothing to give shares of.
+        f"shares = {{ {shares} }}" if sum(phantom.shares) > 0 else "",
         f"mpp = {mpp}",
         f'lab = "{member.lab}"',
         f'scanner = "{member.scanner}"',
