@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2viewer.commands import exit_codes
-from her2viewer.commands.evaluate import SetProgress, check_extra, profile_named, read_entries
+from her2viewer.commands.evaluate import SetProgress, profile_named, read_entries
 from her2viewer.commands.output import CommandError, Output
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="her2viewer calibrate",
         description="From 10 to 50 of the laboratory's own slides with known scores, fit the limits of a scorer and "
         "tell by cross-validation what that is worth. Use the file with --set calibration=FILE, or in the window.",
-        epilog="Exit codes: 0 written, 1 packages missing, 2 wrong option or a set that cannot be calibrated on, "
+        epilog="Exit codes: 0 written, 2 wrong option or a set that cannot be calibrated on, "
         "6 cannot write, 130 cancelled.",
     )
     parser.add_argument("scorer", metavar="SCORER", help="see her2viewer scorers")
@@ -75,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _calibrate(options: argparse.Namespace, output: Output) -> int:
-    check_extra()
     from her2viewer.cases.atomic import StorageError, atomic_text, make_folder
     from her2viewer.commands.score import _cancelled_by_signal, _settings
     from her2viewer.scoring.calibration_file import calibration_text, read_calibration

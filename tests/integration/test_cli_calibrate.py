@@ -27,9 +27,6 @@ from her2viewer.slides.open import open_slide
 from her2viewer.viewer.scoring_model import ScorerChoice
 from tests.helpers.drawn_sets import SCORES, SHARES, write_set
 
-pytest.importorskip("sklearn", reason="scikit-learn (extra 'evaluate') is not installed")
-pytest.importorskip("matplotlib", reason="matplotlib (extra 'evaluate') is not installed")
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

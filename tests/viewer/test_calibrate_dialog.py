@@ -14,9 +14,6 @@ from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.session import Session
 from tests.helpers.drawn_sets import SCORES, SHARES, write_set
 
-pytest.importorskip("sklearn", reason="scikit-learn (extra 'evaluate') is not installed")
-pytest.importorskip("matplotlib", reason="matplotlib (extra 'evaluate') is not installed")
-
 WAIT_MS = 120_000
 
 

@@ -212,7 +212,7 @@ def _show_shares(console: Console, measures: Sequence[Measure]) -> None:
         box=None,
         header_style="dim",
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=11)
     kinds = [*HER2_LABELS, "mean of 4"]
     for kind in kinds:
         table.add_column(kind, justify="right", no_wrap=True)
@@ -220,7 +220,8 @@ def _show_shares(console: Console, measures: Sequence[Measure]) -> None:
         cells = []
         for kind in kinds:
             m = next((x for x in measures if x.name == name and x.of == kind), None)
-            cells.append("" if m is None else f"{_number(m.value)} {_interval(m)}".strip())
+            decimals = 2 if "icc" in name else 1
+            cells.append("" if m is None else f"{_number(m.value, decimals)} {_interval(m, decimals)}".strip())
         table.add_row(title, *cells)
     console.print(table)
 
@@ -229,8 +230,8 @@ def _number(value: float, decimals: int = 2) -> str:
     return "-" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
-def _interval(m: Measure) -> str:
-    return "" if math.isnan(m.low) else f"({m.low:.2f}, {m.high:.2f})"
+def _interval(m: Measure, decimals: int = 2) -> str:
+    return "" if math.isnan(m.low) else f"({m.low:.{decimals}f}, {m.high:.{decimals}f})"
 
 
 def _plain(value: Any) -> Any:
