@@ -33,6 +33,7 @@ FRAME = 4
 MARGIN = 12
 MANY_CORNERS = 5_000
 """An outline of more is drawn as a plain line."""
+BACKGROUND = QColor(24, 26, 30)
 SEEN = (0, 150, 120, 48)
 """Red, green, blue, alpha of places that were looked at closely: neither brown nor blue."""
 
@@ -52,6 +53,9 @@ class OverviewMap(QWidget):
         self._shade: QImage | None = None
         self._outline = QPainterPath()
         self._drawn: QImage | None = None
+        """The outline."""
+        self._whole_picture: QImage | None = None
+        self._whole_key: tuple[object, ...] = ()
         # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
         # rectangle it scales images several times more slowly.
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -73,7 +77,7 @@ class OverviewMap(QWidget):
 
     def set_pyramid(self, pyramid: Pyramid | None) -> None:
         """Another slide, another display transform or another screen."""
-        self._picture = self._shade = self._drawn = None
+        self._picture = self._shade = self._drawn = self._whole_picture = None
         self._complete = False
         if pyramid is None:
             self._scale = None
@@ -108,22 +112,41 @@ class OverviewMap(QWidget):
     def set_reviewed(self, reviewed: ReviewedMap | None) -> None:
         """Shade what was looked at closely."""
         if reviewed is not self._reviewed:
-            self._reviewed, self._shade = reviewed, None
+            self._reviewed, self._shade, self._whole_picture = reviewed, None, None
             self.update()
 
     def set_outline(self, outline: QPainterPath) -> None:
         """The region, level-0 px."""
-        self._outline, self._drawn = outline, None
+        self._outline, self._drawn, self._whole_picture = outline, None, None
         self.update()
 
     # -- painting -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(24, 26, 30))
         if self._scale is None or self._canvas.slide is None:
-            return
+            painter.fillRect(self.rect(), BACKGROUND)
+        else:
+            painter.drawImage(0, 0, self._whole())
+
+    def _whole(self) -> QImage:
+        """Map, region and view as one picture: it is painted with every frame of the canvas, but rarely differs."""
         picture = self._map()
+        key = (picture.cacheKey(), self._canvas.viewport, self.size().toTuple())
+        if self._whole_picture is None or self._whole_key != key:
+            dpr = self.devicePixelRatioF()
+            size = (QSizeF(self.size()) * dpr).toSize().expandedTo(QSize(1, 1))
+            if self._whole_picture is None or self._whole_picture.size() != size:
+                self._whole_picture = QImage(size, QImage.Format.Format_RGB32)
+                self._whole_picture.setDevicePixelRatio(dpr)
+            self._whole_key = key
+            painter = QPainter(self._whole_picture)
+            self._draw(painter, picture)
+            painter.end()
+        return self._whole_picture
+
+    def _draw(self, painter: QPainter, picture: QImage) -> None:
+        painter.fillRect(self.rect(), BACKGROUND)
         area = self._area()
         painter.drawImage(area.topLeft().toPoint(), picture)
         if self._reviewed is not None and not self._reviewed.nothing:
