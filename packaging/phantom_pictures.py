@@ -14,7 +14,9 @@ import numpy as np
 from her2viewer.phantom.looks import lab, scanner
 from her2viewer.phantom.make import make_phantom
 from her2viewer.phantom.recipe import Recipe, parse_shares, read_recipe
-from her2viewer.phantom.survey import LEGEND
+from her2viewer.phantom.rendering import Renderer
+from her2viewer.phantom.slide_plan import SlidePlan
+from her2viewer.phantom.survey import LEGEND, survey
 from her2viewer.slides.open import open_slide
 
 SIZE = (640, 420)
@@ -50,12 +52,30 @@ def richest(truth: Path, kind: str, side_um: float) -> tuple[float, float]:
     return (column + 0.5) * step, (row + 0.5) * step
 
 
+def benign(folder: Path) -> None:
+    """A benign lobule at 20x: from the first seed whose section holds a large one."""
+    recipe = read_recipe("breast")
+    recipe = replace(recipe, tissue=replace(recipe.tissue, benign=1.0, in_situ=0.0, coverage=0.3, fat=0.1))
+    for seed in range(1, 40):
+        plan = SlidePlan(recipe, seed, (6000, 6000), scanner=scanner("lilac"), lab=lab("A"))
+        truth = survey(plan)
+        share = cv2.blur((truth.tissue == LEGEND.index("benign")).astype(np.float32), (61, 61))
+        if share.max() > 0.2:
+            row, column = np.unravel_index(int(share.argmax()), share.shape)
+            w, h = (2 * n for n in SIZE)
+            x, y = (int(np.clip((k + 0.5) * truth.step - n / 2, 0, 6000 - n)) for k, n in ((column, w), (row, h)))
+            image = cv2.resize(Renderer(plan, "ihc").region(x, y, w, h), SIZE, interpolation=cv2.INTER_AREA)
+            cv2.imwrite(str(folder / "breast_benign_20x.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+            return
+
+
 def main() -> None:
     """Read the command line, make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    benign(options.folder)
     jobs: list[tuple[str, Recipe, str, str, str, str]] = [
         (
             "breast",
@@ -68,9 +88,9 @@ def main() -> None:
         ("gastric", read_recipe("gastric"), "lilac", "A", "ihc", "invasive"),
         ("lobular", read_recipe("lobular").with_shares(parse_shares("2+ 40, 1+ 30")), "grey", "D", "ihc", "invasive"),
     ]
-    # Enough ducts and lobules that a picture of each is sure.
+    # Enough carcinoma in situ that a picture of it is sure.
     breast = jobs[0][1]
-    jobs[0] = ("breast", replace(breast, tissue=replace(breast.tissue, in_situ=1.0, benign=1.0)), *jobs[0][2:])
+    jobs[0] = ("breast", replace(breast, tissue=replace(breast.tissue, in_situ=1.0)), *jobs[0][2:])
     with tempfile.TemporaryDirectory() as temporary:
         for name, recipe, glass, stains, stain, kind in jobs:
             path = Path(temporary) / f"{name}.tif"
@@ -81,7 +101,7 @@ def main() -> None:
                 few = () if slide.stem in ("breast_ihc", "gastric") else ("20x",)
                 crops(options.folder, slide.stem, slide, place, few)
             if name == "breast":
-                for other in ("in_situ", "benign", "control"):
+                for other in ("in_situ", "control"):
                     crops(
                         options.folder,
                         f"breast_{other}",
