@@ -82,9 +82,9 @@ DIRECTIONS = 12
 
 BUBBLE_UM = (200.0, 5000.0)
 """Diameter."""
-BUBBLE_FILLING = 0.88
-"""Least share of the circle around a bubble that the bubble fills."""
-EDGE_DENSITY = 0.5
+BUBBLE_FILLING = 0.6
+"""Least share of the circle around a bubble that the bubble fills: under a cover slip it is seldom round."""
+EDGE_DENSITY = 0.3
 """Sum of the three OD of the edge of a bubble."""
 
 
@@ -302,7 +302,7 @@ def _bubbles(hue: NDArray[Any], total: NDArray[Any], um: float) -> NDArray[np.bo
     """What a round grey edge encloses."""
     import cv2
 
-    edge = (total > EDGE_DENSITY) & (np.abs(hue - 1 / 3).max(axis=2) < 1.6 * GREY_RANGE)
+    edge = (total > EDGE_DENSITY) & (np.abs(hue - 1 / 3).max(axis=2) < GREY_RANGE)
     closed = _closed(edge, max(3, round(25.0 / um)))
     contours, tree = cv2.findContours(closed.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     out = np.zeros(total.shape, np.uint8)
