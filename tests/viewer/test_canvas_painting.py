@@ -397,6 +397,7 @@ def test_the_overview_follows_the_view_the_region_and_the_slide(make_canvas: Mak
     canvas.set_viewport(canvas.viewport.centred(15_000, 2000))
     moved = shown()
     assert not np.array_equal(before, moved)
+    assert np.array_equal(moved, shown()), "in motion and at rest alike"
     outline = QPainterPath()
     outline.addRect(2000, 2000, 6000, 5000)
     canvas.overview.set_outline(outline)

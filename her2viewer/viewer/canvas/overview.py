@@ -25,6 +25,7 @@ from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey
 
 if TYPE_CHECKING:
     from her2viewer.viewer.canvas.canvas import SlideCanvas
+    from her2viewer.viewer.canvas.viewport import Viewport
 
 LONGEST = 190
 """Longer side of the map, logical px."""
@@ -56,6 +57,7 @@ class OverviewMap(QWidget):
         """The outline."""
         self._whole_picture: QImage | None = None
         self._whole_key: tuple[object, ...] = ()
+        self._painted_view: Viewport | None = None
         # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
         # rectangle it scales images several times more slowly.
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -126,6 +128,12 @@ class OverviewMap(QWidget):
         painter = QPainter(self)
         if self._scale is None or self._canvas.slide is None:
             painter.fillRect(self.rect(), BACKGROUND)
+            return
+        view = self._canvas.viewport
+        moved, self._painted_view = view != self._painted_view, view
+        if moved:
+            # A picture of it would be of no use for the next frame of the motion.
+            self._draw(painter, self._map())
         else:
             painter.drawImage(0, 0, self._whole())
 
