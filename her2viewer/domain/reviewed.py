@@ -102,6 +102,13 @@ class ReviewedMap:
         """All that lies in a convex polygon (level-0 px) was looked at too."""
         return self.with_squares(*self.squares(corners))
 
+    def at(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        """For each place (level-0 px) whether it was looked at; False beyond the slide."""
+        rows, columns = self.seen.shape
+        row, column = np.floor(y / self.step).astype(np.int64), np.floor(x / self.step).astype(np.int64)
+        on = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        return np.asarray(on & self.seen[np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)])
+
     def share(self, region: Region) -> float | None:
         """Share of a region that was looked at, 0 to 1; None where the region is empty."""
         target = RegionSquares.of(region, self)
@@ -160,6 +167,13 @@ class RegionSquares:
         """How many of them were looked at, 0 to 1."""
         seen = on.seen[self.rows, self.columns]
         return int((seen & self.inside).sum()) / int(self.inside.sum())
+
+
+def share_text(share: float) -> str:
+    """A share 0 to 1 in words: all of it only where it is all, and never nothing where it is something."""
+    if 0 < share < 0.01:
+        return "<1 %"
+    return f"{math.floor(100 * share + 1e-9)} %"
 
 
 def _spread(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
+from her2viewer.domain.reviewed import MAGNIFICATION, ReviewedMap
 from her2viewer.guidelines.decision import Decision
 from her2viewer.reports.fields import FieldChoice, choose_fields, control_field, on_slide
 from her2viewer.reports.model import (
@@ -27,6 +28,7 @@ from her2viewer.reports.model import (
     OwnAnswer,
     ReportData,
     ReportError,
+    Reviewed,
 )
 from her2viewer.reports.pictures import field_pictures, overview_picture, region_picture
 from her2viewer.reports.regions import regions_apart
@@ -56,6 +58,7 @@ def build_report(  # noqa: PLR0917
     scorer_title: str = "",
     palette: str = "",
     created: datetime | None = None,
+    reviewed: ReviewedMap | None = None,
 ) -> ReportData:
     """Everything that a report says. Reads the slide, so it belongs into a worker thread.
 
@@ -71,6 +74,7 @@ def build_report(  # noqa: PLR0917
         scorer_title: how the scorer is called; its id where empty.
         palette: id in ``domain.palette``; the default one where empty.
         created: time of the report; now where None.
+        reviewed: which places were looked at closely; None where nobody knows.
 
     Raises:
         ReportError: the slide can no longer be read.
@@ -114,7 +118,8 @@ def build_report(  # noqa: PLR0917
         overview=Overview(image, um_per_px),
         region=None if close is None else Overview(*close),
         fields=fields,
-        regions=() if result is None else regions_apart(annotations, result, pixel_size, whole),
+        regions=regions_apart(annotations, result, pixel_size, whole, reviewed),
+        reviewed=_reviewed(reviewed, region),
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
         created=now.isoformat(timespec="seconds"),
@@ -132,6 +137,11 @@ def program_versions() -> dict[str, str]:
             continue
     out["system"] = f"{platform.system()} {platform.machine()}"
     return out
+
+
+def _reviewed(known: ReviewedMap | None, region: Region) -> Reviewed | None:
+    share = None if known is None else known.share(region)
+    return None if share is None else Reviewed(share, MAGNIFICATION)
 
 
 def _areas(annotations: AnnotationSet, region: Region, result: Result | None, pixel_size: PixelSize) -> Areas:

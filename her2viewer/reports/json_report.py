@@ -53,12 +53,16 @@ def report_json(data: ReportData) -> dict[str, Any]:
         "areas_mm2": plain(data.areas),
         "result": None if data.result is None else _result(data.result, data.scorer_title),
         "decision": None if data.decision is None else _decision(data.decision),
+        "reviewed": None
+        if data.reviewed is None
+        else {"percent": 100 * data.reviewed.share, "at_least_magnification": data.reviewed.magnification},
         "regions": [
             {
                 "id": region.id,
                 "name": region.name,
                 "area_mm2": region.area_mm2,
                 "shares": None if region.shares is None else _shares(region.shares),
+                "reviewed_percent": None if region.reviewed is None else 100 * region.reviewed,
             }
             for region in data.regions
         ],

@@ -93,6 +93,18 @@ class RegionShares:
     area_mm2: float
     """Less the exclusions."""
     shares: Shares | None
+    reviewed: float | None = None
+    """Share 0 to 1 that was looked at closely; None where nobody knows."""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """How much of the ROI was looked at."""
+
+    share: float
+    """0 to 1."""
+    magnification: float
+    """From which on a look counts, as an objective power."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,8 @@ class ReportData:
     fields: tuple[FieldPicture, ...] = ()
     regions: tuple[RegionShares, ...] = ()
     """Each outline by itself; of interest where there is more than one."""
+    reviewed: Reviewed | None = None
+    """None where nobody knows: no window was used, or the case is from before it was kept."""
     legend: tuple[LegendEntry, ...] = ()
     palette: str = DEFAULT_PALETTE
     created: str = ""

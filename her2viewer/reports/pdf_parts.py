@@ -12,9 +12,10 @@ from reportlab.platypus import Spacer, Table
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import PixelSize, mm2_number
+from her2viewer.domain.reviewed import share_text
 from her2viewer.domain.shares import CountedUnit, percent_text
 from her2viewer.guidelines.decision import Decision, RowTest
-from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData
+from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData, Reviewed
 from her2viewer.reports.pdf_bars import share_bars
 from her2viewer.reports.pdf_style import BOXED, FLAT, INK, LINED, TINT, WIDTH, markup, para, rich
 from her2viewer.reports.pictures import REGION_LETTERS
@@ -45,6 +46,7 @@ def header(data: ReportData) -> list[Any]:
         "Slide": data.slide_name,
         "Pixel size": pixel_size_text(size, detail=False),
         "Region": f"{mm2_number(data.areas.roi)} mm², {_excluded(data)}",
+        **({} if data.reviewed is None else {"Looked at": _looked_at(data.reviewed)}),
         "Control tissue": f"{mm2_number(data.areas.control)} mm² outlined" if data.areas.control else "none outlined",
     }
     table = _pairs(slide, 2)
@@ -197,9 +199,12 @@ def _paragraphs(text: str) -> list[Any]:
 
 def regions(apart: Sequence[RegionShares]) -> list[Any]:
     """Each region by itself, where there is more than one."""
-    if len(apart) < 2 or all(r.shares is None for r in apart):
+    known = any(r.reviewed is not None for r in apart)
+    if len(apart) < 2 or (not known and all(r.shares is None for r in apart)):
         return []
-    rows = [[para(t, "label") for t in ("Regions", "Area", *(f"{name} %" for name in HER2_LABELS), "Counted")]]
+    looked = ["Looked at"] if known else []
+    heading = ("Regions", "Area", *looked, *(f"{name} %" for name in HER2_LABELS), "Counted")
+    rows = [[para(t, "label") for t in heading]]
     for letter, region in zip(REGION_LETTERS, apart[:_MOST_REGIONS], strict=False):
         shares = region.shares
         cells = ["–"] * 4 + ["nothing"]
@@ -207,14 +212,20 @@ def regions(apart: Sequence[RegionShares]) -> list[Any]:
             unit = "cells" if shares.unit is CountedUnit.CELLS else "mm²"
             total = f"{shares.total:,.0f}" if shares.unit is CountedUnit.CELLS else f"{shares.total:,.2f}"
             cells = [*(percent_text(value).removesuffix(" %") for value in shares.percent), f"{total} {unit}"]
-        texts = (f"{letter}  {_short(region.name, 60)}", f"{mm2_number(region.area_mm2)} mm²", *cells)
+        seen = ["–" if region.reviewed is None else share_text(region.reviewed)] if known else []
+        texts = (f"{letter}  {_short(region.name, 60)}", f"{mm2_number(region.area_mm2)} mm²", *seen, *cells)
         rows.append([para(text, "small") for text in texts])
-    table = Table(rows, colWidths=[WIDTH * f for f in (0.34, 0.14, 0.08, 0.08, 0.08, 0.08, 0.2)], repeatRows=1)
+    widths = (0.26, 0.13, 0.11, 0.08, 0.08, 0.08, 0.08, 0.18) if known else (0.34, 0.14, 0.08, 0.08, 0.08, 0.08, 0.2)
+    table = Table(rows, colWidths=[WIDTH * f for f in widths], repeatRows=1)
     table.setStyle(LINED)
     out: list[Any] = [Spacer(1, 5), table]
     if len(apart) > _MOST_REGIONS:
         out.append(para(f"and {len(apart) - _MOST_REGIONS} more (complete in the JSON file)", "tiny"))
     return out
+
+
+def _looked_at(reviewed: Reviewed) -> str:
+    return f"{share_text(reviewed.share)} of the region at {reviewed.magnification:g}x or more"
 
 
 def provenance(data: ReportData) -> list[Any]:

@@ -16,27 +16,39 @@ from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
+from her2viewer.domain.reviewed import MAGNIFICATION, ReviewedMap
 from her2viewer.reports.model import ReportError
 
 _CHUNK = 50_000
+_REVIEWED = f"looked_at_{MAGNIFICATION:.0f}x_or_more"
 
 
-def write_cells_csv(path: Path, result: Result, region: Region, pixel_size: PixelSize) -> int:
+def write_cells_csv(
+    path: Path, result: Result, region: Region, pixel_size: PixelSize, reviewed: ReviewedMap | None = None
+) -> int:
     """Write the cells of a result, or its patches where it has no cells; returns how many lines.
+
+    With ``reviewed``, a last column says which of them lie where somebody looked closely.
 
     Raises:
         ReportError: there are none, or the file cannot be written.
     """
     for item in result.evidence:
         if isinstance(item, CellTable):
-            return write_cells(item, pixel_size, path, region)
+            return write_cells(item, pixel_size, path, region, reviewed)
     for item in result.evidence:
         if isinstance(item, ClassMap):
-            return write_patches(item, pixel_size, path, region)
+            return write_patches(item, pixel_size, path, region, reviewed)
     raise ReportError("This scorer lists neither cells nor patches, so there is no table to write.")
 
 
-def write_cells(cells: CellTable, pixel_size: PixelSize, path: Path, region: Region | None = None) -> int:
+def write_cells(
+    cells: CellTable,
+    pixel_size: PixelSize,
+    path: Path,
+    region: Region | None = None,
+    reviewed: ReviewedMap | None = None,
+) -> int:
     """Write one line for each cell; returns how many.
 
     Columns: x_px, y_px (level 0), x_um, y_um, class, her2 (0 to 3, -1 not tumour), the features with their unit in
@@ -47,6 +59,7 @@ def write_cells(cells: CellTable, pixel_size: PixelSize, path: Path, region: Reg
         pixel_size: for the um columns.
         path: the file; an existing one is replaced only by a complete one.
         region: only cells with their centre in it; all cells where None.
+        reviewed: adds a column, 1 where the place was looked at closely, else 0.
 
     Raises:
         ReportError: it cannot be written; the sentence says why and what to do.
@@ -57,6 +70,8 @@ def write_cells(cells: CellTable, pixel_size: PixelSize, path: Path, region: Reg
         heading.append(f"{name} ({unit})" if unit else name)
     if cells.probabilities is not None:
         heading += [f"p({name})" for name in cells.scheme.names]
+    if reviewed is not None:
+        heading.append(_REVIEWED)
 
     def chunks() -> Iterator[list[Sequence[Any]]]:
         names = np.asarray(cells.scheme.names, dtype=object)
@@ -77,12 +92,20 @@ def write_cells(cells: CellTable, pixel_size: PixelSize, path: Path, region: Reg
             columns += [_short(v[part][keep]) for v in cells.features.values()]
             if cells.probabilities is not None:
                 columns += list(_short(cells.probabilities[part][keep]).T)
+            if reviewed is not None:
+                columns.append(reviewed.at(x, y).astype(np.uint8))
             yield [c.tolist() for c in columns]
 
     return _write(path, heading, chunks())
 
 
-def write_patches(patches: ClassMap, pixel_size: PixelSize, path: Path, region: Region | None = None) -> int:
+def write_patches(
+    patches: ClassMap,
+    pixel_size: PixelSize,
+    path: Path,
+    region: Region | None = None,
+    reviewed: ReviewedMap | None = None,
+) -> int:
     """Write one line for each scored patch; returns how many. Columns as for cells, and the tumour fraction.
 
     Raises:
@@ -108,6 +131,9 @@ def write_patches(patches: ClassMap, pixel_size: PixelSize, path: Path, region: 
     if patches.probabilities is not None:
         heading += [f"p({name})" for name in patches.scheme.names]
         values += list(_short(patches.probabilities[rows, columns]).T)
+    if reviewed is not None:
+        heading.append(_REVIEWED)
+        values.append(reviewed.at(x, y).astype(np.uint8))
     return _write(path, heading, iter([[v.tolist() for v in values]]))
 
 

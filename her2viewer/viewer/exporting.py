@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from her2viewer.domain.annotation import Annotation, AnnotationSet
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
+from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.guidelines.decision import Decision
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.case_keeper import CaseKeeper
@@ -46,6 +47,7 @@ class ReportInputs:
     reader: str
     scorer_title: str
     palette: str
+    reviewed: ReviewedMap | None
 
     def build(self) -> Any:
         """The report's values; reads the slide.
@@ -67,6 +69,7 @@ class ReportInputs:
             own=OwnAnswer(score=self.own_score, comment=self.comment, name=self.reader),
             scorer_title=self.scorer_title,
             palette=self.palette,
+            reviewed=self.reviewed,
         )
 
 
@@ -86,7 +89,7 @@ def _write_csv(inputs: ReportInputs, path: Path) -> None:
     from her2viewer.reports.tables import write_cells_csv
 
     assert inputs.result is not None
-    write_cells_csv(path, inputs.result, inputs.annotations.region(), inputs.pixel_size)
+    write_cells_csv(path, inputs.result, inputs.annotations.region(), inputs.pixel_size, inputs.reviewed)
 
 
 _WRITERS: Mapping[str, tuple[str, str, str, Callable[[ReportInputs, Path], None]]] = {
@@ -120,6 +123,8 @@ class Exporting(QObject):
         self._storage = storage
         self._messages = messages
         self.palette = ""
+        self.reviewed: Callable[[], ReviewedMap | None] = lambda: None
+        """Which places were looked at closely."""
         self.native_dialogs = True
         """Tests use Qt's own file dialog."""
 
@@ -207,6 +212,7 @@ class Exporting(QObject):
             reader=fields.get("reader", ""),
             scorer_title=manifest.title if manifest is not None else "",
             palette=self.palette,
+            reviewed=self.reviewed(),
         )
 
     # -- outlines -----------------------------------------------------------------------------------------------

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from her2viewer.domain.reviewed import MAGNIFICATION
+from her2viewer.domain.reviewed import MAGNIFICATION, share_text
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.fields import Point, neighbour, serpentine
 from her2viewer.viewer.messages import Messages
-from her2viewer.viewer.reviewed import Reviewing, percent
+from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.session import Session
 
 OVERLAP = 0.9
@@ -56,15 +57,22 @@ class FieldWalk(QObject):
         return self._position
 
     def step(self, direction: int) -> None:
-        """Show the next (1) or previous (-1) field of the region."""
+        """Show the next (1) or previous (-1) field of the region.
+
+        Close by, it goes on from where the reader stands. From afar nobody stands in a field: the first step forward
+        goes to the first field that was not looked at closely yet, where the reading was left, and to the first of
+        all where there is none; the first step back to the last one.
+        """
         if not self._ready():
             return
         before = self._canvas.goal
         view = self._field_view()
         fields = self._lay(view)
         if before.downsample > 2 * view.downsample and not self._within_last(view):
-            # From afar: no field is the present one, so they are gone through from their beginning.
-            self._show(view, fields[0] if direction > 0 else fields[-1], direction)
+            wanted = self._unseen(view, fields) if direction > 0 else ()
+            self._show(view, fields[wanted[0] if len(wanted) else min(direction, 0)], direction)
+            if len(wanted) and wanted[0] > 0:
+                self._tell_resumed(int(wanted[0]))
             return
         # After a detour within the field it goes on from there.
         here = self._at[1] if self._at is not None and self._within_last(view) else (before.cx, before.cy)
@@ -80,18 +88,14 @@ class FieldWalk(QObject):
         """Show the next field of which something was not looked at closely yet."""
         if not self._ready():
             return
-        known, squares = self._reviewing.map, self._reviewing.squares
-        if known is None or squares is None:
+        if self._reviewing.map is None or self._reviewing.squares is None:
             self._messages.show_message(
                 "Without a pixel size nobody knows what is close enough to count as looked at. Enter it first."
             )
             return
         view = self._field_view(at_least=MAGNIFICATION)
-        fields = np.asarray(self._lay(view))
-        half = np.array(self._field_size(view)) / 2
-        unseen = squares.unseen_in(known, np.hstack([fields - half, fields + half]))
-        worth = unseen >= WORTH_A_LOOK * 4 * half[0] * half[1] / known.step**2
-        wanted = np.flatnonzero(worth if worth.any() else unseen > 0)
+        laid = self._lay(view)
+        fields, wanted = np.asarray(laid), self._unseen(view, laid)
         if not len(wanted):
             self._messages.show_message("All of the region was looked at closely.", "done")
             return
@@ -100,6 +104,20 @@ class FieldWalk(QObject):
         later = wanted[wanted > now]
         index = int(later[0] if len(later) else wanted[0])
         self._show(view, self._fields[index], 1)
+
+    def _unseen(self, view: Viewport, laid: list[Point]) -> NDArray[np.intp]:
+        """Numbers of the fields of which something was not looked at closely, in their order."""
+        known, squares = self._reviewing.map, self._reviewing.squares
+        if known is None or squares is None:
+            return np.zeros(0, dtype=np.intp)
+        fields, half = np.asarray(laid), np.array(self._field_size(view)) / 2
+        unseen = squares.unseen_in(known, np.hstack([fields - half, fields + half]))
+        worth = unseen >= WORTH_A_LOOK * 4 * half[0] * half[1] / known.step**2
+        return np.flatnonzero(worth if worth.any() else unseen > 0)
+
+    def _tell_resumed(self, before: int) -> None:
+        count = "The first field was" if before == 1 else f"The first {before} fields were"
+        self._messages.show_message(f"{count} looked at before: it goes on from there. Shift+Tab goes back to them.")
 
     # -- details --------------------------------------------------------------------------------------------------
 
@@ -158,7 +176,7 @@ class FieldWalk(QObject):
 
     def _tell_end(self, count: int, direction: int) -> None:
         share = self._reviewing.share
-        looked = f" {percent(share)} of the region was looked at closely." if share is not None else ""
+        looked = f" {share_text(share)} of the region was looked at closely." if share is not None else ""
         end = "last" if direction > 0 else "first"
         self._messages.show_message(f"That was the {end} of {count} fields; it begins again.{looked}")
 

@@ -10,6 +10,7 @@ from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.fields import densest_field
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.scoring_controller import ScoringController
+from her2viewer.viewer.second_press import SecondPress
 from her2viewer.viewer.session import Session
 
 _CLOSE_LOOK = 20.0
@@ -35,6 +36,7 @@ class Looking(QObject):
         self._held = False
         self._before = False
         canvas.installEventFilter(self)
+        SecondPress(canvas)
 
     def go_decisive(self) -> None:
         """Show the field with most tumour of the class that decided."""

@@ -98,6 +98,8 @@ class MainWindow(QMainWindow):
         self.canvas.add_layer(self.outlines)
         self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
         self.reviewing = Reviewing(self.session, self.canvas, self.keeper, self)
+        self.flow.import_outlines = self.exporting.import_file
+        self.exporting.reviewed = lambda: self.reviewing.map
         self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
         self.panels = SidePanels(
             self,
@@ -118,6 +120,7 @@ class MainWindow(QMainWindow):
             walk=self.walk,
             status=self.status,
             messages=self.messages,
+            regions=self.panels.regions,
             parent=self,
         )
         self.compare = CompareGrid(self.canvas)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject
 
+from her2viewer.domain.annotation import Annotation, Role
 from her2viewer.domain.region import Region
+from her2viewer.domain.reviewed import RegionSquares, share_text
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.overview import LONGEST
 from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.overlays.base import region_path
-from her2viewer.viewer.reviewed import Reviewing, percent
+from her2viewer.viewer.panels.regions_panel import RegionsPanel
+from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.statusbar import StatusBar
 
+MOST_SHARES = 100
+"""Outlines whose shares are told one by one; of more, such as the cells of another program, only that of all."""
 _TIP = (
     "How much of the region was on the screen at 20x or more, sharp, for half a second.\n"
     "Tab goes from field to field, U to the next one not yet looked at. Kept in the case."
@@ -32,6 +37,7 @@ class ReviewDisplay(QObject):
         walk: FieldWalk,
         status: StatusBar,
         messages: Messages,
+        regions: RegionsPanel,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -40,6 +46,11 @@ class ReviewDisplay(QObject):
         self._walk = walk
         self._status = status
         self._messages = messages
+        self._session = session
+        self._regions = regions
+        self._squares: dict[str, tuple[Annotation, Region, RegionSquares | None]] = {}
+        """By id of an outline, with the outline and the net region that they were computed of."""
+        self._raster: tuple[float, tuple[int, ...]] | None = None
         reviewing.changed.connect(self._show)
         reviewing.restarted.connect(self._tell_restart)
         walk.position_changed.connect(lambda _: self._show_words())
@@ -61,12 +72,37 @@ class ReviewDisplay(QObject):
     def _show(self) -> None:
         self._canvas.overview.set_reviewed(self._reviewing.map)
         self._show_words()
+        self._regions.set_reviewed(self._of_each())
+
+    def _of_each(self) -> dict[str, str]:
+        """Share of each outline that counts as tumour, less the exclusions, in words."""
+        known, whole = self._reviewing.map, self._session.region
+        rois = self._session.annotations.with_role(Role.ROI)
+        if known is None or not rois or len(rois) > MOST_SHARES:
+            self._squares = {}
+            return {}
+        raster = (known.step, known.seen.shape)
+        if raster != self._raster:
+            # Another slide or another pixel size: squares are counted on another map.
+            self._squares, self._raster = {}, raster
+        fresh: dict[str, tuple[Annotation, Region, RegionSquares | None]] = {}
+        for roi in rois:
+            before = self._squares.get(roi.id)
+            if before is not None and before[0] is roi and before[1] is whole:
+                fresh[roi.id] = before
+            elif len(rois) == 1:
+                fresh[roi.id] = (roi, whole, self._reviewing.squares)
+            else:
+                squares = RegionSquares.of(whole.intersection(Region.of([roi.geometry])), known)
+                fresh[roi.id] = (roi, whole, squares)
+        self._squares = fresh
+        return {key: share_text(squares.share(known)) for key, (_, _, squares) in fresh.items() if squares}
 
     def _show_words(self) -> None:
         share = self._reviewing.share
         words = [self._walk.position] if self._walk.position else []
         if share is not None:
-            words.append(f"reviewed {percent(share)}")
+            words.append(f"reviewed {share_text(share)}")
         self._status.set_reviewed("   ".join(words), _TIP if words else "")
 
     def _show_outline(self, region: Region) -> None:

@@ -232,13 +232,6 @@ class Reviewing(QObject):
         self._told.stop()
 
 
-def percent(share: float) -> str:
-    """A share in words: all of it only where it is all, and never nothing where it is something."""
-    if 0 < share < 0.01:
-        return "<1 %"
-    return f"{math.floor(100 * share + 1e-9)} %"
-
-
 def _fits(known: ReviewedMap, fresh: ReviewedMap) -> bool:
     """Whether a map is one of this slide with this pixel size."""
     return known.seen.shape == fresh.seen.shape and abs(known.mpp / fresh.mpp - 1) < 0.01

@@ -24,6 +24,7 @@ from her2viewer.viewer.session import Session
 from her2viewer.viewer.startup import copy_sample
 from her2viewer.viewer.storage import Storage
 
+_CASE_FOLDER = ".her2case"
 SLIDE_FILTERS = (
     "Slides and images (*.svs *.tif *.tiff *.btf *.ndpi *.mrxs *.scn *.bif *.vms *.vmu *.svslide *.dcm *.czi "
     "*.ome.tif *.ome.tiff *.png *.jpg *.jpeg *.bmp);;All files (*)"
@@ -66,6 +67,8 @@ class SlideFlow(QObject):
         self._dialog: PixelSizeDialog | None = None
         self.extras: SlideExtras | None = None
         """What was read beside the slide that is shown."""
+        self.import_outlines: Callable[[Path], object] | None = None
+        """Adds an outline file to the slide that is open."""
         self.readers: Callable[[], Iterable[Releases]] = tuple
         """Who reads the slide besides the canvas; it is closed after they have let go of it."""
 
@@ -77,6 +80,8 @@ class SlideFlow(QObject):
             then: called when the slide is shown.
         """
         path = path.absolute()
+        if self._points_elsewhere(path):
+            return
         slide = self._session.slide
         if slide is not None and slide.path.absolute() == path:
             self._messages.show_message(f"{path.name} is open already.")
@@ -86,6 +91,30 @@ class SlideFlow(QObject):
         self._then = then
         self.opening_changed.emit(path.name)
         self._opener.open(path)
+
+    def _points_elsewhere(self, path: Path) -> bool:
+        """Say which command is meant where the name already shows that this is no slide. Nothing is read."""
+        case = next((p for p in (path, path.parent) if p.name.endswith(_CASE_FOLDER)), None)
+        if path.suffix.lower() == ".geojson":
+            words = (
+                f"{path.name} is an outline file, not a slide: File, Import annotations adds it to the open slide."
+            )
+            can = self._session.slide is not None and self.import_outlines is not None
+            ask = self.import_outlines
+            buttons = [("Import it", lambda: ask(path))] if can and ask is not None else []
+            if not can:
+                words += " Open its slide first."
+            self._messages.show_message(words, "warning", buttons)
+            return True
+        if case is not None:
+            slide = case.with_name(case.name.removesuffix(_CASE_FOLDER))
+            self._messages.show_message(
+                f"{case.name} is the folder of a case: open its slide, {slide.name}, and the case comes with it.",
+                "warning",
+                [("Open the slide", lambda: self.open(slide))],
+            )
+            return True
+        return False
 
     def open_sample(self) -> None:
         """Copy the bundled sample into the user's data folder, open it, and outline its region once."""

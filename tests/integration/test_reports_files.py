@@ -22,6 +22,7 @@ from her2viewer.domain.palette import class_colors, her2_colors
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, Provenance, Result, ResultWarning, Status
+from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.domain.shares import CountedUnit, Shares
 from her2viewer.guidelines.engine import decide, decide_all, decide_result
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, load_profiles
@@ -528,3 +529,35 @@ def write(kind: str, data: ReportData, cells: CellTable, target: Path) -> None:
         write_json(data, target)
     else:
         write_cells(cells, SIZE, target)
+
+
+def test_what_was_looked_at_stands_in_every_report(slide: Slide, cells: CellTable, tmp_path: Path) -> None:
+    known = ReviewedMap.empty(WIDTH, HEIGHT, SIZE.mpp)
+    # The left half, in whole squares.
+    half = known.step * (known.seen.shape[1] // 2)
+    known = known.with_view([(0, 0), (half, 0), (half, HEIGHT), (0, HEIGHT)])
+    result = result_of(slide, (cells,))
+    left = Annotation.drawn(shapely.box(100, 100, half - 50, HEIGHT - 400), Role.ROI)
+    right = Annotation.drawn(shapely.box(half + 50, 100, WIDTH - 100, HEIGHT - 400), Role.ROI)
+    both = AnnotationSet((left, right))
+    data = build_report(slide, SIZE, both, result, None, reviewed=known)
+    assert [r.reviewed for r in data.regions] == pytest.approx([1, 0], abs=0.03)
+    assert data.reviewed is not None
+    assert data.reviewed.share == pytest.approx(known.share(both.region()))
+    values = report_json(data)
+    assert values["reviewed"] == {"percent": pytest.approx(100 * data.reviewed.share), "at_least_magnification": 20}
+    assert [r["reviewed_percent"] for r in values["regions"]] == pytest.approx([100, 0], abs=3)
+    text = text_of(pdf_bytes(data))
+    assert "of the region at 20x or more" in text
+    assert "Looked at" in text
+    path = tmp_path / "cells.csv"
+    write_cells_csv(path, result, both.region(), SIZE, known)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        assert row["looked_at_20x_or_more"] == ("1" if float(row["x_px"]) < half else "0")
+    # Nobody knows: nothing is said.
+    silent = build_report(slide, SIZE, both, result, None)
+    assert report_json(silent)["reviewed"] is None
+    assert "Looked at" not in text_of(pdf_bytes(silent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,57 @@ def test_unseen_squares_are_counted_as_they_lie(
     for box, counted in zip(boxes, squares.unseen_in(known, boxes), strict=True):
         within = (x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])
         assert counted == (missing & within).sum()
+
+
+def test_from_afar_tab_goes_on_where_the_reading_was_left(window: MainWindow) -> None:
+    window.walk.magnification = 20.0
+    QTest.keyClick(window.canvas, TAB)
+    first = window.canvas.viewport
+    QTest.keyClick(window.canvas, TAB)
+    second = window.canvas.viewport
+    for view in (first, second):
+        known = window.reviewing.map
+        assert known is not None
+        window.reviewing._use(known.with_view(view.corners()))
+    window.canvas.fit()
+    # Far from the field shown last.
+    window.canvas.set_viewport(replace(window.canvas.viewport, cx=5000.0, cy=4000.0))
+    QTest.keyClick(window.canvas, TAB)
+    assert window.walk.position.startswith("field 3/")
+    assert any("first 2 fields" in m.text for m in window.messages.shown)
+    # Close by it goes on from where the reader stands, looked at or not.
+    for number in (2, 1):
+        QTest.keyClick(window.canvas, BACK, Qt.KeyboardModifier.ShiftModifier)
+        assert window.walk.position.startswith(f"field {number}/")
+    assert centre(window) == pytest.approx((first.cx, first.cy))
+    # All was looked at: from the beginning.
+    known = window.reviewing.map
+    assert known is not None
+    window.reviewing._use(known.with_view([(0, 0), (6000, 0), (6000, 5000), (0, 5000)]))
+    window.canvas.fit()
+    QTest.keyClick(window.canvas, TAB)
+    assert window.walk.position.startswith("field 1/")
+
+
+def test_each_region_says_how_much_of_it_was_looked_at(window: MainWindow, qtbot: QtBot) -> None:
+    left = Annotation.drawn(shapely.box(0, 0, 2000, 2000), Role.ROI)
+    right = Annotation.drawn(shapely.box(3000, 0, 5000, 2000), Role.ROI)
+    out = Annotation.drawn(shapely.box(3000, 0, 4000, 2000), Role.EXCLUDE)
+    window.session.edit("Draw regions", AnnotationSet((left, right, out)), ())
+    tree = window.panels.regions.tree
+    words = {}
+
+    def told() -> bool:
+        words.update({tree.topLevelItem(i).data(0, Qt.ItemDataRole.UserRole): tree.topLevelItem(i) for i in range(3)})
+        return words[left.id].text(2) == "0 %" and words[right.id].text(2) == "0 %"
+
+    qtbot.waitUntil(told, timeout=PATIENCE_MS)
+    assert words[out.id].text(2) == ""
+    known = window.reviewing.map
+    assert known is not None
+    # Half of the left one; of the right one what is excluded, which does not count.
+    window.reviewing._use(known.with_view([(0, 0), (4000, 0), (4000, 1000), (0, 1000)]))
+    assert words[left.id].text(2) == "50 %"
+    assert words[right.id].text(2) == "0 %"
+    assert "20x" in words[left.id].toolTip(2)
+    assert not tree.isColumnHidden(2)

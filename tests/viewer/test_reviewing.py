@@ -18,9 +18,10 @@ from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.domain.reviewed import share_text
 from her2viewer.viewer.canvas.motion import Clock
 from her2viewer.viewer.main_window import MainWindow
-from her2viewer.viewer.reviewed import MOST_SPEED, percent
+from her2viewer.viewer.reviewed import MOST_SPEED
 from tests.helpers.canvases import rgb
 
 PATIENCE_MS = 20_000
@@ -115,7 +116,7 @@ def test_a_close_look_counts_and_a_distant_one_does_not(window: MainWindow, qtbo
     share = window.reviewing.share
     assert share is not None
     assert share == pytest.approx(view.width * view.height / (2400 * 1800), rel=0.15)
-    qtbot.waitUntil(lambda: shown(window) == f"reviewed {percent(share)}", timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: shown(window) == f"reviewed {share_text(share)}", timeout=PATIENCE_MS)
 
 
 @pytest.fixture
@@ -288,4 +289,4 @@ def test_the_map_shades_what_was_looked_at(window: MainWindow, qtbot: QtBot) -> 
     [(0.0, "0 %"), (0.0004, "<1 %"), (0.01, "1 %"), (0.58, "58 %"), (0.9999, "99 %"), (1.0, "100 %")],
 )
 def test_a_share_is_never_rounded_up_to_all(share: float, words: str) -> None:
-    assert percent(share) == words
+    assert share_text(share) == words

@@ -26,6 +26,7 @@ from her2viewer.viewer.compare.layers import GhostLayer, LandmarkLayer, MappedLa
 from her2viewer.viewer.opening import SlideExtras
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.legend import LegendWidget
+from her2viewer.viewer.second_press import SecondPress
 
 
 class Kind(StrEnum):
@@ -79,6 +80,7 @@ class FurtherView(QWidget):
         """Shows the main slide through its colour profile."""
         self.header = ViewHeader(self)
         self.canvas = FollowingCanvas(leader, self, max(1, worker_count() // 2))
+        SecondPress(self.canvas)
         self.canvas.motion.enabled = leader.motion.enabled
         self.canvas.outside_color = leader.outside_color
         self.canvas.setAccessibleName("Further view")

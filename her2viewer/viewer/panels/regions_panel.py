@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt, Signal
@@ -34,6 +34,10 @@ NO_SLIDE = "Open a slide to outline regions on it."
 EMPTY = "No region yet. Outline the invasive carcinoma:\nP polygon, F freehand, B brush."
 _ID = Qt.ItemDataRole.UserRole
 _ORDER = (Role.ROI, Role.EXCLUDE, Role.CONTROL, Role.NOTE)
+REVIEWED_TIP = (
+    "How much of each region was on the screen at 20x or more, sharp, for half a second.\n"
+    "Exclusions do not count. Tab goes through the fields, U to the next one not yet looked at."
+)
 MOST_ROWS = 2_000
 """Nobody reads a longer list; cells of another program come by the ten thousand."""
 _PREFIX = {Role.EXCLUDE: "− "}
@@ -56,6 +60,7 @@ class RegionsPanel(QWidget):
         self._dressed: dict[str, tuple[Annotation, object]] = {}
         """What each row shows."""
         self._rest = 0
+        self._reviewed: dict[str, str] = {}
 
         self.empty = QLabel()
         self.empty.setWordWrap(True)
@@ -140,6 +145,9 @@ class RegionsPanel(QWidget):
         item.setFont(1, tabular(self.font()))
         item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         item.setText(1, self._area(annotation))
+        item.setFont(2, tabular(self.font()))
+        item.setTextAlignment(2, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._dress_reviewed(item, self._reviewed.get(annotation.id, ""))
         kind = {Role.EXCLUDE: "Excluded from the score", Role.CONTROL: "Not part of the score"}.get(annotation.role)
         lines = [title, f"Class: {annotation.class_name}" if annotation.class_name else "", kind or ""]
         lines.append("Locked" if annotation.locked else "")
@@ -148,6 +156,22 @@ class RegionsPanel(QWidget):
         if not annotation.locked and not self._session.locked:
             flags |= Qt.ItemFlag.ItemIsEditable
         item.setFlags(flags)
+
+    def set_reviewed(self, shares: Mapping[str, str]) -> None:
+        """How much of each region was looked at closely, by id, in words; the column hides where nobody knows."""
+        if shares == self._reviewed:
+            return
+        before, self._reviewed = self._reviewed, dict(shares)
+        was, self._filling = self._filling, True
+        for annotation_id in {*before, *shares}:
+            if annotation_id in self._items and before.get(annotation_id) != shares.get(annotation_id):
+                self._dress_reviewed(self._items[annotation_id], shares.get(annotation_id, ""))
+        self._filling = was
+        self.tree.setColumnHidden(2, not shares)
+
+    def _dress_reviewed(self, item: QTreeWidgetItem, words: str) -> None:
+        item.setText(2, words)
+        item.setToolTip(2, f"{words} looked at closely. {REVIEWED_TIP}" if words else "")
 
     def _area(self, annotation: Annotation) -> str:
         if annotation.role is Role.NOTE:
@@ -313,15 +337,17 @@ class RegionsPanel(QWidget):
 
 
 class _Tree(QTreeWidget):
-    """Two columns: what it is, its area."""
+    """Three columns: what it is, its area, how much of it was looked at."""
 
     delete_pressed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Regions")
-        self.setColumnCount(2)
-        self.setHeaderLabels(["Region", "mm²"])
+        self.setColumnCount(3)
+        self.setHeaderLabels(["Region", "mm²", "Read"])
+        self.headerItem().setToolTip(2, REVIEWED_TIP)
+        self.headerItem().setTextAlignment(2, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.headerItem().setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
@@ -339,6 +365,8 @@ class _Tree(QTreeWidget):
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        self.setColumnHidden(2, True)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
