@@ -83,7 +83,7 @@ def test_a_slide_that_is_gone_is_left_out_with_a_sentence_and_kept_in_mind(
     again = new_window(slide_file)
     qtbot.waitUntil(lambda: bool(again.compare.views), timeout=PATIENCE_MS)
     assert [v.kind for v in again.compare.views] == [Kind.PLAIN]
-    assert any(copy_file.name in m.text and "not found" in m.text for m in again.messages.shown)
+    assert any(copy_file.name in m.text and "found neither" in m.text for m in again.messages.shown)
     # Something else changes: the slide that is gone for now is not forgotten.
     again.commands["link_views"].trigger()
     shut(again)

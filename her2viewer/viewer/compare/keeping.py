@@ -167,9 +167,10 @@ def _sentence(missing: list[KeptView]) -> str:
     parts = []
     if slides:
         was = "was" if len(slides) == 1 else "were"
-        parts.append(f"{' and '.join(slides)} {was} not found beside this slide or where it was")
+        parts.append(
+            f"{' and '.join(slides)} {was} found neither where it was nor beside this slide (connect its drive, or "
+            "choose it anew in the View menu)"
+        )
     if scorers:
-        parts.append(f"there is no result of {' and '.join(scorers)} any more")
-    return (
-        f"Not all views could be shown again: {'; '.join(parts)}. Connect the drive or choose them anew (View menu)."
-    )
+        parts.append(f"the case has no result of {' and '.join(scorers)} (run it, then choose it in the View menu)")
+    return f"Not all views could be shown again: {'; '.join(parts)}."
