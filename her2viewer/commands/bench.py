@@ -30,7 +30,9 @@ def main(argv: Sequence[str]) -> int:
         description="Measures the viewer on this machine: decoding, frames, time to sharp, panning, memory. Figures "
         "are compared with others of the same run: a raw JPEG decoder, OpenSlide, one blit of the whole view.",
     )
-    parser.add_argument("what", choices=["viewer", "endurance"], help="speed, or memory over a long time")
+    parser.add_argument(
+        "what", choices=["viewer", "endurance", "napari"], help="speed, memory over a long time, or napari"
+    )
     parser.add_argument(
         "slide", nargs="?", type=Path, metavar="SLIDE", help="default: a slide of 12,288 px made from the sample"
     )
@@ -50,6 +52,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         if options.what == "endurance":
             return _endurance(options, output)
+        if options.what == "napari":
+            return _napari(options, output)
         figures = run(options.slide, options.size, _limited(options.seconds), output)
     except CommandError as error:
         return output.fail(error)
@@ -75,6 +79,19 @@ def _endurance(options: argparse.Namespace, output: Output) -> int:
         output.machine({"ok": True, **figures})
     else:
         bench_endurance.show(output.people(), figures)
+    return exit_codes.OK
+
+
+def _napari(options: argparse.Namespace, output: Output) -> int:
+    if options.slide is None:
+        raise CommandError(exit_codes.USAGE, "Name the slide that napari shall show: her2viewer bench napari SLIDE.")
+    from her2viewer.commands import bench_napari
+
+    figures = bench_napari.measure(options.slide, options.size, output.aside().print)
+    if options.json:
+        output.machine({"ok": True, **figures})
+    else:
+        bench_napari.show(output.people(), figures)
     return exit_codes.OK
 
 

@@ -90,7 +90,7 @@ class Ground:
             self._blocks, self._blocks_of = _blocks(self._ring, view, (left, top)), (left, top)
         blocks = self._blocks
         if not missing.isEmpty():
-            for rect in missing:
+            for rect in missing:  # type: ignore[attr-defined]
                 for block in blocks:
                     part = rect.translated(-left, -top).intersected(block.area)
                     if not part.isEmpty():

@@ -148,7 +148,7 @@ class AnnotationLayer(Layer):
         middle = screen_xy((bounds[:, :2] + bounds[:, 2:]) / 2, frame.viewport)
         groups: dict[int, list[int]] = {}
         for i in np.flatnonzero(small):
-            groups.setdefault(color_of(near[i]).rgb(), []).append(i)
+            groups.setdefault(color_of(near[i]).rgb(), []).append(int(i))
         painter = frame.painter
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

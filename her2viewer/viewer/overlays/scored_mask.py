@@ -17,6 +17,8 @@ class ScoredMaskLayer(EvidenceLayer):
     """Hatches the part of the ROI that is not yet scored; while a scorer runs that part shrinks."""
 
     z = 30
+    composed = False
+    """The hatch stands still on the screen while the slide moves."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Not yet scored", parent)
