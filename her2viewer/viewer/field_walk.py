@@ -69,10 +69,10 @@ class FieldWalk(QObject):
         view = self._field_view()
         fields = self._lay(view)
         if before.downsample > 2 * view.downsample and not self._within_last(view):
-            wanted = self._unseen(view, fields) if direction > 0 else ()
-            self._show(view, fields[wanted[0] if len(wanted) else min(direction, 0)], direction)
-            if len(wanted) and wanted[0] > 0:
-                self._tell_resumed(int(wanted[0]))
+            wanted = [int(i) for i in self._unseen(view, fields)[:1]] if direction > 0 else []
+            self._show(view, fields[wanted[0] if wanted else min(direction, 0)], direction)
+            if wanted and wanted[0] > 0:
+                self._tell_resumed(wanted[0])
             return
         # After a detour within the field it goes on from there.
         here = self._at[1] if self._at is not None and self._within_last(view) else (before.cx, before.cy)

@@ -67,7 +67,7 @@ class SlideFlow(QObject):
         self._dialog: PixelSizeDialog | None = None
         self.extras: SlideExtras | None = None
         """What was read beside the slide that is shown."""
-        self.import_outlines: Callable[[Path], object] | None = None
+        self.import_outlines: Callable[[Path], None] | None = None
         """Adds an outline file to the slide that is open."""
         self.readers: Callable[[], Iterable[Releases]] = tuple
         """Who reads the slide besides the canvas; it is closed after they have let go of it."""
@@ -99,10 +99,11 @@ class SlideFlow(QObject):
             words = (
                 f"{path.name} is an outline file, not a slide: File, Import annotations adds it to the open slide."
             )
-            can = self._session.slide is not None and self.import_outlines is not None
             ask = self.import_outlines
-            buttons = [("Import it", lambda: ask(path))] if can and ask is not None else []
-            if not can:
+            buttons: list[tuple[str, Callable[[], None]]] = []
+            if self._session.slide is not None and ask is not None:
+                buttons.append(("Import it", partial(ask, path)))
+            else:
                 words += " Open its slide first."
             self._messages.show_message(words, "warning", buttons)
             return True
