@@ -26,6 +26,8 @@ class ResultWarning:
 
     code: str
     text: str
+    of_region: bool = False
+    """True of the region as it was scored ("only 46 cells"), and no longer when more is scored."""
 
 
 @dataclass(frozen=True)

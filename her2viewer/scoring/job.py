@@ -190,7 +190,8 @@ class ResultBuilder:
             not_assessable = None
         if self._previous is not None:
             known = {w.code for w in warnings}
-            warnings = (*(w for w in self._previous.warnings if w.code not in known), *warnings)
+            kept = (w for w in self._previous.warnings if w.code not in known and not w.of_region)
+            warnings = (*kept, *warnings)
         # A finished run has looked at the whole region, also where it found nothing worth a partial.
         scored = self.covered.union(self._request.region)
         shares = None

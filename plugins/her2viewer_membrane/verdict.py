@@ -22,6 +22,8 @@ from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.survey import Survey
 
+DARK_LEVEL = 60.0
+"""Grey level below which even the brightest spots are no glass seen through tissue."""
 COARSE_UM = 0.6
 """um/px beyond which a warning is due."""
 TOO_COARSE_UM = 1.2
@@ -89,6 +91,12 @@ def before_anything(native_um: float) -> NotAssessable | None:
 def before_cells(estimate: StainEstimate, rules: Rules) -> NotAssessable | None:
     """Reasons that an overview and sample patches show."""
     limits = rules.verdict
+    if not estimate.background_measured and max(estimate.background) < DARK_LEVEL:
+        return NotAssessable(
+            "too_dark",
+            f"The picture is nearly black: its brightest spots have {_rgb(estimate)}, where glass has 150 to 255.",
+            "Scan the slide again, or outline a part that was scanned.",
+        )
     if estimate.tissue_mm2 < limits.tissue_mm2:
         return NotAssessable(
             "no_tissue",
@@ -241,7 +249,11 @@ def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning
     found = _about_artefacts(tally)
     if entire and tally.tumour < rules.verdict.few_cells:
         found.append(
-            ResultWarning("few_cells", f"Only {tally.tumour} tumour cells were counted: shares are uncertain.")
+            ResultWarning(
+                "few_cells",
+                f"Only {tally.tumour} tumour cells were counted: shares are uncertain.",
+                of_region=True,
+            )
         )
     if tally.nucleus_od < PALE_OD:
         found.append(

@@ -266,6 +266,14 @@ def test_empty_glass_is_not_assessable():
     assert not any(isinstance(e, Partial) for e in events)
 
 
+def test_a_black_picture_is_said_to_be_black():
+    rng = np.random.default_rng(0)
+    black = np.clip(6 + rng.normal(0, 2, (900, 900, 3)), 0, 255).astype(np.uint8)
+    finished = events_of(request(ArraySlide(black, UM)))[-1]
+    assert finished.not_assessable.code == "too_dark"
+    assert "nearly black" in finished.not_assessable.reason
+
+
 def test_haematoxylin_and_eosin_is_not_assessable():
     finished = events_of(request(ArraySlide(draw_he(), UM)))[-1]
     assert finished.not_assessable.code == "not_ihc_he"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from her2viewer.viewer.canvas import budget
-from her2viewer.viewer.canvas.budget import Budget, default_budget, installed_memory
+from her2viewer.viewer.canvas.budget import SHARE_COUNTED, Budget, default_budget, installed_memory
 from her2viewer.viewer.canvas.loader import TileLoader
 
 
@@ -28,8 +28,8 @@ def machine(monkeypatch):
 )
 def test_the_caches_take_a_tenth_of_the_memory_and_a_gibibyte_at_most(machine, memory, total) -> None:
     split = machine(memory)
-    # A fifth is left to what lies between the pictures in memory.
-    assert split.screen + split.decoded == pytest.approx(0.8 * total, abs=2)
+    # The rest is left to what lies between the pictures in memory.
+    assert split.screen + split.decoded == pytest.approx(SHARE_COUNTED * total, abs=2)
     assert split.screen > split.decoded > 0
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 COALESCE_MS = 8
 """Tiles that become ready within this time are painted together."""
 MOST_WORKERS = 6
+MOST_WAITING = 64
+"""Tiles that may wait for the main thread; readers pause then, or a busy moment would fill the memory."""
 JUMP_TILES = 10
 """So many missing tiles are a jump to elsewhere and no pan: all that is asked for is to be quick now."""
 STOP_S = 5.0
@@ -203,6 +205,8 @@ class TileLoader(QObject):
 
     def _work(self, crew: int, helper: bool) -> None:
         def due() -> bool:
+            if len(self._tray) >= MOST_WAITING:
+                return False
             return bool(self._queue) and (not helper or (self._jumped and self._queue[0] in self._urgent))
 
         while True:
@@ -278,6 +282,7 @@ class TileLoader(QObject):
         with self._lock:
             tray, self._tray = self._tray, []
             self._told = False
+            self._lock.notify_all()
             generation = self._generation
         tiles = [
             LoadedTile(Tile(key, key.scale.box(key.column, key.row), image, pixels), problem)
