@@ -15,6 +15,7 @@ from PySide6.QtTest import QTest
 from her2viewer.domain.alignment import Similarity
 from her2viewer.slides.mirrored import MirroredSlide
 from her2viewer.viewer.canvas.budget import Budget
+from her2viewer.viewer.canvas.motion import ZOOM_S
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.compare.canvas import FollowingCanvas
 from her2viewer.viewer.compare.follow import followed, relation, same_view
@@ -195,6 +196,21 @@ def test_a_smooth_zoom_leads_both_to_the_same_place(pair, qtbot):
     assert main.motion.zooming
     qtbot.waitUntil(lambda: not main.motion.active, timeout=10_000)
     assert same_view(main.viewport, further.viewport)
+    wait_sharp(qtbot, further)
+
+
+def test_a_last_step_too_small_to_be_seen_still_brings_the_tiles_of_the_end(pair, qtbot):
+    main, further = pair
+    main.motion.enabled = True
+    now = [0.0]
+    main.motion.clock = lambda: now[0]
+    main.zoom_by(1.0)
+    for t in (0.5, 0.9, 0.995, 0.9999, 1.0):
+        now[0] = t * ZOOM_S
+        main._next_frame()
+        further._next_frame()
+    assert not main.motion.active
+    assert further.viewport.downsample == main.viewport.downsample
     wait_sharp(qtbot, further)
 
 

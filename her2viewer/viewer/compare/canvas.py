@@ -31,6 +31,8 @@ class FollowingCanvas(SlideCanvas):
         self._linked = True
         self._quiet = False
         """A move of this canvas that the leader is not to make."""
+        self._along = False
+        """The last move was a step of a zoom of the leader."""
         self.loader.share_with(leader.loader)
         # What is dropped here is meant for the window.
         self.setAcceptDrops(False)
@@ -70,7 +72,9 @@ class FollowingCanvas(SlideCanvas):
         if not self._linked or self._quiet or self.slide is None or self._leader.slide is None:
             return
         view = followed(self._leader.viewport, self._alignment)
-        if same_view(view, self._viewport):
+        zooming, self._along = self._along, self._leader.motion.zooming
+        # Tiles are ordered for the very last digit of the end of a zoom: the steps before it come close, no more.
+        if same_view(view, self._viewport) and not (zooming or self._along):
             return
         with self._silent():
             super().set_viewport(view)
