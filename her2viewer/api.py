@@ -36,7 +36,7 @@ from her2viewer.scoring.model_folder import ModelError, ModelFolder
 from her2viewer.scoring.model_store import find_model
 from her2viewer.slides.slide import RGBImage, Slide, SlideError, TileError
 from her2viewer.stains.artefacts import GOOD, QUALITY_SCHEME, ArtefactMap, Quality, find_artefacts
-from her2viewer.stains.background import Background, brightest_colour, glass_colour
+from her2viewer.stains.background import Background, brightest_colour, glass_colour, on_white_glass
 from her2viewer.stains.compiled import use_writable_cache
 from her2viewer.stains.deconvolution import Deconvolution, deconvolution, deconvolve
 from her2viewer.stains.density import density_table, optical_density
@@ -109,6 +109,7 @@ __all__ = [
     "find_artefacts",
     "find_model",
     "glass_colour",
+    "on_white_glass",
     "optical_density",
     "sharpness",
     "stain_kind",

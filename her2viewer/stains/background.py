@@ -86,3 +86,19 @@ def _brightest_mode(
             r, g, b = picked.mean(axis=0)
             return (float(r), float(g), float(b))
     return None
+
+
+def on_white_glass(rgb: NDArray[np.uint8], glass: RGB) -> NDArray[np.uint8]:
+    """The picture as if its glass were white: what networks are given, in training and in scoring.
+
+    Args:
+        rgb: (h, w, 3) uint8.
+        glass: grey levels of the slide's glass.
+
+    Returns:
+        (h, w, 3) uint8, rgb * 255 / glass, rounded; what is brighter than the glass is white.
+    """
+    import cv2
+
+    levels = np.arange(256, dtype=np.float32)[None, :, None] * (255 / np.asarray(glass, np.float32))
+    return np.asarray(cv2.LUT(rgb, np.clip(np.rint(levels), 0, 255).astype(np.uint8)), np.uint8)

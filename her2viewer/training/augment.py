@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from her2viewer.stains.background import on_white_glass
 from her2viewer.stains.deconvolution import deconvolution, deconvolve
 from her2viewer.training.recipe import Recipe, StainJitter
 
@@ -81,6 +82,10 @@ def network_input(samples: Stained, recipe: Recipe) -> Floats:
     """(b, channels, side, side) float32: what the recipe's network sees, the same in training and scoring."""
     if recipe.inputs == "rgb":
         x: Floats = np.moveaxis(samples.rgb, 3, 1).astype(np.float32) / np.float32(255)
+    elif recipe.inputs == "rgb_on_glass":
+        glasses = [(float(r), float(g), float(b)) for r, g, b in samples.background]
+        white = [on_white_glass(rgb, glass) for rgb, glass in zip(samples.rgb, glasses, strict=True)]
+        x = np.moveaxis(np.stack(white), 3, 1).astype(np.float32) / np.float32(255)
     else:
         count, height, width = samples.rgb.shape[:3]
         x = np.empty((count, 2, height, width), np.float32)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
+from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.training.augment import Stained, augmented, centred, network_input
 from her2viewer.training.recipe import UNLABELLED, Choice, Recipe, Stage, StainJitter
 from her2viewer.training.tiles import TileStore
@@ -131,7 +132,11 @@ def drawn(store: TileStore, recipe: Recipe, stage: Stage, seed: int, epoch: int)
     if stage.balance == "none":
         picked = rng.permutation(usable)[:size]
     else:
-        kind = table.label if stage.balance == "class" else table.score
+        kind = {
+            "class": table.label,
+            "slide score": table.score,
+            "scanner and slide score": table.scanner * len(HER2_LABELS) + table.score,
+        }[stage.balance]
         groups = [usable[kind[usable] == code] for code in np.unique(kind[usable])]
         each = -(-size // len(groups))
         picked = rng.permutation(np.concatenate([_repeated(g, each, rng) for g in groups]))[:size]

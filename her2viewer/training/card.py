@@ -277,4 +277,6 @@ def _parameters(outcome: Outcome) -> int:
 def _inputs(recipe: Recipe) -> str:
     if recipe.inputs == "rgb":
         return "RGB"
+    if recipe.inputs == "rgb_on_glass":
+        return "RGB relative to the slide's own glass"
     return "optical density of haematoxylin and DAB in the slide's own stain vectors"

@@ -146,8 +146,8 @@ class Stage:
     monitor: Literal["loss", "accuracy", "macro_f1"] = "macro_f1"
     samples: int | None = None
     """Samples of an epoch at most, so that an epoch stays short on large sets."""
-    balance: Literal["none", "class", "slide score"] = "none"
-    """Draw all classes, or all scores of slides, equally often."""
+    balance: Literal["none", "class", "slide score", "scanner and slide score"] = "none"
+    """Draw all classes, all scores of slides, or all scores of all scanners, equally often."""
     jitter: StainJitter | None = field(default_factory=StainJitter)
     choose: Callable[[Chooser], Choice] | None = None
     """Chooses the samples of each epoch and their targets, for weak supervision."""
@@ -177,8 +177,9 @@ class Recipe:
     classes: tuple[str, ...]
     cut: Cut
     stages: tuple[Stage, ...]
-    inputs: Literal["stains", "rgb"] = "stains"
-    """``stains``: haematoxylin and DAB as optical density, in the slide's own vectors. ``rgb``: three channels."""
+    inputs: Literal["stains", "rgb", "rgb_on_glass"] = "stains"
+    """``stains``: haematoxylin and DAB as optical density, in the slide's own vectors. ``rgb``: three channels, 0
+    to 1. ``rgb_on_glass``: the same after the slide's glass was made white."""
     scale: tuple[float, ...] = (1.0, 1.0)
     """Factor on each input channel."""
     offset: tuple[float, ...] = (0.0, 0.0)

@@ -229,6 +229,8 @@ class Table:
     weight: NDArray[np.float32]
     score: NDArray[np.int64]
     """0 to 3 of the slide, -1 unknown."""
+    scanner: NDArray[np.int64]
+    """Number of the slide's scanner among the store's."""
 
 
 class TileStore:
@@ -243,12 +245,14 @@ class TileStore:
         side = recipe.cut.stored
         self.side = side
         self.masked = recipe.labels == "mask"
+        self._scanners = sorted({t.entry.scanner or "" for t in self.tiles})
         columns = [self._columns(k, recipe) for k in range(len(self.tiles))]
         self.table = Table(
             np.concatenate([np.zeros(0, np.int64), *(c.label for c in columns)]),
             np.concatenate([np.zeros(0, np.int64), *(c.slide for c in columns)]),
             np.concatenate([np.zeros(0, np.float32), *(c.weight for c in columns)]),
             np.concatenate([np.zeros(0, np.int64), *(c.score for c in columns)]),
+            np.concatenate([np.zeros(0, np.int64), *(c.scanner for c in columns)]),
         )
         self.background = np.zeros((len(self.tiles), 3), np.float32)
         self.vectors = np.zeros((len(self.tiles), 2, 3), np.float32)
@@ -301,6 +305,7 @@ class TileStore:
             np.full(tiles.count, k, np.int64),
             np.asarray(file["weight"][...], np.float32),
             np.full(tiles.count, -1 if score is None else score, np.int64),
+            np.full(tiles.count, self._scanners.index(tiles.entry.scanner or ""), np.int64),
         )
 
     def _read(self, name: str, indices: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.uint8]:

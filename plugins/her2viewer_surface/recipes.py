@@ -1,0 +1,97 @@
+"""How the networks of ``surface`` are trained; torch is imported only when a stage begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from her2viewer.training_api import Cut, PatchSampler, Recipe, Stage, StainJitter
+
+if TYPE_CHECKING:
+    import torch
+
+MPP = 1.0
+PIXELS = 256
+MARGIN = 24
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_SPREAD = (0.229, 0.224, 0.225)
+SCALE = tuple(1 / spread for spread in IMAGENET_SPREAD)
+TUMOUR_WEIGHT = 2.0
+"""Of a tumour pixel in the focal loss against another pixel."""
+FOCUS = 2.0
+"""Exponent of the focal loss (Lin et al. 2017)."""
+
+
+def _sgd(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.SGD(parameters, lr=1e-4, momentum=0.9, nesterov=True)
+
+
+def _adamw(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
+
+
+def _focal(logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    from monai.losses import FocalLoss
+
+    loss = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=FOCUS, weight=(1.0, TUMOUR_WEIGHT))
+    found: torch.Tensor = loss(logits, target[:, None])
+    return found
+
+
+_CUT = Cut(PatchSampler(least_tumour=0.0, masks="tumour", background=0.4, step=0.75), MPP, PIXELS, MARGIN)
+_NOTES = (
+    "The paper gives weighted focal loss without its numbers: exponent 2 and weight 2 of tumour are ours.",
+    "Patches are cut every 192 px, every one that holds invasive tumour and 40 % of those of other tissue, so that "
+    "benign glands and carcinoma in situ outside the region are seen as what they are: not invasive tumour.",
+    "Epochs draw scanners and slide scores equally often, as in the paper, and vary the stains in stain space "
+    "where the paper varies hue, saturation, brightness and contrast.",
+    "Pixels are given relative to the slide's own glass, so that grey or lilac glass makes no difference.",
+)
+
+SEGMENTER = Recipe(
+    name="segmenter",
+    title="Invasive carcinoma",
+    summary="Finds invasive carcinoma at 1 um/px, U-Net on DenseNet-121 after Pham et al. 2022, from fresh weights.",
+    architecture="her2viewer_surface.network:Segmenter",
+    classes=("other", "invasive tumour"),
+    cut=_CUT,
+    stages=(
+        Stage(
+            name="segmentation",
+            epochs=100,
+            batch=8,
+            optimiser=_adamw,
+            loss=_focal,
+            patience=12,
+            monitor="loss",
+            samples=1200,
+            balance="scanner and slide score",
+            jitter=StainJitter(haematoxylin=0.2, dab=0.15),
+            plateau=(0.4, 2),
+        ),
+    ),
+    inputs="rgb_on_glass",
+    scale=SCALE,
+    offset=IMAGENET_MEAN,
+    labels="mask",
+    notes=(
+        *_NOTES,
+        "Weights start fresh, so AdamW with a learning rate of 0.001 stands in for the paper's SGD with 0.0001, "
+        "which is meant to fine-tune ImageNet weights; the recipe segmenter-imagenet is the paper's.",
+    ),
+)
+
+SEGMENTER_IMAGENET = replace(
+    SEGMENTER,
+    name="segmenter-imagenet",
+    summary="The same network as the paper trains it: SGD from ImageNet weights, given with --start.",
+    stages=(replace(SEGMENTER.stages[0], optimiser=_sgd, patience=20, samples=None, plateau=None),),
+    notes=(*_NOTES, "Begins with the file given with --start: the state of torchvision's densenet121."),
+)
+
+RECIPES = (SEGMENTER, SEGMENTER_IMAGENET)
