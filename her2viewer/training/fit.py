@@ -99,7 +99,7 @@ def make_fabric(device: str, bf16: bool) -> Fabric:
             f"({torch.__version__}); docs/training.md says how to change it."
         )
     on_gpu = device != "cpu" and cuda
-    half = on_gpu and bf16 and torch.cuda.is_bf16_supported()
+    half = bf16 and (torch.cuda.is_bf16_supported() if on_gpu else _fast_bf16())
     devices = torch.cuda.device_count() if on_gpu else 1
     with quiet():
         return Fabric(
@@ -108,6 +108,13 @@ def make_fabric(device: str, bf16: bool) -> Fabric:
             strategy="ddp" if devices > 1 else "auto",
             precision="bf16-mixed" if half else "32-true",
         )
+
+
+def _fast_bf16() -> bool:
+    """Whether this processor multiplies bf16 in hardware: a U-Net then trains two to three times as fast."""
+    known = getattr(torch.cpu, "get_capabilities", None)
+    able = known() if known is not None else {}
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def run_stages(means: Means, state: RunState) -> RunState:

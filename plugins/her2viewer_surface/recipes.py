@@ -71,7 +71,7 @@ SEGMENTER = Recipe(
             monitor="loss",
             samples=1200,
             balance="scanner and slide score",
-            jitter=StainJitter(haematoxylin=0.2, dab=0.15),
+            jitter=StainJitter(haematoxylin=0.35, dab=0.3, haze=0.015, vectors=0.05, noise=3.0, blur=1.2),
             plateau=(0.4, 2),
         ),
     ),
