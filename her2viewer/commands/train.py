@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="folder of the run (default: ./PLUGIN-RECIPE-training)"
     )
     parser.add_argument("--name", metavar="TEXT", help="name of the model (default: from recipe and data set)")
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="weights to begin with (safetensors, or a state saved by torch)"
+    )
     parser.add_argument("--max-minutes", type=float, metavar="N", help="stop then and keep the best so far")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
@@ -175,6 +178,7 @@ def _request(options: argparse.Namespace) -> RunRequest:
         seed=options.seed,
         resume=options.resume,
         threads=options.threads,
+        start=options.start,
     )
 
 

@@ -23,6 +23,7 @@ from her2viewer.training.batches import SampleSet, all_of, drawn, loader, shuffl
 from her2viewer.training.checkpoint import RunState, save_state
 from her2viewer.training.confusion import counted, figures
 from her2viewer.training.recipe import Choice, Recipe, Stage, TrainingError
+from her2viewer.training.start import read_start, start_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Means:
     """Why to stop now; "" to go on."""
     say: Callable[[str, int, int, dict[str, Any] | None], None]
     """(stage and epoch, batches done, batches, the figures of the epoch once it is done)."""
+    start: Path | None = None
+    """Weights to begin with."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,8 @@ def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
     else:
         # The weights of a fresh network follow from the seed, too.
         network.load_state_dict(make_network(means.recipe).state_dict())
+        if means.start is not None:
+            start_from(network, read_start(means.start), means.start.name)
     optimiser = stage.optimiser(network.parameters())
     schedule = _schedule(stage, optimiser)
     wrapped, wrapped_optimiser = means.fabric.setup(network, optimiser)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from her2viewer.cases.atomic import StorageError, atomic_text
-from her2viewer.scoring.model_folder import ModelFolder, read_model
+from her2viewer.scoring.model_folder import ModelFolder, read_model, weights_digest
 from her2viewer.training.card import Outcome, write_model_folder
 from her2viewer.training.checkpoint import RunState, load_state
 from her2viewer.training.confusion import figures
@@ -50,6 +50,8 @@ class RunRequest:
     resume: bool = False
     threads: int | None = None
     """Processor threads of the network; None lets torch choose."""
+    start: Path | None = None
+    """Weights to begin with: safetensors, or a state dictionary of torch."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
             seed=request.seed,
             stop=stop,
             say=_logging(request.out, state, say) if fabric.is_global_zero else _silent,
+            start=request.start,
         )
         state = run_stages(means, state)
         say("Measuring on the held-out slides", 0, 1, None)
@@ -129,7 +132,11 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
 
 
 def run_key(request: RunRequest) -> str:
-    """Changes when an unfinished run must not be gone on with: other data, recipe, seed."""
+    """Changes when an unfinished run must not be gone on with: other data, recipe, seed, weights to begin with.
+
+    Raises:
+        TrainingError: the weights cannot be read.
+    """
     recipe = request.recipe
     what = {
         "data": request.data_set.hash,
@@ -138,8 +145,16 @@ def run_key(request: RunRequest) -> str:
         "stages": [[s.name, s.batch, s.monitor, s.samples, s.balance] for s in recipe.stages],
         "cut": [recipe.cut.mpp, recipe.cut.pixels, recipe.cut.margin, dict(recipe.cut.sampler.key())],
         "seed": request.seed,
+        **({} if request.start is None else {"start": _digest(request.start)}),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        return weights_digest(path)[0]
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def model_name(recipe: Recipe, data_set: DataSet) -> str:
