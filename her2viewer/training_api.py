@@ -7,6 +7,10 @@ can be listed. Optimisers and losses are functions that import torch when they a
 from __future__ import annotations
 
 from her2viewer.training.augment import Stained, network_input, stain_channels
+from her2viewer.training.calibration_logits import AlphaFit, SlideLogits, fit_alphas
+from her2viewer.training.calibration_logits import broken as broken_limits
+from her2viewer.training.limits import LOWER, UPPER, excess, fractions, score_of
+from her2viewer.training.limits import ROUNDING as LIMIT_ROUNDING
 from her2viewer.training.recipe import (
     UNLABELLED,
     Choice,
@@ -25,7 +29,11 @@ from her2viewer.training.sources import SlideSource, TruthMask
 from her2viewer.training.truth import LabelledCells, read_cells
 
 __all__ = [
+    "LIMIT_ROUNDING",
+    "LOWER",
     "UNLABELLED",
+    "UPPER",
+    "AlphaFit",
     "CellSampler",
     "Choice",
     "Chooser",
@@ -35,6 +43,7 @@ __all__ = [
     "PatchSampler",
     "Recipe",
     "Sampler",
+    "SlideLogits",
     "SlideSource",
     "Spots",
     "Stage",
@@ -42,7 +51,12 @@ __all__ = [
     "Stained",
     "TrainingError",
     "TruthMask",
+    "broken_limits",
+    "excess",
+    "fit_alphas",
+    "fractions",
     "network_input",
     "read_cells",
+    "score_of",
     "stain_channels",
 ]

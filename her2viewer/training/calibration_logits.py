@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from her2viewer.training.limits import excess
 
-UPPER = 0.10
-LOWER = 0.10
-LOWER_ZERO = 0.70
-"""Limits of paper 001: least share of a slide's own class, and most of a higher one."""
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,7 @@ def broken(slides: Sequence[SlideLogits], alphas: Array, temperature: float = 0.
     """Sum over slides of the parts by which limits are broken: own class too rare, a higher one too frequent."""
     total = 0.0
     for slide in slides:
-        share = fractions(slide, alphas, temperature)
-        least = LOWER_ZERO if slide.score == 0 else LOWER
-        total += max(0.0, least - float(share[slide.score]))
-        total += float(np.maximum(share[slide.score + 1 :] - UPPER, 0).sum())
+        total += excess(fractions(slide, alphas, temperature), slide.score)
     return total
 
 

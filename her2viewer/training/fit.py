@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from her2viewer.training.batches import SampleSet, all_of, drawn, loader, shuffled
 from her2viewer.training.checkpoint import RunState, save_state
 from her2viewer.training.confusion import counted, figures
+from her2viewer.training.limits import CLASSES, fractions, slide_figures
 from her2viewer.training.recipe import Choice, Recipe, Stage, TrainingError
 from her2viewer.training.start import read_start, start_from
 
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
     from lightning.fabric import Fabric
 
-    from her2viewer.training.tiles import TileStore
+    from her2viewer.training.tiles import Table, TileStore
 
 STATE_FILE = "state.pt"
+OF_SLIDES = ("slide_macro_f1", "limits")
+"""Monitors that look at slides as a whole."""
 
 
 class Stopped(Exception):
@@ -130,6 +133,7 @@ def run_stages(means: Means, state: RunState) -> RunState:
     try:
         while state.stage < len(means.recipe.stages):
             _run_stage(means, state, network)
+            _keep_stage(means, state)
             state.stage, state.epoch = state.stage + 1, 0
             state.network = state.optimiser = state.schedule = None
             state.best_value = None
@@ -217,9 +221,14 @@ def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
         raise TrainingError(
             "No training sample has a label; give cells or truth, or scores of the slides, in the data set."
         )
+    if stage.choose is not None and state.best is not None and state.best_value is None and len(means.validation):
+        # Weak supervision is to mend the stage before it, so that is what its epochs are measured against.
+        state.best_value = _value(_validated(means, wrapped, stage), stage)
     while state.epoch < stage.epochs and state.epoch - state.best_epoch < stage.patience:
         began = time.monotonic()
         entry = _run_epoch(means, stage, state, wrapped, wrapped_optimiser)
+        if entry is None:
+            break
         value = _value(entry, stage)
         if schedule is not None:
             schedule.step(value)
@@ -237,7 +246,8 @@ def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
     state.best_epoch = 0
 
 
-def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimiser: Any) -> dict[str, Any]:
+def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimiser: Any) -> dict[str, Any] | None:
+    """The figures of the epoch; None where the stage finds nothing more to train on."""
     epoch = state.epoch
     seed = _seed(means.seed, state.stage, epoch + 1)
     torch.manual_seed(seed)
@@ -245,6 +255,8 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
         choice = drawn(means.train, means.recipe, stage, means.seed + 1000 * state.stage, epoch)
     else:
         choice = shuffled(stage.choose(_Chooser(means, network, epoch)), stage, means.seed, epoch)
+        if not len(choice.indices):
+            return None
     varied = None if stage.jitter is None else (stage.jitter, seed, epoch)
     samples = SampleSet(means.train, means.recipe, choice, varied)
     batches = loader(samples, stage.batch, rank=means.fabric.global_rank, world=means.fabric.world_size)
@@ -267,19 +279,51 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
         raise TrainingError(
             f"The loss of {stage.name} is no number any more (epoch {epoch + 1}); lower the learning rate."
         )
-    more: dict[str, float] = {}
-    if len(means.validation):
-        seen = measure(means, network, means.validation, stage=stage)
-        more = {"validation_loss": seen.loss, **figures(seen.confusion)}
+    more = _validated(means, network, stage) if len(means.validation) else {}
     rate = optimiser.param_groups[0]["lr"]
     return {"stage": stage.name, "epoch": epoch + 1, "train_loss": mean, **more, "learning_rate": rate}
+
+
+def _validated(means: Means, network: Any, stage: Stage) -> dict[str, Any]:
+    of_slides = stage.monitor in OF_SLIDES
+    seen = measure(means, network, means.validation, stage=stage, logits=of_slides)
+    found: dict[str, Any] = {"validation_loss": seen.loss, **figures(seen.confusion)}
+    if of_slides and seen.logits is not None:
+        found |= slide_figures(fractions_of_slides(seen.logits, means.validation.table))
+    return found
 
 
 def _value(entry: dict[str, Any], stage: Stage) -> float:
     """What is to become larger; without validation the latest epoch counts as the best."""
     if "validation_loss" not in entry:
         return float(entry["epoch"])
-    return float(-entry["validation_loss"] if stage.monitor == "loss" else entry[stage.monitor])
+    if stage.monitor in ("loss", "limits"):
+        return float(-entry["validation_loss" if stage.monitor == "loss" else "limits_broken"])
+    return float(entry[stage.monitor])
+
+
+def fractions_of_slides(logits: NDArray[np.float32], table: Table) -> list[tuple[NDArray[np.float64], int]]:
+    """Class fractions and known score of each slide of a store that has one."""
+    predicted = logits[:, :CLASSES].argmax(axis=1)
+    found = []
+    for slide in np.unique(table.slide[table.score >= 0]):
+        mine = table.slide == slide
+        found.append((fractions(predicted[mine], table.weight[mine]), int(table.score[mine][0])))
+    return found
+
+
+def stage_file(folder: Path, number: int) -> Path:
+    """Where the weights of a finished stage are kept, numbered from 1."""
+    return folder / f"stage-{number}.safetensors"
+
+
+def _keep_stage(means: Means, state: RunState) -> None:
+    """The best weights at the end of a stage, for comparing stages; a recipe of one stage has nothing to compare."""
+    if len(means.recipe.stages) > 1 and means.fabric.is_global_zero and state.best is not None:
+        from safetensors.torch import save_file
+
+        contiguous = {name: value.contiguous() for name, value in state.best.items()}
+        save_file(contiguous, stage_file(means.folder, state.stage + 1))
 
 
 class _Chooser:

@@ -143,7 +143,9 @@ class Stage:
     loss: Loss
     patience: int = 10
     """Epochs without a better ``monitor`` on the validation split after which the stage ends."""
-    monitor: Literal["loss", "accuracy", "macro_f1"] = "macro_f1"
+    monitor: Literal["loss", "accuracy", "macro_f1", "slide_macro_f1", "limits"] = "macro_f1"
+    """What tells the best epoch on the validation split: of samples, or of the scores of whole slides, or by how much
+    less the guideline's limits on the class fractions of slides are broken (see ``limits``)."""
     samples: int | None = None
     """Samples of an epoch at most, so that an epoch stays short on large sets."""
     balance: Literal["none", "class", "slide score", "scanner and slide score"] = "none"

@@ -7,16 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from her2viewer.training_api import Cut, PatchSampler, Recipe, Stage, StainJitter
+from her2viewer_surface.inputs import IMAGENET_MEAN, MPP, SCALE
+from her2viewer_surface.recipes_classifier import CLASSIFIER, CLASSIFIER_IMAGENET
 
 if TYPE_CHECKING:
     import torch
 
-MPP = 1.0
 PIXELS = 256
 MARGIN = 24
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_SPREAD = (0.229, 0.224, 0.225)
-SCALE = tuple(1 / spread for spread in IMAGENET_SPREAD)
 TUMOUR_WEIGHT = 2.0
 """Of a tumour pixel in the focal loss against another pixel."""
 FOCUS = 2.0
@@ -94,4 +92,4 @@ SEGMENTER_IMAGENET = replace(
     notes=(*_NOTES, "Begins with the file given with --start: the state of torchvision's densenet121."),
 )
 
-RECIPES = (SEGMENTER, SEGMENTER_IMAGENET)
+RECIPES = (SEGMENTER, CLASSIFIER, SEGMENTER_IMAGENET, CLASSIFIER_IMAGENET)
