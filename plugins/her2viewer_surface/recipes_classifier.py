@@ -84,7 +84,7 @@ CLASSIFIER = Recipe(
     cut=Cut(PatchSampler(least_tumour=LEAST_TUMOUR), MPP, PIXELS, MARGIN),
     stages=(
         replace(
-            _STAGE_1, epochs=24, batch=128, optimiser=_fresh, patience=8, samples=20_000, balance="slide score",
+            _STAGE_1, epochs=12, batch=128, optimiser=_fresh, patience=8, samples=20_000, balance="slide score",
             plateau=(0.3, 2),
         ),
         _STAGE_2,
