@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, ResultWarning, Status
+from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.slides.slide import Slide
 
 API_VERSION = 1
@@ -23,6 +28,29 @@ class ScorerError(Exception):
     """A scorer cannot go on. ``str()`` is a sentence for the reader: what is wrong, what to do."""
 
 
+class Network(Protocol):
+    """A trained network on the device that the runtime chose. One thread at a time."""
+
+    @property
+    def batch(self) -> int:
+        """How many images at once suit the device; any number may be handed over."""
+
+    @property
+    def precision(self) -> str:
+        """ "fp32", "bf16" or "fp16"."""
+
+    def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw answers of the network, (n, ...) float32, mostly logits.
+
+        ``batch`` is (n, side, side, channels): uint8, brought to 0..1 first, or float32. Each channel is then scaled
+        as the model says.
+
+        Raises:
+            Cancelled: the reader cancelled.
+            ScorerError: the device cannot go on.
+        """
+
+
 class Runtime(Protocol):
     """What the core gives a scorer besides pixels."""
 
@@ -33,6 +61,16 @@ class Runtime(Protocol):
 
     def check(self) -> None:
         """Call at least twice a second; raises ``Cancelled`` when the reader has cancelled."""
+
+    def network(self, model: ModelFolder) -> Network:
+        """A model ready to run, on the best device there is or the one that the user chose.
+
+        Raises:
+            ScorerError: it cannot run there; the sentence says what to do.
+        """
+
+    def timed(self, stage: str, items: float = 0.0) -> AbstractContextManager[None]:
+        """Counts time and items (px, patches) of a stage for ``her2viewer bench score``."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ VERSION = 1
 MODEL_FILE = "model.toml"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.md"
+GRAPH_FILE = "network.onnx"
+"""The network's graph for runtimes other than torch; its weights are those of ``weights.safetensors``."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """Names of models are folder names on every system."""
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib", ".npy")
@@ -64,6 +66,12 @@ class ModelFolder:
     def weights(self) -> Path:
         """The weights file."""
         return self.folder / WEIGHTS_FILE
+
+    @property
+    def graph(self) -> Path | None:
+        """The graph, where the model has one."""
+        path = self.folder / GRAPH_FILE
+        return path if path.is_file() else None
 
     @property
     def card(self) -> Path:

@@ -16,6 +16,7 @@ from her2viewer import userdirs
 from her2viewer.resources import resource_path
 from her2viewer.scoring.model_folder import (
     CARD_FILE,
+    GRAPH_FILE,
     MODEL_FILE,
     WEIGHTS_FILE,
     ModelError,
@@ -24,7 +25,7 @@ from her2viewer.scoring.model_folder import (
     verify_model,
 )
 
-WANTED = (MODEL_FILE, WEIGHTS_FILE, CARD_FILE)
+WANTED = (MODEL_FILE, WEIGHTS_FILE, CARD_FILE, GRAPH_FILE)
 PLOTS = (".png", ".svg", ".csv", ".toml", ".md", ".txt")
 """What else a model folder may hold; other files are left behind at installation."""
 LARGEST_ZIP = 8 << 30

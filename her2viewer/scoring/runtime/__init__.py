@@ -1,4 +1,4 @@
-"""The only place that knows devices. This version offers the CPU; networks come with the plugins that need them."""
+"""The only place that knows devices: OpenVINO for processors and Intel devices, torch for CUDA and MPS."""
 
 from her2viewer.scoring.runtime.local import LocalRuntime
 
