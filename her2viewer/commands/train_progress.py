@@ -75,6 +75,10 @@ class TrainProgress:
             if "validation_loss" in entry
             else "no validation"
         )
+        if "slide_macro_f1" in entry:
+            seen += (
+                f", macro F1 of slides {entry['slide_macro_f1']:.3f}, limits broken by {entry['limits_broken']:.4f}"
+            )
         mark = ", best so far" if entry["best"] else ""
         self._console.print(
             f"{entry['stage']}, epoch {entry['epoch']}: loss {entry['train_loss']:.4f}, {seen}{mark} "

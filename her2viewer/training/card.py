@@ -26,6 +26,7 @@ from her2viewer.scoring.model_folder import (
 from her2viewer.scoring.toml_text import toml_text
 from her2viewer.training.confusion import f1
 from her2viewer.training.dataset import SPLITS, DataSet
+from her2viewer.training.held_out import held_out_lines
 from her2viewer.training.recipe import Recipe, TrainingError
 
 NOT_MEASURED = (
@@ -237,7 +238,8 @@ def _measured(outcome: Outcome) -> list[str]:
     for k, name in enumerate(outcome.recipe.classes):
         count = int(matrix[k].sum())
         lines.append(f"| {name} | {count:,} | {f'{each[k]:.3f}' if count else 'none there'} |")
-    return [*lines, "", "![Confusion matrix, held-out slides](confusion.png)"]
+    more = held_out_lines(outcome.recipe, metrics)
+    return [*lines, "", *more, "![Confusion matrix, held-out slides](confusion.png)"]
 
 
 def _data(outcome: Outcome) -> list[str]:

@@ -15,6 +15,33 @@ def counted(target: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDAr
     return np.bincount(code, minlength=classes * classes).reshape(classes, classes)
 
 
+def counted_by(
+    group: NDArray[Any], target: NDArray[Any], predicted: NDArray[Any], groups: int, classes: int
+) -> NDArray[np.int64]:
+    """(groups, classes, classes), as ``counted`` for each group.
+
+    Args:
+        group: (b,) 0 to ``groups`` - 1.
+        target: (b,) or (b, h, w) classes, none below 0.
+        predicted: the same.
+        groups: how many there are.
+        classes: how many there are.
+    """
+    first = group.astype(np.int64).reshape(-1, *(1,) * (target.ndim - 1)) * classes
+    code = ((first + target) * classes + predicted).ravel()
+    return np.bincount(code, minlength=groups * classes**2).reshape(groups, classes, classes)
+
+
+def overlap(matrix: NDArray[np.int64], code: int) -> dict[str, float | None]:
+    """Precision, recall and Dice coefficient of one class (Pham et al. 2022, Eq. 21); None where undefined."""
+    hit, truth, said = (float(v) for v in (matrix[code, code], matrix[code].sum(), matrix[:, code].sum()))
+    return {
+        "precision": hit / said if said else None,
+        "recall": hit / truth if truth else None,
+        "dice": 2 * hit / (truth + said) if truth + said else None,
+    }
+
+
 def figures(matrix: NDArray[np.int64]) -> dict[str, float]:
     """Accuracy, balanced accuracy and macro F1 over the classes that occur, Cohen's kappa; 0 where undefined."""
     total = float(matrix.sum())

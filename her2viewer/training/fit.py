@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from her2viewer.training.batches import SampleSet, all_of, drawn, loader, shuffled
+from her2viewer.training.batches import SampleSet, drawn, loader, shuffled
 from her2viewer.training.checkpoint import RunState, save_state
-from her2viewer.training.confusion import counted, figures
-from her2viewer.training.limits import CLASSES, fractions, slide_figures
+from her2viewer.training.confusion import figures
+from her2viewer.training.measured import measure, ordered
 from her2viewer.training.recipe import Choice, Recipe, Stage, TrainingError
+from her2viewer.training.slide_level import slides_of
 from her2viewer.training.start import read_start, start_from
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from lightning.fabric import Fabric
 
-    from her2viewer.training.tiles import Table, TileStore
+    from her2viewer.training.tiles import TileStore
 
 STATE_FILE = "state.pt"
 OF_SLIDES = ("slide_macro_f1", "limits")
@@ -58,16 +59,6 @@ class Means:
     """(stage and epoch, batches done, batches, the figures of the epoch once it is done)."""
     start: Path | None = None
     """Weights to begin with."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Answers of a network on a store."""
-
-    loss: float
-    confusion: NDArray[np.int64]
-    logits: NDArray[np.float32] | None
-    """(n, classes), where they were asked for."""
 
 
 def make_network(recipe: Recipe) -> torch.nn.Module:
@@ -143,38 +134,8 @@ def run_stages(means: Means, state: RunState) -> RunState:
         if state.best is None:
             # Not one epoch is whole: what there is, is better than nothing.
             state.best = _weights(network)
+        _keep_stage(means, state)
     return state
-
-
-def measure(
-    means: Means, network: torch.nn.Module, store: TileStore, *, stage: Stage | None = None, logits: bool = False
-) -> Measured:
-    """Loss (of a stage, else of the last) and confusion matrix of a network on all samples of a store, as they are.
-
-    Each process of a run on several GPUs measures all of it, so that all decide alike.
-    """
-    recipe, stage = means.recipe, stage or means.recipe.stages[-1]
-    classes = len(recipe.classes)
-    total, matrix, kept = 0.0, np.zeros((classes, classes), np.int64), []
-    counted_samples = 0
-    network.eval()
-    with torch.inference_mode(), means.fabric.autocast():
-        for batch in loader(SampleSet(store, recipe, all_of(store)), stage.batch):
-            there = batch.to(means.fabric.device)
-            answer = network(_ordered(there.x))
-            if logits:
-                kept.append(answer.float().cpu().numpy())
-            known = there.target >= 0 if there.target.ndim == 1 else torch.ones_like(there.index, dtype=torch.bool)
-            if not known.any():
-                continue
-            target = there.target[known]
-            loss = stage.loss(answer[known].float(), target, torch.zeros_like(there.group[known]))
-            total += float(loss) * int(known.sum())
-            counted_samples += int(known.sum())
-            said = answer[known, :classes].argmax(dim=1)
-            matrix += counted(target.cpu().numpy().ravel(), said.cpu().numpy().ravel(), classes)
-    network.train()
-    return Measured(total / max(counted_samples, 1), matrix, np.concatenate(kept) if kept else None)
 
 
 @contextmanager
@@ -182,15 +143,17 @@ def quiet() -> Iterator[None]:
     """Without the advice that libraries give to programmers."""
     import logging
 
-    logger = logging.getLogger("lightning.fabric")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.fabric", "lightning.pytorch.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
@@ -243,6 +206,9 @@ def _run_stage(means: Means, state: RunState, network: torch.nn.Module) -> None:
         state.schedule = None if schedule is None else schedule.state_dict()
         _save(means, state)
         means.say(f"{stage.name}, epoch {state.epoch}", 1, 1, entry)
+    if state.best is None:
+        # The very first stage found nothing to train on.
+        state.best = _weights(network)
     state.best_epoch = 0
 
 
@@ -254,7 +220,7 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
     if stage.choose is None:
         choice = drawn(means.train, means.recipe, stage, means.seed + 1000 * state.stage, epoch)
     else:
-        choice = shuffled(stage.choose(_Chooser(means, network, epoch)), stage, means.seed, epoch)
+        choice = shuffled(_checked(stage.choose(_Chooser(means, network, epoch))), stage, means.seed, epoch)
         if not len(choice.indices):
             return None
     varied = None if stage.jitter is None else (stage.jitter, seed, epoch)
@@ -270,7 +236,7 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
         means.say(title, done, len(batches), None)
         there = batch.to(means.fabric.device)
         optimiser.zero_grad(set_to_none=True)
-        loss = stage.loss(network(_ordered(there.x)).float(), there.target, there.group)
+        loss = stage.loss(network(ordered(there.x)).float(), there.target, there.group)
         means.fabric.backward(loss)
         optimiser.step()
         total, count = total + float(loss.detach()) * len(there.index), count + len(there.index)
@@ -286,10 +252,11 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
 
 def _validated(means: Means, network: Any, stage: Stage) -> dict[str, Any]:
     of_slides = stage.monitor in OF_SLIDES
-    seen = measure(means, network, means.validation, stage=stage, logits=of_slides)
+    seen = measure(means.fabric, means.recipe, network, means.validation, stage=stage, logits=of_slides)
     found: dict[str, Any] = {"validation_loss": seen.loss, **figures(seen.confusion)}
     if of_slides and seen.logits is not None:
-        found |= slide_figures(fractions_of_slides(seen.logits, means.validation.table))
+        slides = slides_of(seen.logits, means.validation)
+        found |= {"slide_macro_f1": slides.macro_f1, "limits_broken": slides.broken / max(len(slides), 1)}
     return found
 
 
@@ -300,16 +267,6 @@ def _value(entry: dict[str, Any], stage: Stage) -> float:
     if stage.monitor in ("loss", "limits"):
         return float(-entry["validation_loss" if stage.monitor == "loss" else "limits_broken"])
     return float(entry[stage.monitor])
-
-
-def fractions_of_slides(logits: NDArray[np.float32], table: Table) -> list[tuple[NDArray[np.float64], int]]:
-    """Class fractions and known score of each slide of a store that has one."""
-    predicted = logits[:, :CLASSES].argmax(axis=1)
-    found = []
-    for slide in np.unique(table.slide[table.score >= 0]):
-        mine = table.slide == slide
-        found.append((fractions(predicted[mine], table.weight[mine]), int(table.score[mine][0])))
-    return found
 
 
 def stage_file(folder: Path, number: int) -> Path:
@@ -337,26 +294,17 @@ class _Chooser:
 
     def probabilities(self) -> NDArray[np.float32]:
         """(n, classes)."""
-        logits = measure(self._means, self._network, self._means.train, logits=True).logits
+        logits = measure(self._means.fabric, self._means.recipe, self._network, self._means.train, logits=True).logits
         if logits is None:
             raise TrainingError("There are no training samples to choose from.")
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
-def choice_of(indices: NDArray[np.int64], targets: NDArray[np.int64], groups: NDArray[np.int64]) -> Choice:
-    """A choice, checked: three arrays of one length.
-
-    Raises:
-        ValueError: they differ.
-    """
-    if not len(indices) == len(targets) == len(groups):
-        raise ValueError("A choice needs an index, a target and a group for each sample.")
-    return Choice(indices.astype(np.int64), targets.astype(np.int64), groups.astype(np.int64))
-
-
-def _ordered(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+def _checked(choice: Choice) -> Choice:
+    if not len(choice.indices) == len(choice.targets) == len(choice.groups):
+        raise TrainingError("A choice needs an index, a target and a group for each sample.")
+    return choice
 
 
 def _schedule(stage: Stage, optimiser: torch.optim.Optimizer) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,19 +43,3 @@ def excess(share: Floats, score: int) -> float:
     """
     low = max(0.0, float(LOWER[score, score] - share[score]))
     return low + float(np.maximum(share[score + 1 :] - UPPER[score, score + 1 :], 0).sum())
-
-
-def slide_figures(slides: Iterable[tuple[Floats, int]]) -> dict[str, float]:
-    """Macro F1 of the scores of slides, and the mean by which their limits are broken.
-
-    Args:
-        slides: (class fractions, known score) of each.
-    """
-    from her2viewer.training.confusion import figures
-
-    matrix = np.zeros((CLASSES, CLASSES), np.int64)
-    broken, count = 0.0, 0
-    for share, score in slides:
-        matrix[score, score_of(share)] += 1
-        broken, count = broken + excess(share, score), count + 1
-    return {"slide_macro_f1": figures(matrix)["macro_f1"], "limits_broken": broken / max(count, 1)}

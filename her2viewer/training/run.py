@@ -22,9 +22,10 @@ from her2viewer.cases.atomic import StorageError, atomic_text
 from her2viewer.scoring.model_folder import ModelFolder, read_model, weights_digest
 from her2viewer.training.card import Outcome, write_model_folder
 from her2viewer.training.checkpoint import RunState, load_state
-from her2viewer.training.confusion import figures
 from her2viewer.training.dataset import DataSet, SplitName
-from her2viewer.training.fit import STATE_FILE, Means, make_fabric, make_network, measure, quiet, run_stages
+from her2viewer.training.fit import STATE_FILE, Means, make_fabric, make_network, quiet, run_stages
+from her2viewer.training.held_out import held_out_metrics
+from her2viewer.training.measured import measure
 from her2viewer.training.recipe import Recipe, TrainingError
 from her2viewer.training.tiles import SlideTiles, TileStore, extract
 
@@ -102,8 +103,11 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         network.load_state_dict(state.best or {})
         network.to(fabric.device)
         finished = _finish(means, network)
-        held_out = measure(means, network, stores["test"]) if len(stores["test"]) else None
-    metrics = {} if held_out is None else _metrics(request, held_out.confusion, held_out.loss)
+        held_out = None
+        if len(stores["test"]):
+            of_slides = request.recipe.labels == "slide"
+            held_out = measure(fabric, request.recipe, network, stores["test"], logits=of_slides)
+    metrics = {} if held_out is None else held_out_metrics(request.recipe, held_out, stores["test"], finished)
     samples: dict[str, int] = {split: len(store) for split, store in stores.items()}
     outcome = Outcome(
         plugin=request.plugin,
@@ -272,25 +276,14 @@ class _Outputs:
 
     def logits(self, split: str) -> NDArray[np.float32]:
         """(n, classes)."""
-        found = measure(self._means, self._network, self._store(split), logits=True).logits
+        means = self._means
+        found = measure(means.fabric, means.recipe, self._network, self._store(split), logits=True).logits
         return np.zeros((0, len(self._means.recipe.classes)), np.float32) if found is None else found
 
     def table(self, split: str) -> Mapping[str, NDArray[Any]]:
         """Columns by name."""
         table = self._store(split).table
         return {"label": table.label, "slide": table.slide, "weight": table.weight, "score": table.score}
-
-
-def _metrics(request: RunRequest, matrix: NDArray[np.int64], loss: float) -> dict[str, Any]:
-    found = {key: round(value, 4) for key, value in figures(matrix).items()}
-    return {
-        "split": "test",
-        "slides": len(request.data_set.of("test")),
-        "samples": int(matrix.sum()),
-        "loss": round(loss, 4),
-        **found,
-        "confusion": matrix.tolist(),
-    }
 
 
 def _logging(folder: Path, state: RunState, say: Say) -> Say:

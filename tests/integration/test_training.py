@@ -37,6 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text += (
             f'[[slides]]\nid = "s{number}"\nslide = "s{number}.tif"\nroi = "s{number}.geojson"\n'
             f'truth = "s{number}.truth.h5"\nscore = "2+"\nsplit = "{split}"\n'
+            'shares = { "0" = 40, "1+" = 30, "2+" = 30, "3+" = 0 }\n'
         )
     (folder / "set.toml").write_text(text, encoding="utf-8")
     return folder / "set.toml"
@@ -209,7 +210,24 @@ def test_segmentation_is_measured_by_pixels(data: Path, tmp_path: Path) -> None:
     confusion = np.array(model.metrics["confusion"])
     assert confusion.sum() % (32 * 32) == 0
     assert (confusion.sum(axis=1) > 0).all()
-    assert "pixels" in model.card.read_text(encoding="utf-8")
+    of_score = model.metrics["by_score"]["2+"]
+    assert of_score["slides"] == 1
+    assert of_score["pixels"] == confusion.sum()
+    found, hit = of_score["tumour"], confusion[1, 1]
+    assert found["recall"] == pytest.approx(hit / confusion[1].sum(), abs=1e-4)
+    assert found["dice"] == pytest.approx(2 * hit / (confusion[1].sum() + confusion[:, 1].sum()), abs=1e-4)
+    card = model.card.read_text(encoding="utf-8")
+    assert "pixels" in card
+    assert f"| 2+ | 1 | {found['precision']:.3f} | {found['recall']:.3f} | {found['dice']:.3f} |" in card
+
+
+def test_a_classifier_of_patches_is_measured_by_the_scores_of_its_slides(data: Path, tmp_path: Path) -> None:
+    assert train(data, tmp_path / "run", recipe="patches") == 0
+    model = read_model(tmp_path / "run" / "m")
+    slides = model.metrics["slide_scores"]
+    assert slides["slides"] == np.sum(slides["confusion"]) == 1
+    assert 0 <= slides["share_error"] <= 50
+    assert "Scores of whole slides" in model.card.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

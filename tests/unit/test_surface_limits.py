@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from her2viewer.training.limits import LOWER, UPPER, excess, fractions, score_of, slide_figures
+from her2viewer.training.limits import LOWER, UPPER, excess, fractions, score_of
+from her2viewer.training.slide_level import SlideLevel
 
 
 def _certain(classes: list[int], confidence: list[float]) -> np.ndarray:
@@ -143,7 +144,12 @@ def test_taking_the_chosen_patches_away_meets_every_upper_limit(raw: np.ndarray,
         assert len(found.under) == 0
 
 
-def test_figures_of_slides_are_their_macro_f1_and_their_mean_excess() -> None:
-    got = slide_figures([(np.array([1.0, 0, 0, 0]), 0), (np.array([0.5, 0.36, 0.14, 0]), 1)])
-    assert got["limits_broken"] == pytest.approx(0.02)
-    assert got["slide_macro_f1"] == pytest.approx(0.5)
+def test_figures_of_slides_are_those_of_their_class_fractions() -> None:
+    share = np.array([[1.0, 0, 0, 0], [0.5, 0.36, 0.14, 0]])
+    known = np.array([[np.nan] * 4, [0.4, 0.46, 0.14, 0]])
+    slides = SlideLevel(("a", "b"), ("a", "b"), np.array([0, 1]), share, known)
+    assert slides.predicted.tolist() == [0, 2]
+    assert slides.macro_f1 == pytest.approx(0.5)
+    assert slides.broken == pytest.approx(0.04)
+    assert slides.slides_broken == 1
+    assert slides.share_error == pytest.approx(5), "two of the four shares of the one slide are off by ten points"
