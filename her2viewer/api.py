@@ -15,6 +15,7 @@ from her2viewer.domain.evidence import (
     FieldVotes,
     Grid,
     Heatmap,
+    TissueMask,
     concatenated,
 )
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
@@ -25,6 +26,7 @@ from her2viewer.scoring.contract import (
     Cancelled,
     Event,
     Finished,
+    Network,
     Partial,
     Progress,
     Runtime,
@@ -76,6 +78,7 @@ __all__ = [
     "KindEvidence",
     "ModelError",
     "ModelFolder",
+    "Network",
     "NotAssessable",
     "Partial",
     "PixelSize",
@@ -95,6 +98,7 @@ __all__ = [
     "StainKind",
     "Status",
     "TileError",
+    "TissueMask",
     "VectorEstimate",
     "angle",
     "blurred",

@@ -13,7 +13,7 @@ import shapely
 from her2viewer.cases.atomic import atomic_file
 from her2viewer.cases.case import NewerFormatError
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVote, FieldVotes, Grid, Heatmap
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVote, FieldVotes, Grid, Heatmap, TissueMask
 from her2viewer.domain.region import Region, polygonal
 from her2viewer.domain.result import NotAssessable, Provenance, Result, ResultWarning, Status
 from her2viewer.domain.shares import CountedUnit, Shares
@@ -156,6 +156,7 @@ def _write_evidence(group: Any, evidence: Evidence) -> None:
             _put_scheme(group, evidence.scheme)
             _put(group, "classes", evidence.classes)
             _put(group, "weight", evidence.weight)
+            group.attrs["least_weight"] = evidence.least_weight
             _put(group, "probabilities", evidence.probabilities)
         case Heatmap():
             _put_grid(group, evidence.grid)
@@ -165,6 +166,9 @@ def _write_evidence(group: Any, evidence: Evidence) -> None:
                 "legend",
                 {"unit": evidence.unit, "low": evidence.low, "high": evidence.high, "scale": evidence.scale},
             )
+        case TissueMask():
+            _put_grid(group, evidence.grid)
+            _put(group, "values", evidence.values)
         case CellTable():
             _put_scheme(group, evidence.scheme)
             for name in ("x", "y", "classes", "contours", "contour_starts", "probabilities"):
@@ -202,7 +206,10 @@ def _read_evidence(group: Any) -> Evidence:
                 classes=group["classes"][()],
                 weight=group["weight"][()],
                 probabilities=_get(group, "probabilities"),
+                least_weight=float(group.attrs.get("least_weight", 0.0)),
             )
+        case "mask":
+            return TissueMask(name=name, grid=_grid(group), values=group["values"][()])
         case "heatmap":
             return Heatmap(name=name, grid=_grid(group), values=group["values"][()], **_get_json(group, "legend"))
         case "cells":

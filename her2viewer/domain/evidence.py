@@ -59,7 +59,15 @@ class ClassMap:
     """(rows, columns), tumour fraction 0 to 1 of the patch: its weight in the shares."""
     probabilities: NDArray[np.float32] | None = None
     """(rows, columns, classes), or None."""
+    least_weight: float = 0.0
+    """A patch whose weight is no more than this is neither drawn nor counted, although its class is known."""
     kind: Literal["class_map"] = "class_map"
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """(rows, columns): the patches that are drawn and counted."""
+        known: NDArray[np.bool_] = self.classes != NOT_SCORED
+        return known if self.least_weight <= 0 else known & (self.weight > self.least_weight)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,17 @@ class Heatmap:
     scale: str = "fixed"
     """"fixed" or "percentile": how low and high were chosen; printed in the legend."""
     kind: Literal["heatmap"] = "heatmap"
+
+
+@dataclass(frozen=True)
+class TissueMask:
+    """Where a kind of tissue lies, for example the invasive tumour; finer than the patches that are classed."""
+
+    name: str
+    grid: Grid
+    values: NDArray[np.uint8]
+    """(rows, columns): 1 where it lies, 0 where it does not, ``NOT_SCORED`` where nobody has looked."""
+    kind: Literal["mask"] = "mask"
 
 
 @dataclass(frozen=True)
@@ -155,7 +174,7 @@ class FieldVotes:
     kind: Literal["fields"] = "fields"
 
 
-Evidence = ClassMap | Heatmap | CellTable | FieldVotes
+Evidence = ClassMap | Heatmap | TissueMask | CellTable | FieldVotes
 
 
 def concatenated(tables: list[CellTable]) -> CellTable:

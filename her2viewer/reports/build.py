@@ -12,7 +12,7 @@ import numpy as np
 import her2viewer
 from her2viewer.domain.annotation import AnnotationSet, Role
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap
+from her2viewer.domain.evidence import CellTable, ClassMap
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
@@ -198,7 +198,7 @@ def _legend(result: Result | None, region: Region, pixel_size: PixelSize, palett
         elif isinstance(item, ClassMap):
             gx, gy = item.grid.centres()
             inside = region.contains_points(gx.ravel(), gy.ravel()).reshape(item.grid.shape)
-            inside &= item.classes != NOT_SCORED
+            inside &= item.shown
             patch = pixel_size.mm2(item.grid.step**2)
             weights = item.weight[inside].astype(np.float64)
             surface = np.bincount(item.classes[inside], weights, minlength=len(item.scheme.names))

@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, FieldVotes, Heatmap
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVotes, Heatmap
 from her2viewer.domain.region import Region
 from her2viewer.guidelines.decision import Decision, deciding_classes
 
@@ -107,7 +107,7 @@ def _points(item: CellTable | ClassMap, region: Region) -> _Points:
         x, y, classes = item.x.astype(np.float64), item.y.astype(np.float64), item.classes
         weight = np.ones(len(item))
     else:
-        rows, columns = np.nonzero(item.classes != NOT_SCORED)
+        rows, columns = np.nonzero(item.shown)
         x = item.grid.x + (columns.astype(np.float64) + 0.5) * item.grid.step
         y = item.grid.y + (rows.astype(np.float64) + 0.5) * item.grid.step
         classes = item.classes[rows, columns]

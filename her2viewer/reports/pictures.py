@@ -248,7 +248,7 @@ def _blend(image: RGBImage, colors: NDArray[np.uint8], where: NDArray[np.bool_])
 def _draw_map(image: RGBImage, item: ClassMap, frame: Frame, palette: str) -> bool:
     rows, columns = _sampled(item.grid, image, frame)
     inside = (rows >= 0)[:, None] & (columns >= 0)[None, :]
-    codes = np.where(inside, item.classes[np.ix_(rows, columns)], NOT_SCORED)
+    codes = np.where(inside & item.shown[np.ix_(rows, columns)], item.classes[np.ix_(rows, columns)], NOT_SCORED)
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(item.scheme.names)] = class_colors(item.scheme, palette)
     return _blend(image, table[codes], codes != NOT_SCORED)

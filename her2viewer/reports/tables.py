@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.cases.atomic import StorageError, atomic_file
-from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap
+from her2viewer.domain.evidence import CellTable, ClassMap
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
@@ -112,7 +112,7 @@ def write_patches(
         ReportError: it cannot be written; the sentence says why and what to do.
     """
     heading = ["x_px", "y_px", "side_px", "x_um", "y_um", "class", "her2", "tumour_fraction"]
-    rows, columns = np.nonzero(patches.classes != NOT_SCORED)
+    rows, columns = np.nonzero(patches.shown)
     gx, gy = patches.grid.centres()
     x, y = gx[rows, columns], gy[rows, columns]
     keep = np.ones(len(x), dtype=bool) if region is None else region.contains_points(x, y)

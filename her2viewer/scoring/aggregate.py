@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, Grid
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Grid
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import RASTER_SHIFT, Region
 from her2viewer.domain.shares import CountedUnit, Shares
@@ -108,7 +108,7 @@ class SurfaceCounter:
         grid = self._map.grid
         inside, crossed = grid_cover(region, grid)
         cover = (inside & ~crossed).astype(np.float64)
-        scored = self._map.classes != NOT_SCORED
+        scored = self._map.shown
         rows, columns = np.nonzero(crossed & scored)
         if len(rows):
             x, y = grid.x + columns * grid.step, grid.y + rows * grid.step

@@ -15,6 +15,7 @@ from her2viewer.domain.evidence import (
     FieldVotes,
     Grid,
     Heatmap,
+    TissueMask,
     concatenated,
 )
 
@@ -56,8 +57,20 @@ def _joined(parts: list[Evidence]) -> Evidence:
             window[known] = m.values[known]
         low, high = min(m.low for m in maps), max(m.high for m in maps)
         return Heatmap(first.name, grid, values, first.unit, low, high, first.scale)
+    if isinstance(first, TissueMask):
+        return _joined_masks([p for p in parts if isinstance(p, TissueMask)])
     maps_ = [p for p in parts if isinstance(p, ClassMap)]
     return _joined_class_maps(maps_)
+
+
+def _joined_masks(masks: list[TissueMask]) -> TissueMask:
+    grid = _common_grid([m.grid for m in masks])
+    values = np.full(grid.shape, NOT_SCORED, dtype=np.uint8)
+    for m in masks:
+        window = values[_window(grid, m.grid)]
+        looked_at = m.values != NOT_SCORED
+        window[looked_at] = m.values[looked_at]
+    return TissueMask(masks[0].name, grid, values)
 
 
 def _joined_class_maps(maps: list[ClassMap]) -> ClassMap:
@@ -75,7 +88,7 @@ def _joined_class_maps(maps: list[ClassMap]) -> ClassMap:
         weight[window][known] = m.weight[known]
         if probabilities is not None and m.probabilities is not None:
             probabilities[window][known] = m.probabilities[known]
-    return ClassMap(first.name, grid, first.scheme, classes, weight, probabilities)
+    return ClassMap(first.name, grid, first.scheme, classes, weight, probabilities, first.least_weight)
 
 
 def _common_grid(grids: list[Grid]) -> Grid:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QRectF
 from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import NOT_SCORED, ClassMap, Grid, Heatmap
+from her2viewer.domain.evidence import ClassMap, Grid, Heatmap
 from her2viewer.domain.palette import sequential_colormap
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer, Legend
@@ -56,7 +56,7 @@ class ClassMapLayer(ClassLayer):
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         for part, _ in reversed(self._parts):
             at = part.grid.index(x, y)
-            if at is None or part.classes[at] == NOT_SCORED:
+            if at is None or not part.shown[at]:
                 continue
             code = int(part.classes[at])
             text = part.scheme.names[code]
@@ -81,7 +81,9 @@ class ClassMapLayer(ClassLayer):
         table[:count, 3] = np.where(self._shown, 255, 0)
         rgba = table[part.classes]
         # Half a patch of tumour counts half, and looks it.
-        rgba[..., 3] = (rgba[..., 3] * (0.3 + 0.7 * np.clip(part.weight, 0, 1)) * (part.weight > 0)).astype(np.uint8)
+        rgba[..., 3] = (
+            rgba[..., 3] * (0.3 + 0.7 * np.clip(part.weight, 0, 1)) * (part.weight > 0) * part.shown
+        ).astype(np.uint8)
         return _image(rgba)
 
 
