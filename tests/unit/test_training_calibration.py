@@ -113,6 +113,26 @@ def test_factors_of_the_logits_mend_a_network_that_calls_too_much_three_plus():
     assert found.after == pytest.approx(broken(many, np.array(found.alphas)))
 
 
+def test_plain_bfgs_stays_at_its_start_where_the_fit_here_improves():
+    from scipy.optimize import minimize
+
+    many = [logits(k % 4, k, push=1.9) for k in range(16)]
+    plain = minimize(lambda alphas: broken(many, alphas), np.ones(4), method="BFGS")
+    assert plain.x.tolist() == [1, 1, 1, 1], "the objective is flat but for its jumps"
+    assert plain.fun > 0.5
+    assert fit_alphas(many).after < 0.3 * plain.fun
+
+
+def test_what_mends_one_slide_and_breaks_another_is_taken_where_less_is_broken_in_all():
+    # One slide of 0 has 30 % of 1+; another of 1+ has just enough of it. Fewer 1+ mend the first and break the second.
+    zero = SlideLogits(np.array([[2.0, 1, 0, 0]] * 7 + [[1, 1.3, 0, 0]] * 3), np.ones(10), 0)
+    one = SlideLogits(np.array([[2.0, 1, 0, 0]] * 9 + [[1, 1.1, 0, 0]]), np.ones(10), 1)
+    found = fit_alphas([zero, one])
+    assert found.before == pytest.approx(0.2)
+    assert found.after == pytest.approx(broken([zero, one], np.array(found.alphas)))
+    assert found.after <= 0.1 + 1e-9, "the 1+ slide alone is broken then, by a tenth"
+
+
 def test_factors_stay_at_one_where_no_limit_is_broken():
     many = [logits(k % 4, k, push=1.0) for k in range(8)]
     found = fit_alphas(many)
