@@ -21,6 +21,16 @@ from her2viewer.domain.evidence import (
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, ResultWarning, Status
+from her2viewer.scoring.assessable import (
+    about_artefacts,
+    about_glass,
+    about_vectors,
+    averaged,
+    entered_stains,
+    nuclear_stain,
+    too_coarse,
+    wrong_section,
+)
 from her2viewer.scoring.contract import (
     API_VERSION,
     Cancelled,
@@ -100,7 +110,11 @@ __all__ = [
     "TileError",
     "TissueMask",
     "VectorEstimate",
+    "about_artefacts",
+    "about_glass",
+    "about_vectors",
     "angle",
+    "averaged",
     "blurred",
     "brightest_colour",
     "compact_dab",
@@ -108,16 +122,20 @@ __all__ = [
     "deconvolution",
     "deconvolve",
     "density_table",
+    "entered_stains",
     "estimate_stains",
     "estimate_vectors",
     "find_artefacts",
     "find_model",
     "glass_colour",
+    "nuclear_stain",
     "on_white_glass",
     "optical_density",
     "sharpness",
     "stain_kind",
     "tissue_mask",
+    "too_coarse",
     "unit",
     "use_writable_cache",
+    "wrong_section",
 ]

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from her2viewer.api import HER2_LABELS, Entered, ScorerError
+from her2viewer.api import HER2_LABELS, Entered, ScorerError, entered_stains
 from her2viewer_membrane.nuclei import NucleusRules
 
 PATTERNS = ("none", "incomplete", "basolateral", "complete")
@@ -131,25 +131,5 @@ def rules_for(settings: Mapping[str, Any]) -> Rules:
         verdict=VerdictRules(
             **data["verdict"], anyway=bool(settings["score_anyway"]), artefacts=bool(settings["leave_out_artefacts"])
         ),
-        entered=Entered(
-            background=_triple(settings["background"], "Glass colour", 1.0, 255.0),
-            haematoxylin=_triple(settings["haematoxylin"], "Haematoxylin vector", 0.0, 2.0),
-            dab=_triple(settings["dab"], "DAB vector", 0.0, 2.0),
-        ),
+        entered=entered_stains(settings),
     )
-
-
-def _triple(text: str, name: str, low: float, high: float) -> tuple[float, float, float] | None:
-    parts = text.replace(",", " ").replace(";", " ").split()
-    if not parts:
-        return None
-    try:
-        values = [float(p) for p in parts]
-    except ValueError:
-        values = []
-    if len(values) != 3 or not all(low <= v <= high for v in values) or max(values) <= 0:
-        raise ScorerError(
-            f"{name} must be three numbers from {low:g} to {high:g}, not {text!r}. "
-            "Leave it empty to have it estimated."
-        )
-    return (values[0], values[1], values[2])

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from her2viewer.api import CompactDab, Deconvolution, Slide, StainEstimate, TileError, compact_dab, deconvolve
+from her2viewer.api import (
+    CompactDab,
+    Deconvolution,
+    Slide,
+    StainEstimate,
+    TileError,
+    averaged,
+    compact_dab,
+    deconvolve,
+)
 from her2viewer_membrane.nuclei import detect
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.tiles import Plan
@@ -61,10 +70,8 @@ def survey(
     large = area > LARGE_UM2
     # A tumour of small nuclei has hardly any large ones; then all of them tell.
     known = density[large] if large.sum() >= LEAST_NUCLEI else density
-    stained = sum(f.stained_share for f in found)
-    compact = sum(f.compact_share * f.stained_share for f in found) / stained if stained else 0.0
     return Survey(
         nuclei=len(density),
         typical_density=float(np.median(known)) if len(known) >= LEAST_NUCLEI else USUAL_DENSITY,
-        dab=CompactDab(stained / max(len(found), 1), compact, sum(f.spots for f in found)),
+        dab=averaged(found),
     )

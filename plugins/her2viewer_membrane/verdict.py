@@ -8,7 +8,6 @@ import numpy as np
 
 from her2viewer.api import (
     HER2_LABELS,
-    QUALITY_SCHEME,
     CellTable,
     ClassMap,
     NotAssessable,
@@ -16,14 +15,17 @@ from her2viewer.api import (
     Quality,
     ResultWarning,
     StainEstimate,
-    StainKind,
+    about_artefacts,
+    about_glass,
+    about_vectors,
+    nuclear_stain,
+    too_coarse,
+    wrong_section,
 )
 from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules
 from her2viewer_membrane.survey import Survey
 
-DARK_LEVEL = 60.0
-"""Grey level below which even the brightest spots are no glass seen through tissue."""
 COARSE_UM = 0.6
 """um/px beyond which a warning is due."""
 TOO_COARSE_UM = 1.2
@@ -37,12 +39,6 @@ PALE_OD = 0.10
 CONTROL_CELLS = 50
 CONTROL_INTENSE = 5.0
 """Percent of 3+ cells that a control region with a 3+ part has at least."""
-ARTEFACT_MM2 = 0.005
-"""Area of artefacts from which the reader is told."""
-NUCLEAR_SPOTS = 15
-"""Brown nuclei in the survey below which a nuclear stain is not claimed."""
-NUCLEAR_AREA = 0.002
-"""Share of brown pixels below which it is not claimed either."""
 
 
 @dataclass
@@ -79,70 +75,24 @@ class Tally:
 
 def before_anything(native_um: float) -> NotAssessable | None:
     """The reason that the pixel size alone gives."""
-    if native_um <= TOO_COARSE_UM:
-        return None
-    return NotAssessable(
-        "too_coarse",
-        f"The slide has {native_um:.3g} um/px; membranes cannot be seen beyond {TOO_COARSE_UM:g} um/px.",
-        "Check the pixel size, or scan with a 20x or 40x objective.",
-    )
+    return too_coarse(native_um, TOO_COARSE_UM, "membranes cannot be seen")
 
 
 def before_cells(estimate: StainEstimate, rules: Rules) -> NotAssessable | None:
     """Reasons that an overview and sample patches show."""
-    limits = rules.verdict
-    if not estimate.background_measured and max(estimate.background) < DARK_LEVEL:
-        return NotAssessable(
-            "too_dark",
-            f"The picture is nearly black: its brightest spots have {_rgb(estimate)}, where glass has 150 to 255.",
-            "Scan the slide again, or outline a part that was scanned.",
-        )
-    if estimate.tissue_mm2 < limits.tissue_mm2:
-        return NotAssessable(
-            "no_tissue",
-            f"There is hardly any tissue in the outlined region: {1e6 * estimate.tissue_mm2:.0f} µm², and at least "
-            f"{1e6 * limits.tissue_mm2:.0f} µm² is needed. It may be empty glass or an unstained section.",
-            "Outline an area with stained tissue, or enter the glass colour if it was measured wrongly "
-            f"({_rgb(estimate)}, {estimate.background_source}).",
-        )
-    if estimate.kind is StainKind.UNSTAINED:
-        return NotAssessable(
-            "unstained",
-            "The tissue in the outlined region is not stained: no nuclei in blue and no DAB in brown.",
-            "Check that this is the stained section; outline another area or scan the slide again.",
-        )
-    if estimate.kind is StainKind.HE:
-        return NotAssessable(
-            "not_ihc_he",
-            "This looks like haematoxylin and eosin, not a HER2 immunohistochemistry: "
-            f"{100 * estimate.eosin_share:.0f} % of the stained pixels have the hue of eosin.",
-            "Open the HER2 slide of this case. If this is one, switch on 'Score even if the stain looks wrong'.",
-        )
-    if estimate.sharpness < limits.sharpness:
-        return NotAssessable(
+    reason = wrong_section(estimate, rules.verdict.tissue_mm2)
+    if reason is None and estimate.sharpness < rules.verdict.sharpness:
+        reason = NotAssessable(
             "out_of_focus",
             "The outlined region is out of focus: membranes cannot be told from cytoplasm.",
             "Scan the slide again, or outline a sharp area.",
         )
-    return None
+    return reason
 
 
 def after_survey(survey: Survey, rules: Rules) -> NotAssessable | None:
     """Reasons that some fields show."""
-    dab = survey.dab
-    if (
-        dab.compact_share >= rules.verdict.nuclear_share
-        and dab.spots >= NUCLEAR_SPOTS
-        and dab.stained_share >= NUCLEAR_AREA
-    ):
-        return NotAssessable(
-            "nuclear_stain",
-            "The brown stain lies in the nuclei, not on the membranes: this looks like a nuclear marker such as "
-            f"Ki-67 or a hormone receptor "
-            f"({100 * dab.compact_share:.0f} % of the brown area has the shape of nuclei).",
-            "Open the HER2 slide of this case. If this is one, switch on 'Score even if the stain looks wrong'.",
-        )
-    return None
+    return nuclear_stain(survey.dab, rules.verdict.nuclear_share)
 
 
 def after_cells(tumour_cells: int, rules: Rules) -> NotAssessable | None:
@@ -178,18 +128,7 @@ def warnings_for(
                 "Completeness is less reliable.",
             )
         )
-    if not estimate.background_measured:
-        found.append(
-            ResultWarning(
-                "no_glass",
-                f"No empty glass was found; the glass colour is a guess ({_rgb(estimate)}) and all densities may be "
-                "too low. Enter the glass colour if you know it.",
-            )
-        )
-    elif min(estimate.background) < 200 or max(estimate.background) - min(estimate.background) > 25:
-        found.append(
-            ResultWarning("unusual_glass", f"The glass is unusually dark or tinted ({_rgb(estimate)}): check it.")
-        )
+    found += about_glass(estimate)
     if 0 < estimate.sharpness < rules.verdict.soft:
         found.append(
             ResultWarning(
@@ -201,10 +140,7 @@ def warnings_for(
         )
     if tally is None:
         return tuple(found)
-    for name, source in (("haematoxylin", estimate.haematoxylin_source), ("DAB", estimate.dab_source)):
-        # Too little DAB is what HER2 0 looks like, and no reason to worry.
-        if source.startswith("usual vector") and "too little" not in source:
-            found.append(ResultWarning("usual_vector", f"Stain vector of {name}: {source}."))
+    found += about_vectors(estimate)
     return (*found, *_about_cells(tally, entire, rules))
 
 
@@ -225,28 +161,8 @@ def about_control(cells: int, percent: list[float]) -> list[ResultWarning]:
     return []
 
 
-def _about_artefacts(tally: Tally) -> list[ResultWarning]:
-    found = []
-    out = {code: area for code, area in tally.artefacts_mm2.items() if code != Quality.FOLD}
-    if sum(out.values()) >= ARTEFACT_MM2:
-        parts = ", ".join(f"{QUALITY_SCHEME.names[code]} {area:.2g} mm²" for code, area in sorted(out.items()))
-        found.append(
-            ResultWarning("artefacts", f"Left out as not assessable: {parts}. Layer 'Image quality' shows where.")
-        )
-    fold = tally.artefacts_mm2.get(Quality.FOLD, 0.0)
-    if fold >= ARTEFACT_MM2:
-        found.append(
-            ResultWarning(
-                "folds",
-                f"There may be folds ({fold:.2g} mm², layer 'Image quality'): staining looks stronger in them, and "
-                "their cells count. Exclude them by an outline.",
-            )
-        )
-    return found
-
-
 def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning]:
-    found = _about_artefacts(tally)
+    found = about_artefacts(tally.artefacts_mm2, "their cells count")
     if entire and tally.tumour < rules.verdict.few_cells:
         found.append(
             ResultWarning(
@@ -281,7 +197,3 @@ def _about_cells(tally: Tally, entire: bool, rules: Rules) -> list[ResultWarning
             )
         )
     return found
-
-
-def _rgb(estimate: StainEstimate) -> str:
-    return "RGB " + " ".join(f"{v:.0f}" for v in estimate.background)
