@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "what a slide is: size, levels, pixel size, properties",
     "scorers": "which scorers are installed",
     "train": "train a scorer's network on slides of your own",
+    "ablation": "what each stage of a training adds to the scores of slides",
     "models": "list, verify, install and remove trained networks",
     "evaluate": "compare scorers with what is known of a set of slides",
     "calibrate": "fit the limits of a scorer to a laboratory's own slides",

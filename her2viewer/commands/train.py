@@ -159,13 +159,7 @@ def _request(options: argparse.Namespace) -> RunRequest:
         count = len(error.problems)
         head = "" if count == 1 else f"{options.data.name} has {count} mistakes:\n"
         raise CommandError(exit_codes.USAGE, f"{head}{error}") from error
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise CommandError(
-            exit_codes.USAGE,
-            f"Training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
-            "pip install 'her2viewer[train]' (docs/training.md says how to choose between CPU and CUDA).",
-        )
+    check_packages()
     from her2viewer.training.run import RunRequest, model_name
 
     return RunRequest(
@@ -180,6 +174,21 @@ def _request(options: argparse.Namespace) -> RunRequest:
         threads=options.threads,
         start=options.start,
     )
+
+
+def check_packages() -> None:
+    """Say which packages of training are missing.
+
+    Raises:
+        CommandError: with the line that installs them.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            exit_codes.USAGE,
+            f"Training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
+            "pip install 'her2viewer[train]' (docs/training.md says how to choose between CPU and CUDA).",
+        )
 
 
 @contextmanager

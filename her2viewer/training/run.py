@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -27,12 +26,11 @@ from her2viewer.training.fit import STATE_FILE, Means, make_fabric, make_network
 from her2viewer.training.held_out import held_out_metrics
 from her2viewer.training.measured import measure
 from her2viewer.training.recipe import Recipe, TrainingError
+from her2viewer.training.stores import stores_of, table_of
 from her2viewer.training.tiles import SlideTiles, TileStore, extract
 
 RUN_FILE = "run.json"
 LOG_FILE = "log.csv"
-MEMORY_SHARE = 0.25
-"""Part of the machine's memory that the samples may take."""
 
 Say = Callable[[str, int, int, dict[str, Any] | None], None]
 
@@ -209,7 +207,9 @@ def _state(request: RunRequest) -> RunState:
             f"{request.out} holds a run of the same kind: --resume goes on with it, another --out starts anew."
         )
     try:
-        atomic_text(note, json.dumps({"key": key, "plugin": request.plugin, "recipe": request.recipe.name}, indent=2))
+        data = request.data_set
+        what = {"key": key, "plugin": request.plugin, "recipe": request.recipe.name, "seed": request.seed}
+        atomic_text(note, json.dumps({**what, "data": str(data.path), "data_set": data.hash}, indent=2))
     except StorageError as error:
         raise TrainingError(str(error)) from error
     if not path.exists():
@@ -240,23 +240,12 @@ def _tiles(request: RunRequest, fabric: Any, stop: Callable[[], str], say: Say) 
 
 
 def _stores(request: RunRequest, tiles: list[SlideTiles]) -> dict[SplitName, TileStore]:
-    memory = int(MEMORY_SHARE * _memory())
-    stores: dict[SplitName, TileStore] = {}
-    for split in ("train", "validation", "test"):
-        stores[split] = TileStore([t for t in tiles if t.entry.split == split], request.recipe, memory)
-        memory -= 0 if stores[split].reads_files else stores[split].bytes
+    stores = stores_of(request.recipe, tiles)
     if not len(stores["train"]):
         raise TrainingError("The slides of the split train gave no samples; check their cells, regions and scores.")
     if request.data_set.of("validation") and not len(stores["validation"]):
         raise TrainingError("The slides of the split validation gave no samples, so nothing tells when to stop.")
     return stores
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30
 
 
 def _finish(means: Means, network: torch.nn.Module) -> Mapping[str, Any]:
@@ -282,8 +271,7 @@ class _Outputs:
 
     def table(self, split: str) -> Mapping[str, NDArray[Any]]:
         """Columns by name."""
-        table = self._store(split).table
-        return {"label": table.label, "slide": table.slide, "weight": table.weight, "score": table.score}
+        return table_of(self._store(split))
 
 
 def _logging(folder: Path, state: RunState, say: Say) -> Say:

@@ -43,6 +43,7 @@ class Masks(nn.Module):
 
 _RECIPES = """
 import numpy as np
+from her2viewer_surface.weak import calibrated, choose, weak_loss
 from her2viewer.training_api import CellSampler, Choice, Cut, PatchSampler, Recipe, Stage, StainJitter
 
 def adam(parameters):
@@ -84,6 +85,11 @@ RECIPES = (
            scale=(1., 1., 1.), offset=(.5, .5, .5), cut=Cut(PatchSampler(), 2.0, 24), finish=fitted,
            stages=(Stage("every label", 2, 16, adam, log_loss, balance="slide score", monitor="loss"),
                    Stage("surest", 2, 16, adam, log_loss, choose=strongest, monitor="accuracy"))),
+    Recipe(name="weak", title="Trial", summary="For tests.", classes=("0", "1+", "2+", "3+"),
+           architecture="her2viewer_trial_recipes.networks:Patches", labels="slide", inputs="rgb",
+           scale=(1., 1., 1.), offset=(.5, .5, .5), cut=Cut(PatchSampler(), 2.0, 24), finish=calibrated,
+           stages=(Stage("slide labels", 3, 16, fast_adam, log_loss, balance="slide score", monitor="accuracy"),
+                   Stage("guideline limits", 3, 16, adam, weak_loss, choose=choose, monitor="limits"))),
     Recipe(name="masks", title="Trial", summary="For tests.", classes=("other", "tumour"),
            architecture="her2viewer_trial_recipes.networks:Masks", labels="mask", inputs="rgb",
            scale=(1., 1., 1.), offset=(.5, .5, .5),
