@@ -247,6 +247,7 @@ def _finish(
     options: argparse.Namespace, output: Output, readers: Sequence[ReaderReport], facts: dict[str, Any]
 ) -> int:
     from her2viewer.cases.atomic import atomic_text
+    from her2viewer.training.evaluation.distributions import write_distributions
     from her2viewer.training.evaluation.measures import compare
     from her2viewer.training.evaluation.plots import write_plots
     from her2viewer.training.evaluation.report import as_json, show, write_tables
@@ -261,6 +262,7 @@ def _finish(
         atomic_text(written[0], json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         written.extend(write_tables(options.out, readers).values())
         written.extend(write_plots(options.out, readers))
+        written.extend(write_distributions(options.out, readers))
         value = {**value, "files": [str(p) for p in written]}
     if options.json:
         output.machine({"ok": True, **value})

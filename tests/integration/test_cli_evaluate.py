@@ -38,7 +38,10 @@ def test_a_set_is_evaluated_at_every_level_and_everything_is_written(drawn, tmp_
     assert shares["share_mae", "mean of 4"] < 4
     names = {p.name for p in tmp_path.iterdir()}
     assert {"evaluation.json", "slides.csv", "measures.csv", "membrane_bland_altman.png"} <= names
-    assert {"membrane_confusion_slide.png", "membrane_roc.png"} <= names
+    assert {"membrane_confusion_slide.png", "membrane_roc.png", "membrane_share_distributions.png"} <= names
+    with (tmp_path / "share_distributions.csv").open() as file:
+        known = {(line["known_score"], line["share_of"]): line for line in csv.DictReader(file)}
+    assert float(known["3+", "3+"]["median"]) > float(known["0", "3+"]["median"])
     with (tmp_path / "slides.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 12
 
