@@ -90,6 +90,8 @@ class ScoringInput:
     """Complete and checked against the manifest."""
     estimates: Mapping[str, Any] = field(default_factory=dict)
     """Estimates of an earlier run on this slide with these settings, to be used again; empty the first time."""
+    focus: tuple[float, float] | None = None
+    """Where the reader looks, level-0 px: what lies near is wanted first."""
     for_calibration: bool = False
     """Add to the evidence what the plugin's calibration needs to class it anew under other settings."""
 

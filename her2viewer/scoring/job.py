@@ -41,6 +41,8 @@ class JobRequest:
     """What an earlier run with the same settings has covered: left out of this run."""
     estimates: Mapping[str, Any] = field(default_factory=dict)
     """Estimates of that earlier run, used again so that old and new parts agree."""
+    focus: tuple[float, float] | None = None
+    """Where the reader looks, level-0 px: scored first."""
     threads: int | None = None
     for_calibration: bool = False
     """See ``ScoringInput``."""
@@ -115,6 +117,7 @@ def run_job(request: JobRequest, slide: Slide, runtime: Runtime) -> Iterator[Job
             control=request.control,
             settings=dict(request.settings),
             estimates=dict(request.estimates),
+            focus=request.focus,
             for_calibration=request.for_calibration,
         )
         for event in scorer.score(given, runtime):

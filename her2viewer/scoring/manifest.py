@@ -74,6 +74,17 @@ class CalibrationSpec:
 
 
 @dataclass(frozen=True)
+class ModelRole:
+    """One trained network that a scorer runs with."""
+
+    setting: str
+    """Id of the setting that chooses it."""
+    title: str
+    architecture: str = ""
+    """``module:Class`` that a model for it has; "" takes every model of the plugin."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of a ``scorer.toml``."""
 
@@ -95,8 +106,8 @@ class Manifest:
     """Modules that must be importable ("torch")."""
     settings: tuple[Setting, ...]
     folder: Path
-    models: bool = False
-    """Whether it runs with trained models: the registry then adds the setting ``model``."""
+    models: tuple[ModelRole, ...] = ()
+    """The networks that it runs with; the registry adds a setting for each."""
     calibration: CalibrationSpec | None = None
 
     def complete(self, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,12 +175,21 @@ def read_manifest(path: Path) -> Manifest:
             settings=settings,
             folder=path.parent,
             calibration=_calibration(data.get("calibration"), {s.id for s in settings}),
-            models=data.get("models") is True,
+            models=_models(data.get("models")),
         )
     except KeyError as error:
         raise ManifestError(f"{path.name} lacks the entry {error.args[0]}.") from error
     except (TypeError, ValueError) as error:
         raise ManifestError(f"{path.name}: {error}") from error
+
+
+def _models(entry: Any) -> tuple[ModelRole, ...]:
+    """``models = true`` is one network, ``[[models]]`` names several."""
+    if not entry:
+        return ()
+    if entry is True:
+        return (ModelRole("model", "Model"),)
+    return tuple(ModelRole(role["setting"], role["title"], role.get("architecture", "")) for role in entry)
 
 
 def _calibration(table: Mapping[str, Any] | None, known: set[str]) -> CalibrationSpec | None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 GROUP = "her2viewer.scorers"
 RECIPES_GROUP = "her2viewer.recipes"
 """Modules of plugins that say how their networks are trained."""
-MODEL_SETTING = "model"
-"""Setting that a scorer with trained models gets: the name of one of them."""
 
 
 @dataclass(frozen=True)
@@ -106,23 +104,34 @@ def _entry(point: EntryPoint) -> ScorerEntry:
 
 
 def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
-    """The manifest with a choice of the models that fit, and what keeps it from being used."""
+    """The manifest with a choice of the models that fit each role, and what keeps it from being used."""
     from her2viewer.scoring.model_store import usable_models
 
-    names = tuple(dict.fromkeys(model.name for model in usable_models(manifest.id)))
-    if not names:
-        return manifest, (
-            f"It has no trained model yet: her2viewer train {manifest.id}, or her2viewer models install FOLDER."
+    installed = usable_models(manifest.id)
+    choices, lacking = [], []
+    for role in manifest.models:
+        fitting = [m.name for m in installed if role.architecture in ("", m.architecture)]
+        names = tuple(dict.fromkeys(fitting))
+        if not names:
+            lacking.append(role.title)
+            continue
+        choices.append(
+            Setting(
+                id=role.setting,
+                title=role.title,
+                type="choice",
+                default=names[0],
+                choices=names,
+                help="Trained network to score with; her2viewer models lists them.",
+                group="Networks",
+            )
         )
-    choice = Setting(
-        id=MODEL_SETTING,
-        title="Model",
-        type="choice",
-        default=names[0],
-        choices=names,
-        help="Trained network to score with; her2viewer models lists them.",
-    )
-    return replace(manifest, settings=(choice, *manifest.settings)), None
+    problem = None
+    if lacking:
+        which = f" ({', '.join(lacking)})" if len(manifest.models) > 1 else ""
+        how = f"her2viewer train {manifest.id}, or her2viewer models install FOLDER"
+        problem = f"It has no trained model yet{which}: {how}."
+    return replace(manifest, settings=(*choices, *manifest.settings)), problem
 
 
 def plugins_with_models() -> list[str]:

@@ -211,6 +211,30 @@ def test_a_scorer_with_models_offers_those_that_fit_and_says_when_there_is_none(
         found.manifest.complete({"model": "other"})
 
 
+def test_a_scorer_of_several_networks_offers_to_each_role_the_models_of_its_architecture(
+    make: Maker, trial_scorers: Path
+) -> None:
+    usable = next(e for e in available_scorers() if e.usable and "trial" in e.package)
+    manifest = usable.manifest.folder / "scorer.toml"
+    roles = [("finder", "x:Finder"), ("classer", "her2viewer_cells.network:CellNet")]
+    tables = [f'[[models]]\nsetting = "{s}"\ntitle = "The {s}"\narchitecture = "{a}"\n' for s, a in roles]
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n".join(tables), encoding="utf-8")
+
+    def entry() -> ScorerEntry:
+        return next(e for e in available_scorers() if e.id == usable.id)
+
+    install_model(make("one", plugin=usable.id), [usable.id])
+    assert not entry().usable
+    assert "The finder" in entry().problem
+    assert "The classer" not in entry().problem
+    finder = make("two", plugin=usable.id)
+    change(finder, "her2viewer_cells.network:CellNet", "x:Finder")
+    install_model(finder, [usable.id])
+    found = entry()
+    assert found.usable
+    assert [(s.id, s.choices) for s in found.manifest.settings[:2]] == [("finder", ("two",)), ("classer", ("one",))]
+
+
 def test_models_are_handled_without_torch() -> None:
     code = "import sys; from her2viewer import cli; cli.main(['models']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
