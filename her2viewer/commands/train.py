@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    parser.add_argument("--half", action="store_true", help="store the model in half precision: half the size")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     return parser
 
@@ -173,6 +174,7 @@ def _request(options: argparse.Namespace) -> RunRequest:
         resume=options.resume,
         threads=options.threads,
         start=options.start,
+        half=options.half,
     )
 
 

@@ -26,6 +26,7 @@ from her2viewer.scoring.model_folder import (
 from her2viewer.scoring.toml_text import toml_text
 from her2viewer.training.confusion import f1
 from her2viewer.training.dataset import SPLITS, DataSet
+from her2viewer.training.graph import write_graph
 from her2viewer.training.held_out import held_out_lines
 from her2viewer.training.recipe import Recipe, TrainingError
 
@@ -46,6 +47,7 @@ class Outcome:
     samples: Mapping[str, int]
     """Of each split."""
     weights: Mapping[str, torch.Tensor]
+    """As they are to be stored."""
     history: Sequence[Mapping[str, Any]]
     confusion: NDArray[np.int64] | None
     """On the split test; None where it is empty."""
@@ -72,8 +74,8 @@ def write_model_folder(folder: Path, outcome: Outcome) -> ModelFolder:
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        tensors = {name: value.contiguous() for name, value in outcome.weights.items()}
-        save_file(tensors, str(part / WEIGHTS_FILE))
+        save_file({name: value.contiguous() for name, value in outcome.weights.items()}, str(part / WEIGHTS_FILE))
+        _write_graph(part, outcome)
         (part / WEIGHTS_FILE).chmod(0o644)
         sha256, size = weights_digest(part / WEIGHTS_FILE)
         model = _model(part, outcome, sha256, size)
@@ -88,6 +90,15 @@ def write_model_folder(folder: Path, outcome: Outcome) -> ModelFolder:
             f"The model cannot be written to {folder}: {error.strerror or error}. Mend it, then use --resume."
         ) from error
     return read_model(folder)
+
+
+def _write_graph(folder: Path, outcome: Outcome) -> None:
+    from her2viewer.training.fit import make_network
+
+    recipe = outcome.recipe
+    network = make_network(recipe)
+    network.load_state_dict(outcome.weights)
+    write_graph(network, folder, len(recipe.offset), recipe.cut.pixels)
 
 
 def _model(folder: Path, outcome: Outcome, sha256: str, size: int) -> ModelFolder:

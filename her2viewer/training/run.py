@@ -51,6 +51,8 @@ class RunRequest:
     """Processor threads of the network; None lets torch choose."""
     start: Path | None = None
     """Weights to begin with: safetensors, or a state dictionary of torch."""
+    half: bool = False
+    """Whether the model's weights are stored in half precision."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         state = run_stages(means, state)
         say("Measuring on the held-out slides", 0, 1, None)
         network = make_network(request.recipe)
-        network.load_state_dict(state.best or {})
+        # What is measured is what is stored: half precision rounds.
+        weights = _halved(state.best or {}) if request.half else state.best or {}
+        network.load_state_dict(weights)
         network.to(fabric.device)
         finished = _finish(means, network)
         held_out = None
@@ -113,7 +117,7 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         recipe=request.recipe,
         data_set=request.data_set,
         samples=samples,
-        weights=state.best or {},
+        weights=weights,
         history=state.history,
         confusion=None if held_out is None else held_out.confusion,
         metrics=metrics,
@@ -157,6 +161,10 @@ def _digest(path: Path) -> str:
         return weights_digest(path)[0]
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def model_name(recipe: Recipe, data_set: DataSet) -> str:
