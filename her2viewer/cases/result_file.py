@@ -16,7 +16,7 @@ from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVote, FieldVotes, Grid, Heatmap, TissueMask
 from her2viewer.domain.region import Region, polygonal
 from her2viewer.domain.result import NotAssessable, Provenance, Result, ResultWarning, Status
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Interval, Shares
 
 FORMAT = "her2viewer result"
 VERSION = 1
@@ -98,6 +98,8 @@ def _result_to_json(result: Result) -> dict[str, Any]:
             "unit": shares.unit.value,
             "excluded": shares.excluded,
             "half_width": None if shares.half_width is None else list(shares.half_width),
+            "unclassified": shares.unclassified,
+            "interval": None if shares.interval is None else asdict(shares.interval),
         },
         "score": result.score,
         "score_probabilities": None if result.score_probabilities is None else list(result.score_probabilities),
@@ -121,6 +123,9 @@ def _result_from_json(data: Mapping[str, Any], scored: Region, evidence: tuple[E
             unit=CountedUnit(shares["unit"]),
             excluded=shares["excluded"],
             half_width=None if shares["half_width"] is None else _four(shares["half_width"]),
+            # Files of before these were known have neither.
+            unclassified=float(shares.get("unclassified", 0.0)),
+            interval=_interval(shares.get("interval")),
         ),
         score=data["score"],
         score_probabilities=None if probabilities is None else _four(probabilities),
@@ -129,6 +134,10 @@ def _result_from_json(data: Mapping[str, Any], scored: Region, evidence: tuple[E
         not_assessable=None if data["not_assessable"] is None else NotAssessable(**data["not_assessable"]),
         warnings=tuple(ResultWarning(**w) for w in data["warnings"]),
     )
+
+
+def _interval(data: Any) -> Interval | None:
+    return None if data is None else Interval(_four(data["low"]), _four(data["high"]), float(data["block_um"]))
 
 
 def _four(values: Any) -> tuple[float, float, float, float]:

@@ -16,6 +16,17 @@ class CountedUnit(StrEnum):
 
 
 @dataclass(frozen=True)
+class Interval:
+    """95 % interval of each share, by drawing blocks of the tissue anew."""
+
+    low: tuple[float, float, float, float]
+    """Fraction 0 to 1 of each class."""
+    high: tuple[float, float, float, float]
+    block_um: float
+    """Side of the blocks, um."""
+
+
+@dataclass(frozen=True)
 class Shares:
     """Amounts per HER2 class 0, 1+, 2+, 3+; fractions and percentages follow from them, never rounded."""
 
@@ -26,9 +37,13 @@ class Shares:
     """Cells or mm2 that were seen and left out (not tumour)."""
     half_width: tuple[float, float, float, float] | None = None
     """Half width of the 95 % interval of each fraction, 0 to 1, where the scorer gives one."""
+    unclassified: float = 0.0
+    """mm2 of tumour that has no class, because its patch holds too little tumour or was not classed."""
+    interval: Interval | None = None
+    """None where there are too few blocks of tissue to tell."""
 
     def __post_init__(self) -> None:
-        if any(a < 0 for a in self.amounts) or self.excluded < 0:
+        if any(a < 0 for a in self.amounts) or self.excluded < 0 or self.unclassified < 0:
             raise ValueError("Amounts of a share cannot be negative.")
 
     @property
@@ -50,6 +65,12 @@ class Shares:
         """Percentages of the classes, unrounded."""
         a, b, c, d = self.fractions
         return (100 * a, 100 * b, 100 * c, 100 * d)
+
+    @property
+    def unclassified_fraction(self) -> float:
+        """Part 0 to 1 of all tumour that has no class."""
+        whole = self.total + self.unclassified
+        return self.unclassified / whole if whole > 0 else 0.0
 
     @classmethod
     def from_percent(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Grid
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import RASTER_SHIFT, Region
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Interval, Shares
+from her2viewer.scoring.intervals import BlockTable
 
 Counts = Literal["cells", "surface", "nothing"]
 
@@ -44,7 +45,8 @@ class CellCounter:
     bins that its outline crosses.
     """
 
-    def __init__(self, table: CellTable) -> None:
+    def __init__(self, table: CellTable, pixel_size: PixelSize | None = None) -> None:
+        """Without a pixel size there are no blocks of tissue, and so no intervals."""
         self._classes = len(table.scheme.names)
         self._her2 = np.asarray(table.scheme.her2)
         n = len(table)
@@ -72,55 +74,125 @@ class CellCounter:
             count, self._classes
         )
 
+        self._blocks: BlockTable | None = None
+        self._amounts = np.zeros((0, 4))
+        """(bins, 4): cells by HER2 class."""
+        self._mpp = None if pixel_size is None else pixel_size.mpp
+
     def counts(self, region: Region) -> NDArray[np.int64]:
         """Cells by class of the scheme with their centre in the region, (classes,)."""
-        inside, crossed = grid_cover(region, self._grid)
-        total = self._histogram[(inside & ~crossed).ravel()].sum(axis=0)
-        bins = np.flatnonzero(crossed.ravel())
-        lengths = self._starts[bins + 1] - self._starts[bins]
-        if lengths.sum():
-            ends = np.cumsum(lengths)
-            picked = np.arange(ends[-1]) + np.repeat(self._starts[bins] - (ends - lengths), lengths)
-            hit = region.contains_points(self._x[picked], self._y[picked])
-            total = total + np.bincount(self._class[picked][hit], minlength=self._classes)
-        return np.asarray(total, dtype=np.int64)
+        return self._count(*self._inside(region))
 
-    def shares(self, region: Region) -> Shares:
+    def shares(self, region: Region, interval: bool = False) -> Shares:
         """Shares of the tumour cells in the region; cells of classes that do not count are ``excluded``."""
-        counts = self.counts(region)
+        bins, cells = self._inside(region)
+        counts = self._count(bins, cells)
         amounts = [float(counts[self._her2 == c].sum()) for c in range(4)]
         return Shares(
             (amounts[0], amounts[1], amounts[2], amounts[3]),
             CountedUnit.CELLS,
             excluded=float(counts[self._her2 < 0].sum()),
+            interval=self._interval(bins, cells) if interval else None,
         )
+
+    def _inside(self, region: Region) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the bins that lie inside, and of the single cells inside in bins that the outline crosses."""
+        inside, crossed = grid_cover(region, self._grid)
+        bins = np.flatnonzero(crossed.ravel())
+        cells = np.zeros(0, dtype=np.int64)
+        lengths = self._starts[bins + 1] - self._starts[bins]
+        if lengths.sum():
+            ends = np.cumsum(lengths)
+            cells = np.arange(ends[-1]) + np.repeat(self._starts[bins] - (ends - lengths), lengths)
+            cells = cells[region.contains_points(self._x[cells], self._y[cells])]
+        return np.flatnonzero((inside & ~crossed).ravel()), cells
+
+    def _count(self, bins: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        total = self._histogram[bins].sum(axis=0)
+        if len(cells):
+            total = total + np.bincount(self._class[cells], minlength=self._classes)
+        return np.asarray(total, dtype=np.int64)
+
+    def _interval(self, bins: NDArray[np.int64], cells: NDArray[np.int64]) -> Interval | None:
+        if self._mpp is None:
+            return None
+        if self._blocks is None:
+            gx, gy = self._grid.centres()
+            self._blocks = BlockTable(gx.ravel(), gy.ravel(), self._mpp)
+            by_class = [self._histogram[:, self._her2 == c].sum(axis=1) for c in range(4)]
+            self._amounts = np.stack(by_class, axis=1).astype(np.float64)
+        sums = self._blocks.sums_by_class(bins, self._amounts[bins])
+        # A cell lies in the block of its bin, which is much smaller.
+        of_cell = np.searchsorted(self._starts, cells, side="right") - 1
+        her2 = self._her2[self._class[cells]]
+        counted = her2 >= 0
+        sums += self._blocks.sums(of_cell[counted], her2[counted], np.ones(int(counted.sum())))
+        return self._blocks.interval(sums)
 
 
 class SurfaceCounter:
-    """Adds up the tumour surface of a class map by class inside a region."""
+    """Adds up the tumour surface of a class map by class inside a region, again and again while either is edited."""
 
     def __init__(self, class_map: ClassMap, pixel_size: PixelSize) -> None:
         self._map = class_map
         self._patch_mm2 = pixel_size.mm2(class_map.grid.step**2)
+        self._cover: tuple[Region, NDArray[np.float64]] | None = None
+        gx, gy = class_map.grid.centres()
+        self._blocks = BlockTable(gx.ravel(), gy.ravel(), pixel_size.mpp)
 
-    def shares(self, region: Region) -> Shares:
-        """Shares of the tumour surface in mm2; patches on the outline count with the part that lies inside."""
+    def of(self, class_map: ClassMap) -> SurfaceCounter:
+        """A counter of other weights on the same grid; what is known of the region is kept.
+
+        Raises:
+            ValueError: the grid is another one.
+        """
+        if class_map.grid != self._map.grid:
+            raise ValueError("Weights of another grid need a counter of their own.")
+        other = SurfaceCounter.__new__(SurfaceCounter)
+        other._map, other._patch_mm2 = class_map, self._patch_mm2
+        other._cover, other._blocks = self._cover, self._blocks
+        return other
+
+    def cover(self, region: Region) -> NDArray[np.float64]:
+        """(rows, columns): the part 0 to 1 of each patch that lies inside the region."""
+        if self._cover is not None and self._cover[0] is region:
+            return self._cover[1]
         grid = self._map.grid
         inside, crossed = grid_cover(region, grid)
         cover = (inside & ~crossed).astype(np.float64)
-        scored = self._map.shown
-        rows, columns = np.nonzero(crossed & scored)
+        rows, columns = np.nonzero(crossed)
         if len(rows):
             x, y = grid.x + columns * grid.step, grid.y + rows * grid.step
             patches = shapely.box(x, y, x + grid.step, y + grid.step)
+            edge = region.geometry.boundary
+            shapely.prepare(edge)
+            on_edge = shapely.intersects(edge, patches)
             shapely.prepare(region.geometry)
-            cover[rows, columns] = shapely.area(shapely.intersection(patches, region.geometry)) / grid.step**2
-        weight = np.where(scored, self._map.weight.astype(np.float64), 0.0) * cover
+            part = shapely.contains_xy(region.geometry, x + grid.step / 2, y + grid.step / 2).astype(np.float64)
+            part[on_edge] = shapely.area(shapely.intersection(patches[on_edge], region.geometry)) / grid.step**2
+            cover[rows, columns] = part
+        self._cover = (region, cover)
+        return cover
+
+    def shares(self, region: Region, interval: bool = False) -> Shares:
+        """Shares of the tumour surface in mm2; patches on the outline count with the part that lies inside."""
+        surface = (self._map.weight * self.cover(region) * self._patch_mm2).ravel()
+        # Only what lies inside: a region may be a small part of the map.
+        places = np.flatnonzero(surface > 0)
+        surface = surface[places]
+        shown = self._map.shown.ravel()[places]
         her2 = np.asarray((*self._map.scheme.her2, *[-1] * (256 - len(self._map.scheme.her2))))
-        code = her2[self._map.classes]
-        amounts = [float(weight[code == c].sum()) * self._patch_mm2 for c in range(4)]
-        excluded = float(weight[(code < 0) & scored].sum()) * self._patch_mm2
-        return Shares((amounts[0], amounts[1], amounts[2], amounts[3]), CountedUnit.SURFACE, excluded=excluded)
+        code = her2[self._map.classes.ravel()[places]]
+        counted = shown & (code >= 0)
+        places, her2_of, amounts = places[counted], code[counted], surface[counted]
+        sums = np.bincount(her2_of, amounts, minlength=4)
+        return Shares(
+            (float(sums[0]), float(sums[1]), float(sums[2]), float(sums[3])),
+            CountedUnit.SURFACE,
+            excluded=float(surface[shown & (code < 0)].sum()),
+            unclassified=float(surface[~shown].sum()),
+            interval=self._blocks.interval(self._blocks.sums(places, her2_of, amounts)) if interval else None,
+        )
 
 
 @dataclass
@@ -134,14 +206,19 @@ class ShareCounter:
         """For a scorer that counts ``counts``; a counter of nothing where there is no such evidence."""
         for item in evidence:
             if counts == "cells" and isinstance(item, CellTable):
-                return cls(CellCounter(item))
+                return cls(CellCounter(item, pixel_size))
             if counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
                 return cls(SurfaceCounter(item, pixel_size))
         return cls(None)
 
-    def shares(self, region: Region) -> Shares | None:
-        """Shares in the region, or None for a scorer that gives none."""
-        return None if self.counter is None else self.counter.shares(region)
+    def shares(self, region: Region, interval: bool = True) -> Shares | None:
+        """Shares in the region, or None for a scorer that gives none.
+
+        Args:
+            region: of the reader.
+            interval: with the interval of each share, where there is enough tissue for one.
+        """
+        return None if self.counter is None else self.counter.shares(region, interval)
 
 
 def shares_of(evidence: Iterable[Evidence], region: Region, counts: Counts, pixel_size: PixelSize) -> Shares | None:
