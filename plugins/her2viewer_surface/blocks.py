@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,31 +18,57 @@ from her2viewer.api import (
     Network,
     PixelSize,
     Quality,
-    Region,
     TissueMask,
 )
-from her2viewer_surface.plan import BLOCK, CELL, CELLS_PER_PATCH, PATCH, PATCHES, Block, Plan
-from her2viewer_surface.segmentation import TISSUE_UM, tissue_cells
+from her2viewer_surface.plan import CELL, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, Block, Plan
+from her2viewer_surface.segmentation import TISSUE_UM, block_means, tissue_cells, tumour_mask
 
 CLASSES = "HER2 class of the tumour surface"
 TUMOUR = "Invasive tumour"
 QUALITY = "Image quality"
 LEAST_TUMOUR = 0.10
-"""Share of a patch above which it is classed and counted (section 3.5)."""
+"""Share of a patch above which it is counted (section 3.5)."""
 LEAST_TISSUE = 0.05
+"""Share of a patch from which it is classed."""
 QUALITY_STEP = 16
 """um."""
-LEFT_OUT = (Quality.PEN, Quality.BUBBLE, Quality.DIRT)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The pixels of a block."""
+
+    rgb: NDArray[np.uint8]
+    """(BLOCK, BLOCK, 3) on white glass at 1 um/px."""
+    unread: NDArray[np.bool_]
+    """(PATCHES, PATCHES): patches that cannot be read."""
 
 
 @dataclass
 class Tally:
-    """What comes together over the blocks, inside the region."""
+    """What comes together over the blocks."""
 
     pixel_size: PixelSize
     tumour_mm2: float = 0.0
-    classed_mm2: float = 0.0
+    counted_mm2: float = 0.0
+    """Tumour in patches that hold more than ``LEAST_TUMOUR`` of it."""
     artefacts_mm2: dict[int, float] = field(default_factory=dict)
+    """Area by code of ``Quality``."""
+    unread: int = 0
+    """Blocks of which a part could not be read."""
+
+    def add(self, class_map: ClassMap) -> None:
+        """Count the tumour of a block."""
+        area = self.pixel_size.mm2(class_map.grid.step**2)
+        self.tumour_mm2 += float(class_map.weight.sum()) * area
+        self.counted_mm2 += float(class_map.weight[class_map.shown].sum()) * area
+
+    def add_quality(self, quality: ClassMap) -> None:
+        """Count the artefacts of a block."""
+        area = self.pixel_size.mm2(quality.grid.step**2)
+        for code in Quality:
+            if count := int((quality.classes == code).sum()):
+                self.artefacts_mm2[code] = self.artefacts_mm2.get(code, 0.0) + count * area
 
 
 @dataclass(frozen=True)
@@ -51,50 +76,52 @@ class Means:
     """What every block is answered with."""
 
     plan: Plan
-    region: Region
     classifier: Network
     alphas: NDArray[np.float32]
     """(4,) factors of the logits."""
     threshold: float
     artefacts: ArtefactMap | None
-    tally: Tally
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Evidence of one block; empty where nothing of it is tissue of the region."""
-
-    evidence: tuple[Evidence, ...]
-    weight: NDArray[np.float32] | None
-    """(PATCHES, PATCHES) tumour in each patch."""
-
-
-def answer_of(block: Block, rgb: NDArray[np.uint8], probability: NDArray[np.float32], means: Means) -> Answer:
-    """Mask, classes and artefacts of a block.
+def evidence_of(
+    block: Block,
+    picture: Picture,
+    tumour: tuple[NDArray[np.float32], NDArray[np.bool_]],
+    means: Means,
+    tally: Tally,
+) -> tuple[Evidence, ...]:
+    """Mask, classes and artefacts of a block; what of them there is.
 
     Args:
         block: which one.
-        rgb: (BLOCK, BLOCK, 3) on white glass at 1 um/px.
-        probability: (BLOCK, BLOCK) of invasive tumour.
+        picture: its pixels.
+        tumour: probability and what was seen, with halo, as ``Segmentation.probability`` gives them.
         means: of the run.
+        tally: is added to.
     """
-    inside = means.plan.patches_in(block, means.region)
-    tissue = _blocks_mean(tissue_cells(rgb).astype(np.float32), PATCH // TISSUE_UM)
+    probability, seen = tumour
+    readable = _cells_to_patches(seen[HALO_CELLS:-HALO_CELLS, HALO_CELLS:-HALO_CELLS]).all(axis=(1, 3))
+    readable &= ~picture.unread
+    inside = block.inside & readable
+    if (block.inside & ~readable).any():
+        tally.unread += 1
+    tissue = block_means(tissue_cells(picture.rgb).astype(np.float32), PATCH // TISSUE_UM)
     wanted = inside & (tissue >= LEAST_TISSUE)
     quality = _quality(block, inside, means)
-    if not wanted.any():
-        return Answer(() if quality is None else (quality,), None)
-    mask = _blocks_mean(probability, CELL) >= means.threshold
+    found: list[Evidence] = []
+    if wanted.any():
+        mask = tumour_mask(probability, means.threshold) & _enlarged(wanted, CELLS_PER_PATCH)
+        if quality is not None:
+            mask &= ~_enlarged(_left_out(quality), QUALITY_STEP // CELL)
+        weight = block_means(mask.astype(np.float32), CELLS_PER_PATCH)
+        values = np.where(_enlarged(inside, CELLS_PER_PATCH), mask, NOT_SCORED).astype(np.uint8)
+        class_map = _classes(block, picture.rgb, wanted, weight, means)
+        tally.add(class_map)
+        found += [TissueMask(TUMOUR, means.plan.grid(block, CELL), values), class_map]
     if quality is not None:
-        bad = np.isin(quality.classes, LEFT_OUT)
-        mask &= ~np.repeat(np.repeat(bad, QUALITY_STEP // CELL, axis=0), QUALITY_STEP // CELL, axis=1)
-    weight = np.where(inside, _blocks_mean(mask.astype(np.float32), CELLS_PER_PATCH), 0).astype(np.float32)
-    class_map = _classes(block, rgb, wanted, weight, means)
-    looked_at = np.repeat(np.repeat(inside, CELLS_PER_PATCH, axis=0), CELLS_PER_PATCH, axis=1)
-    values = np.where(looked_at, mask, NOT_SCORED).astype(np.uint8)
-    _count(means, class_map, weight)
-    found: tuple[Evidence, ...] = (TissueMask(TUMOUR, means.plan.grid(block, CELL), values), class_map)
-    return Answer(found if quality is None else (*found, quality), weight)
+        tally.add_quality(quality)
+        found.append(quality)
+    return tuple(found)
 
 
 def _classes(
@@ -118,30 +145,22 @@ def _quality(block: Block, inside: NDArray[np.bool_], means: Means) -> ClassMap 
         return None
     grid = means.plan.grid(block, QUALITY_STEP)
     codes = means.artefacts.at(*grid.centres())
-    outside = ~np.repeat(np.repeat(inside, PATCH // QUALITY_STEP, axis=0), PATCH // QUALITY_STEP, axis=1)
-    codes[outside] = GOOD
+    codes[~_enlarged(inside, PATCH // QUALITY_STEP)] = GOOD
     if (codes == GOOD).all():
         return None
-    area = means.tally.pixel_size.mm2(grid.step**2)
-    for code in Quality:
-        count = int((codes == code).sum())
-        if count:
-            found = means.tally.artefacts_mm2
-            found[code] = found.get(code, 0.0) + count * area
     return ClassMap(QUALITY, grid, QUALITY_SCHEME, codes, np.ones(grid.shape, np.float32))
 
 
-def _count(means: Means, class_map: ClassMap, weight: NDArray[np.float32]) -> None:
-    area = means.tally.pixel_size.mm2(class_map.grid.step**2)
-    means.tally.tumour_mm2 += float(weight.sum()) * area
-    means.tally.classed_mm2 += float(weight[class_map.shown].sum()) * area
+def _left_out(quality: ClassMap) -> NDArray[np.bool_]:
+    """All but folds: dense glands may look like them."""
+    return np.asarray((quality.classes != GOOD) & (quality.classes != Quality.FOLD))
 
 
-def _blocks_mean(values: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Mean over squares of ``side``."""
-    rows, columns = values.shape
-    mean: NDArray[Any] = values.reshape(rows // side, side, columns // side, side).mean(axis=(1, 3))
-    return mean.astype(np.float32)
+def _enlarged(values: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """Each value as a square of ``times``."""
+    return np.repeat(np.repeat(values, times, axis=0), times, axis=1)
 
 
-assert BLOCK % QUALITY_STEP == 0
+def _cells_to_patches(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(PATCHES, cells, PATCHES, cells) of px of the mask."""
+    return cells.reshape(PATCHES, CELLS_PER_PATCH, PATCHES, CELLS_PER_PATCH)

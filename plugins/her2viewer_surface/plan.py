@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,23 +14,31 @@ from her2viewer.api import Grid, PixelSize, Region
 PATCH = 64
 """Side of a patch, um; as the networks work at 1 um/px, px too."""
 WINDOW = 256
-STRIDE = 192
-"""Between windows of the segmentation, um."""
+"""Side of what the segmentation sees at a time, um."""
 BLOCK = 768
 """Side of what is delivered at a time, um: whole patches and whole strides."""
 CELL = 4
 """Side of a px of the tumour mask, um."""
+HALO = 128
+"""um around a patch that decide whether a speck or a hole in it is a small one; see ``segmentation``."""
 PATCHES = BLOCK // PATCH
-CELLS = BLOCK // CELL
 CELLS_PER_PATCH = PATCH // CELL
+HALO_CELLS = HALO // CELL
+FRAME_CELLS = (BLOCK + 2 * HALO) // CELL
+"""Side of a block with its halo, px of the mask."""
+
+Place = tuple[int, int]
+"""(column, row) of a window on the grid of strides."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One square of the grid of blocks."""
+    """One square of the grid of blocks, with the patches that are asked for."""
 
     column: int
     row: int
+    inside: NDArray[np.bool_]
+    """(PATCHES, PATCHES): patches that share area with the region."""
 
     @property
     def x(self) -> int:
@@ -41,13 +50,6 @@ class Block:
         """Upper edge, um."""
         return self.row * BLOCK
 
-    def windows(self) -> list[tuple[int, int]]:
-        """(column, row) on the grid of strides of all windows that see a part of the block."""
-        reach = (WINDOW - 1) // STRIDE
-        first = (self.column * BLOCK // STRIDE - reach, self.row * BLOCK // STRIDE - reach)
-        count = BLOCK // STRIDE + reach
-        return [(first[0] + c, first[1] + r) for r in range(count) for c in range(count)]
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,20 +57,18 @@ class Plan:
 
     downsample: float
     """Level-0 px per um."""
+    stride: int
+    """Between windows of the segmentation, um; divides ``BLOCK``."""
 
     @classmethod
-    def of(cls, pixel_size: PixelSize) -> Plan:
+    def of(cls, pixel_size: PixelSize, stride: int) -> Plan:
         """For a slide of this pixel size."""
-        return cls(1.0 / pixel_size.mpp)
+        return cls(1.0 / pixel_size.mpp, stride)
 
-    def square(self, x: float, y: float, side: float) -> shapely.Polygon:
-        """A square given in um, as level-0 px."""
-        d = self.downsample
-        return shapely.box(x * d, y * d, (x + side) * d, (y + side) * d)
-
-    def region_of(self, block: Block) -> Region:
+    def square(self, block: Block) -> Region:
         """A block as a region."""
-        return Region(self.square(block.x, block.y, BLOCK))
+        side = BLOCK * self.downsample
+        return Region.rectangle(block.column * side, block.row * side, side, side)
 
     def grid(self, block: Block, step: int) -> Grid:
         """Grid of a block with cells of ``step`` um."""
@@ -84,25 +84,63 @@ class Plan:
             return []
         side = BLOCK * self.downsample
         x0, y0, x1, y1 = region.bounds
+        across, down = np.meshgrid(
+            np.arange(math.floor(x0 / side), math.floor(x1 / side) + 1),
+            np.arange(math.floor(y0 / side), math.floor(y1 / side) + 1),
+        )
+        columns, rows = across.ravel(), down.ravel()
+        squares = shapely.box(columns * side, rows * side, (columns + 1) * side, (rows + 1) * side)
         shapely.prepare(region.geometry)
+        whole = shapely.contains_properly(region.geometry, squares)
         found = []
-        for row in range(int(y0 // side), int(y1 // side) + 1):
-            for column in range(int(x0 // side), int(x1 // side) + 1):
-                square = self.square(column * BLOCK, row * BLOCK, BLOCK)
-                if region.geometry.intersects(square) and region.geometry.intersection(square).area > 0:
-                    found.append(Block(column, row))
+        for k in np.flatnonzero(shapely.intersects(region.geometry, squares)):
+            column, row = int(columns[k]), int(rows[k])
+            inside = np.ones((PATCHES, PATCHES), bool) if whole[k] else self._patches_in(column, row, region)
+            if inside.any():
+                found.append(Block(column, row, inside))
         if focus is None or not (x0 <= focus[0] <= x1 and y0 <= focus[1] <= y1):
             focus = ((x0 + x1) / 2, (y0 + y1) / 2)
         fx, fy = focus[0] / side - 0.5, focus[1] / side - 0.5
         return sorted(found, key=lambda b: ((b.column - fx) ** 2 + (b.row - fy) ** 2, b.row, b.column))
 
-    def patches_in(self, block: Block, region: Region) -> NDArray[np.bool_]:
+    def windows(self, block: Block) -> list[Place]:
+        """All windows that see a wanted patch of a block or the halo around one, row by row."""
+        wanted, halo = _spread(block.inside), HALO // PATCH
+
+        def span(edge: int) -> range:
+            first, last = edge - HALO, edge + BLOCK + HALO
+            return range((first - WINDOW) // self.stride + 1, -(-last // self.stride))
+
+        found = []
+        for row in span(block.y):
+            top = row * self.stride - block.y
+            for column in span(block.x):
+                left = column * self.stride - block.x
+                rows = slice(max(0, top // PATCH + halo), -(-(top + WINDOW) // PATCH) + halo)
+                columns = slice(max(0, left // PATCH + halo), -(-(left + WINDOW) // PATCH) + halo)
+                if wanted[rows, columns].any():
+                    found.append((column, row))
+        return found
+
+    def corner(self, place: Place) -> tuple[int, int]:
+        """Upper left corner of a window, um."""
+        return place[0] * self.stride, place[1] * self.stride
+
+    def _patches_in(self, column: int, row: int, region: Region) -> NDArray[np.bool_]:
         """(PATCHES, PATCHES): the patches of a block that share area with the region."""
-        grid = self.grid(block, PATCH)
+        step = PATCH * self.downsample
         columns, rows = np.meshgrid(np.arange(PATCHES), np.arange(PATCHES))
-        x, y = grid.x + columns * grid.step, grid.y + rows * grid.step
-        squares = shapely.box(x, y, x + grid.step, y + grid.step)
-        shapely.prepare(region.geometry)
-        # Touching at a point is no area; a hair's breadth off the squares' edges decides that.
-        inner = shapely.buffer(squares, -1e-3 * grid.step, join_style="mitre")
-        return np.asarray(shapely.intersects(inner, region.geometry), dtype=bool)
+        x, y = (column * PATCHES + columns) * step, (row * PATCHES + rows) * step
+        # Touching along an edge is no area; a hair's breadth off the squares' edges decides that.
+        off = 1e-3 * step
+        squares = shapely.box(x + off, y + off, x + step - off, y + step - off)
+        return np.asarray(shapely.intersects(squares, region.geometry), dtype=bool)
+
+
+def _spread(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(PATCHES + 2 halo, same): the patches that are asked for and those of their halo."""
+    import cv2
+
+    halo = HALO // PATCH
+    padded = np.pad(inside.astype(np.uint8), halo)
+    return np.asarray(cv2.dilate(padded, np.ones((2 * halo + 1, 2 * halo + 1), np.uint8)), dtype=bool)

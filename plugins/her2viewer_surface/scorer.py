@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.api import (
+    ArtefactMap,
+    CompactDab,
     Event,
-    Evidence,
     Finished,
     ModelError,
     ModelFolder,
@@ -22,7 +20,6 @@ from her2viewer.api import (
     NotAssessable,
     Partial,
     Progress,
-    Region,
     ResultWarning,
     Runtime,
     ScorerError,
@@ -37,63 +34,101 @@ from her2viewer.api import (
     estimate_stains,
     find_artefacts,
     find_model,
-    on_white_glass,
 )
-from her2viewer_surface.blocks import Answer, Means, Tally, answer_of
-from her2viewer_surface.plan import BLOCK, STRIDE, WINDOW, Block, Plan
+from her2viewer_surface.blocks import Means, Tally, evidence_of
+from her2viewer_surface.pipeline import segmented, wait
+from her2viewer_surface.plan import Plan
+from her2viewer_surface.reading import Reader
 from her2viewer_surface.segmentation import Segmentation
 from her2viewer_surface.verdict import after_all, after_fields, before_anything, before_networks, warnings_for
 
 PLUGIN = "surface"
-Glass = tuple[float, float, float]
+ROLES = ("segmenter", "classifier")
+STAGE = "Tumour and classes"
 FIELD_UM = 0.5
 FIELD_PX = 448
 FIELDS = 8
 """Fields looked at for a nuclear stain."""
-AHEAD = 2
-"""Blocks read while the networks work."""
-CHECK_S = 0.1
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What was read for a block: windows that are missing, and the block itself, on white glass at 1 um/px."""
-
-    places: list[tuple[int, int]]
-    windows: list[NDArray[np.uint8]]
-    block: NDArray[np.uint8]
 
 
 class SurfaceScorer:
     """Tumour surface by HER2 class after Pham et al. 2022; see README.md of the plugin."""
 
     def score(self, request: ScoringInput, runtime: Runtime) -> Iterator[Event]:
-        """See ``her2viewer.api.Scorer``."""
+        """Mask of the invasive tumour and class map of the region.
+
+        Raises:
+            Cancelled: from ``runtime.check()``.
+            ScorerError: a model is missing or damaged, a setting or an earlier estimate cannot be used.
+            SlideError: the slide cannot be read at all.
+        """
         reason = before_anything(request.pixel_size.mpp)
         if reason is not None:
             yield Finished(not_assessable=reason)
             return
         if request.region.empty:
             raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
-        yield Progress("Estimating stain", 0, 0)
-        estimate, warnings, reason = _estimate(request, runtime)
-        if reason is not None:
-            yield Finished(not_assessable=reason, warnings=tuple(warnings))
-            return
-        yield Progress("Loading networks", 0, 0)
-        segmenter, classifier = (_model(request.settings, role) for role in ("segmenter", "classifier"))
-        means = _means(request, runtime, estimate, runtime.network(classifier), classifier)
-        segmentation = Segmentation(runtime.network(segmenter))
-        warnings += yield from _blocks(request, runtime, estimate.background, means, segmentation)
+        # Networks load while the stain is estimated. Loading cannot be interrupted, so a cancel does not wait for it.
+        loader = ThreadPoolExecutor(1, thread_name_prefix="surface-loader")
+        try:
+            loading = loader.submit(_networks, request.settings, runtime)
+            yield Progress("Estimating stain", 0, 0)
+            estimate, warnings, reason = _estimate(request, runtime)
+            if reason is not None:
+                yield Finished(not_assessable=reason, warnings=tuple(warnings))
+                return
+            artefacts = None
+            if request.settings["leave_out_artefacts"]:
+                yield Progress("Looking for artefacts", 0, 0)
+                artefacts = _artefacts(request, estimate, runtime)
+            yield Progress("Loading networks", 0, 0)
+            models, networks = wait(loading, runtime.check)
+        finally:
+            loader.shutdown(wait=False, cancel_futures=True)
+        plan = Plan.of(request.pixel_size, int(request.settings["stride"]))
+        segmenter, classifier = networks
+        means = Means(plan, classifier, _alphas(models[1]), float(request.settings["threshold"]), artefacts)
+        tally = Tally(request.pixel_size)
+        reader = Reader(request.slide, plan, estimate.background)
+        blocks = plan.blocks(request.region, request.focus)
+        done = segmented(blocks, reader, Segmentation(segmenter, plan, blocks), runtime)
+        yield Progress(STAGE, 0, len(blocks))
+        for number, (block, picture, tumour) in enumerate(done, start=1):
+            evidence = evidence_of(block, picture, tumour, means, tally)
+            if evidence:
+                yield Partial(evidence, request.region.intersection(plan.square(block)))
+            yield Progress(STAGE, number, len(blocks))
         entire = request.region.area_px >= 0.99 * request.whole.area_px
-        reason = after_all(means.tally) if entire else None
-        warnings += warnings_for(estimate, means.tally, entire=entire)
+        reason = after_all(tally) if entire else None
+        warnings += warnings_for(estimate, tally, len(blocks), entire=entire)
         yield Finished(
             estimates=estimate.as_json() if reason is None else {},
             not_assessable=reason,
             warnings=tuple(warnings),
-            weights={model.name: model.sha256 for model in (segmenter, classifier)},
+            weights={model.name: model.sha256 for model in models},
         )
+
+
+def _networks(settings: Mapping[str, Any], runtime: Runtime) -> tuple[list[ModelFolder], list[Network]]:
+    """Segmenter and classifier.
+
+    Raises:
+        ScorerError: one of them is missing, damaged or cannot run here.
+    """
+    try:
+        models = [find_model(PLUGIN, str(settings[role])) for role in ROLES]
+    except ModelError as error:
+        raise ScorerError(str(error)) from error
+    return models, [runtime.network(model) for model in models]
+
+
+def _alphas(model: ModelFolder) -> NDArray[np.float32]:
+    """(4,) factors of the logits from stage 3 of the training; ones for a model that was not calibrated."""
+    finished = model.more.get("finished")
+    alphas = np.asarray(finished.get("alphas", (1, 1, 1, 1)) if isinstance(finished, Mapping) else (1, 1, 1, 1))
+    if alphas.shape != (4,) or not (np.isfinite(alphas).all() and (alphas > 0).all()):
+        raise ScorerError(f"The logit factors of the model {model.name} are wrong; get it again.")
+    return alphas.astype(np.float32)
 
 
 def _estimate(
@@ -116,7 +151,7 @@ def _estimate(
         check=runtime.check,
     )
     warnings: list[ResultWarning] = []
-    for look in (before_networks, lambda e: after_fields(e, lambda: _fields(request, e, runtime))):
+    for look in (before_networks, lambda e: after_fields(_fields(request, e, runtime))):
         reason = look(estimate)
         if reason is None:
             continue
@@ -126,9 +161,12 @@ def _estimate(
     return estimate, warnings, None
 
 
-def _fields(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> Any:
+def _fields(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> CompactDab:
     """How DAB lies in some fields spread over the tissue."""
-    tables = deconvolution(estimate.background, estimate.haematoxylin, estimate.dab)
+    try:
+        tables = deconvolution(estimate.background, estimate.haematoxylin, estimate.dab)
+    except ValueError as error:
+        raise ScorerError(f"{error} Change them in the settings of the scorer.") from error
     um = max(FIELD_UM, request.pixel_size.mpp)
     places = estimate.samples
     found = []
@@ -143,125 +181,13 @@ def _fields(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) ->
     return averaged(found)
 
 
-def _model(settings: Mapping[str, Any], role: str) -> ModelFolder:
-    try:
-        return find_model(PLUGIN, str(settings[role]))
-    except ModelError as error:
-        raise ScorerError(str(error)) from error
-
-
-def _means(
-    request: ScoringInput, runtime: Runtime, estimate: StainEstimate, network: Network, model: ModelFolder
-) -> Means:
-    finished = model.more.get("finished")
-    alphas = np.asarray(finished.get("alphas", (1, 1, 1, 1)) if isinstance(finished, Mapping) else (1, 1, 1, 1))
-    if alphas.shape != (4,) or not (np.isfinite(alphas).all() and (alphas > 0).all()):
-        raise ScorerError(f"The logit factors of the model {model.name} are wrong; get it again.")
-    artefacts = None
-    if request.settings["leave_out_artefacts"]:
-        artefacts = find_artefacts(
-            request.slide,
-            request.pixel_size,
-            request.region,
-            background=estimate.background,
-            haematoxylin=estimate.haematoxylin,
-            dab=estimate.dab,
-            check=runtime.check,
-        )
-    return Means(
-        plan=Plan.of(request.pixel_size),
-        region=request.region,
-        classifier=network,
-        alphas=alphas.astype(np.float32),
-        threshold=float(request.settings["threshold"]),
-        artefacts=artefacts,
-        tally=Tally(request.pixel_size),
+def _artefacts(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> ArtefactMap:
+    return find_artefacts(
+        request.slide,
+        request.pixel_size,
+        request.region,
+        background=estimate.background,
+        haematoxylin=estimate.haematoxylin,
+        dab=estimate.dab,
+        check=runtime.check,
     )
-
-
-def _blocks(
-    request: ScoringInput, runtime: Runtime, glass: Glass, means: Means, segmentation: Segmentation
-) -> Generator[Event, None, list[ResultWarning]]:
-    """All blocks, read ahead by a thread while the networks work; ``means`` keeps the tally."""
-    blocks = means.plan.blocks(request.region, request.focus)
-    unread = 0
-    yield Progress("Tumour and classes", 0, len(blocks))
-
-    def read(block: Block, places: list[tuple[int, int]]) -> Picture:
-        with runtime.timed("Reading", BLOCK * BLOCK):
-            return _read(request, means.plan, glass, block, places)
-
-    with ThreadPoolExecutor(1, thread_name_prefix="surface-reader") as pool:
-        try:
-            asked: set[tuple[int, int]] = set()
-            waiting: deque[tuple[Block, Future[Picture]]] = deque()
-            rest = iter(blocks)
-            done = 0
-            while True:
-                while len(waiting) < AHEAD + 1 and (block := next(rest, None)) is not None:
-                    # Windows that a block before it in the queue will have computed need not be read again.
-                    places = [at for at in segmentation.missing(block) if at not in asked]
-                    asked.update(places)
-                    waiting.append((block, pool.submit(read, block, places)))
-                if not waiting:
-                    break
-                block, future = waiting.popleft()
-                try:
-                    picture = _wait(future, runtime.check)
-                    asked.difference_update(picture.places)
-                    segmentation.add(picture.places, picture.windows)
-                    if late := segmentation.missing(block):
-                        # Forgotten meanwhile, or lost with a block that could not be read.
-                        more = _read(request, means.plan, glass, block, late)
-                        segmentation.add(more.places, more.windows)
-                    answer = answer_of(block, picture.block, segmentation.probability(block), means)
-                except TileError:
-                    unread += 1
-                    answer = Answer((), None)
-                done += 1
-                if answer.evidence:
-                    yield _partial(answer.evidence, means.plan.region_of(block), request.region)
-                yield Progress("Tumour and classes", done, len(blocks))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    if not unread:
-        return []
-    text = f"{unread} of {len(blocks)} areas of the slide could not be read and were left out."
-    return [ResultWarning("unread", text)]
-
-
-def _partial(evidence: tuple[Evidence, ...], square: Region, region: Region) -> Partial:
-    return Partial(evidence, region.intersection(square))
-
-
-def _read(request: ScoringInput, plan: Plan, glass: Glass, block: Block, places: list[tuple[int, int]]) -> Picture:
-    """Everything that a block needs in one read.
-
-    Raises:
-        TileError: a part cannot be decoded.
-    """
-    lefts = [block.x, *(column * STRIDE for column, _ in places)]
-    tops = [block.y, *(row * STRIDE for _, row in places)]
-    rights = [block.x + BLOCK, *(column * STRIDE + WINDOW for column, _ in places)]
-    bottoms = [block.y + BLOCK, *(row * STRIDE + WINDOW for _, row in places)]
-    x, y = min(lefts), min(tops)
-    d = plan.downsample
-    rgb = request.slide.read_at(d, x * d, y * d, max(rights) - x, max(bottoms) - y)
-    white = on_white_glass(rgb, glass)
-    windows = [
-        white[row * STRIDE - y : row * STRIDE - y + WINDOW, column * STRIDE - x : column * STRIDE - x + WINDOW]
-        for column, row in places
-    ]
-    inner = white[block.y - y : block.y - y + BLOCK, block.x - x : block.x - x + BLOCK]
-    return Picture(places, windows, inner)
-
-
-def _wait(future: Future[Picture], check: Callable[[], None]) -> Picture:
-    while True:
-        check()
-        try:
-            return future.result(timeout=CHECK_S)
-        except NotYet:
-            # A result may itself be a TimeoutError from a network share.
-            if future.done():
-                raise

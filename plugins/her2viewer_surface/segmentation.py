@@ -1,22 +1,28 @@
-"""Invasive tumour of a block from overlapped windows, blended without seams."""
+"""Invasive tumour from overlapped windows, blended without seams, without specks and holes of a cell or two."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.api import Network
-from her2viewer_surface.plan import BLOCK, STRIDE, WINDOW, Block
+from her2viewer_surface.plan import BLOCK, CELL, FRAME_CELLS, HALO, HALO_CELLS, WINDOW, Block, Place, Plan
 
 TISSUE_UM = 16
 """Side of what is judged to be tissue or not, um."""
 BRIGHTEST_TISSUE = 244
 """Mean of the darkest channel, glass being 255: pale stroma of a HER2 0 section lies near 235."""
 TISSUE_IN_WINDOW = 0.01
-KEPT_WINDOWS = 1500
-"""About 100 MB: windows that neighbouring blocks share are not computed again."""
+SMALL_CELLS = 15
+"""Specks and holes of up to so many px of the mask (240 um2, one or two tumour cells) are removed."""
+_WINDOW_CELLS = WINDOW // CELL
+
+# A speck and then a hole of 15 px reach no further than 30 px: what lies within the halo decides, so that a block
+# comes out the same whatever is scored beside it.
+assert 2 * SMALL_CELLS < HALO_CELLS
 
 
 def tissue_cells(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -29,56 +35,122 @@ def tissue_cells(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(mean < BRIGHTEST_TISSUE)
 
 
-def blending_weights() -> NDArray[np.float32]:
-    """(WINDOW, WINDOW): a raised cosine, small at the edges, where a network sees least around a pixel."""
-    ramp = np.sin(np.pi * (np.arange(WINDOW) + 0.5) / WINDOW) ** 2
+def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Mean over squares of ``side``, (..., h / side, w / side), of (..., h, w)."""
+    *front, rows, columns = values.shape
+    # Column pairs first: they lie side by side in memory.
+    part = values.reshape(*front, rows, columns // side, side).mean(axis=-1)
+    mean: NDArray[np.float32] = part.reshape(*front, rows // side, side, columns // side).mean(axis=-2)
+    return mean
+
+
+class Segmentation:
+    """Tumour probabilities of windows, each computed once and kept until the last block that needs it is done."""
+
+    def __init__(self, network: Network, plan: Plan, blocks: Iterable[Block]) -> None:
+        self._network, self._plan = network, plan
+        self._windows = {(b.column, b.row): plan.windows(b) for b in blocks}
+        self._uses = Counter(at for windows in self._windows.values() for at in windows)
+        self._claimed: set[Place] = set()
+        self._known: dict[Place, NDArray[np.float32] | None] = {}
+        self._weights = _blending_weights()
+
+    def claim(self, block: Block) -> list[Place]:
+        """The windows that must be added for a block, in the order of the blocks: no two blocks get the same one."""
+        places = [at for at in self._windows[(block.column, block.row)] if at not in self._claimed]
+        self._claimed.update(places)
+        return places
+
+    def add(self, places: list[Place], pictures: list[NDArray[np.uint8] | None]) -> None:
+        """Compute windows; those without tissue are known to hold no tumour.
+
+        Args:
+            places: of the windows.
+            pictures: (WINDOW, WINDOW, 3) uint8 on white glass each; None where it cannot be read.
+
+        Raises:
+            Cancelled, ScorerError: from the network.
+        """
+        readable = [(at, rgb) for at, rgb in zip(places, pictures, strict=True) if rgb is not None]
+        busy = []
+        for at, rgb in readable:
+            if tissue_cells(rgb).mean() >= TISSUE_IN_WINDOW:
+                busy.append((at, rgb))
+            else:
+                self._known[at] = None
+        if not busy:
+            return
+        logits = self._network(np.stack([rgb for _, rgb in busy]))
+        with np.errstate(over="ignore"):
+            probability = block_means(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), CELL)
+        for (at, _), found in zip(busy, probability, strict=True):
+            self._known[at] = found
+
+    def probability(self, block: Block) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Probability of invasive tumour in a block and its halo; windows that no later block needs are forgotten.
+
+        Returns:
+            (FRAME_CELLS, FRAME_CELLS) probabilities per px of the mask, and bool of the same shape: whether any
+            window has seen it.
+        """
+        total = np.zeros((FRAME_CELLS, FRAME_CELLS), np.float32)
+        weight = np.zeros((FRAME_CELLS, FRAME_CELLS), np.float32)
+        for at in self._windows[(block.column, block.row)]:
+            if at in self._known:
+                x, y = self._plan.corner(at)
+                _blend(total, weight, self._known[at], self._weights, (x - block.x + HALO, y - block.y + HALO))
+            self._uses[at] -= 1
+            if self._uses[at] == 0:
+                self._known.pop(at, None)
+        return np.asarray(total / np.maximum(weight, 1e-6), np.float32), weight > 0
+
+    @property
+    def kept(self) -> int:
+        """How many windows are held in memory."""
+        return len(self._known)
+
+
+def tumour_mask(probability: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """(BLOCK / CELL, same): tumour of a block, of probabilities with halo; small specks and holes removed."""
+    mask = probability >= threshold
+    mask &= ~_small(mask)
+    mask |= _small(~mask)
+    return mask[HALO_CELLS:-HALO_CELLS, HALO_CELLS:-HALO_CELLS]
+
+
+def _small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected parts of up to ``SMALL_CELLS`` px."""
+    import cv2
+
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    small = stats[:, cv2.CC_STAT_AREA] <= SMALL_CELLS
+    small[0] = False
+    found: NDArray[np.bool_] = small[labels]
+    return found
+
+
+def _blending_weights() -> NDArray[np.float32]:
+    """(64, 64) of a window: a raised cosine, small at the edges, where a network sees least around a pixel."""
+    ramp = np.sin(np.pi * (np.arange(_WINDOW_CELLS) + 0.5) / _WINDOW_CELLS) ** 2
     weights = np.outer(ramp, ramp) + 1e-3
     return weights.astype(np.float32)
 
 
-class Segmentation:
-    """Tumour probabilities of windows, kept for the neighbours that need them, too."""
+def _blend(
+    total: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    found: NDArray[np.float32] | None,
+    weights: NDArray[np.float32],
+    corner: tuple[int, int],
+) -> None:
+    """Add a window at ``corner`` (um from the frame's corner) to the sums of a frame."""
+    left, top = corner[0] // CELL, corner[1] // CELL
+    y0, y1 = max(0, top), min(FRAME_CELLS, top + _WINDOW_CELLS)
+    x0, x1 = max(0, left), min(FRAME_CELLS, left + _WINDOW_CELLS)
+    own = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    weight[y0:y1, x0:x1] += weights[own]
+    if found is not None:
+        total[y0:y1, x0:x1] += weights[own] * found[own]
 
-    def __init__(self, network: Network, keep: int = KEPT_WINDOWS) -> None:
-        self._network = network
-        self._kept: OrderedDict[tuple[int, int], NDArray[np.uint8] | None] = OrderedDict()
-        self._keep = keep
-        self._weights = blending_weights()
 
-    def missing(self, block: Block) -> list[tuple[int, int]]:
-        """The windows of a block that are still to be computed."""
-        return [at for at in block.windows() if at not in self._kept]
-
-    def add(self, places: list[tuple[int, int]], pictures: list[NDArray[np.uint8]]) -> None:
-        """Compute windows; those without tissue are known to hold no tumour.
-
-        Args:
-            places: (column, row) on the grid of strides.
-            pictures: (WINDOW, WINDOW, 3) uint8 on white glass each.
-        """
-        busy = [k for k, rgb in enumerate(pictures) if tissue_cells(rgb).mean() >= TISSUE_IN_WINDOW]
-        for k, at in enumerate(places):
-            if k not in busy:
-                self._kept[at] = None
-        if busy:
-            logits = self._network(np.stack([pictures[k] for k in busy]))
-            probability = 1 / (1 + np.exp(np.clip(logits[:, 0] - logits[:, 1], -60, 60)))
-            for k, p in zip(busy, probability, strict=True):
-                self._kept[places[k]] = np.rint(255 * p).astype(np.uint8)
-
-    def probability(self, block: Block) -> NDArray[np.float32]:
-        """(BLOCK, BLOCK) probability of invasive tumour at 1 um/px; the block's windows must have been added."""
-        total = np.zeros((BLOCK, BLOCK), np.float32)
-        weight = np.full((BLOCK, BLOCK), 1e-6, np.float32)
-        for column, row in block.windows():
-            found = self._kept[(column, row)]
-            self._kept.move_to_end((column, row))
-            left, top = column * STRIDE - block.x, row * STRIDE - block.y
-            y0, y1, x0, x1 = max(0, top), min(BLOCK, top + WINDOW), max(0, left), min(BLOCK, left + WINDOW)
-            share = self._weights[y0 - top : y1 - top, x0 - left : x1 - left]
-            weight[y0:y1, x0:x1] += share
-            if found is not None:
-                total[y0:y1, x0:x1] += share * found[y0 - top : y1 - top, x0 - left : x1 - left]
-        while len(self._kept) > self._keep:
-            self._kept.popitem(last=False)
-        return total / (255 * weight)
+assert BLOCK % WINDOW == 0

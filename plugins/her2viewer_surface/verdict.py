@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from her2viewer.api import (
     CompactDab,
     NotAssessable,
@@ -20,8 +18,8 @@ from her2viewer_surface.blocks import Tally
 TOO_COARSE_UM = 1.2
 """um/px beyond which the networks, made for 1 um/px, would see an enlarged picture."""
 TISSUE_MM2 = 0.01
-SHARPNESS = 0.10
-"""Median over samples at 0.5 um/px; the networks see 1 um/px and bear more blur than a look at membranes does."""
+SHARPNESS = 0.17
+"""Median over samples at 0.5 um/px below which all is out of focus (blurred by 1.5 um)."""
 NUCLEAR_SHARE = 0.40
 TUMOUR_MM2 = 0.02
 """Five patches: less tumour has no shares."""
@@ -48,35 +46,42 @@ def before_networks(estimate: StainEstimate) -> NotAssessable | None:
     return reason
 
 
-def after_fields(estimate: StainEstimate, fields: Callable[[], CompactDab]) -> NotAssessable | None:
+def after_fields(dab: CompactDab) -> NotAssessable | None:
     """Reasons that some fields show."""
-    return nuclear_stain(fields(), NUCLEAR_SHARE)
+    return nuclear_stain(dab, NUCLEAR_SHARE)
 
 
 def after_all(tally: Tally) -> NotAssessable | None:
     """Reasons that only the tumour shows; for a region that was scored as a whole."""
-    if tally.classed_mm2 >= TUMOUR_MM2:
+    if tally.counted_mm2 >= TUMOUR_MM2:
         return None
     return NotAssessable(
         "little_tumour",
-        f"Only {tally.classed_mm2:.3f} mm² of invasive tumour was found in the outlined region; at least "
+        f"Only {tally.counted_mm2:.3f} mm² of invasive tumour was found in the outlined region; at least "
         f"{TUMOUR_MM2:g} mm² is needed.",
         "Outline the invasive carcinoma. If the network misses it, lower 'Tumour from', or score with membrane.",
     )
 
 
-def warnings_for(estimate: StainEstimate, tally: Tally, *, entire: bool) -> list[ResultWarning]:
-    """What the reader must know beside the answer; ``entire``: whether the tally is of the reader's whole region."""
+def warnings_for(estimate: StainEstimate, tally: Tally, blocks: int, *, entire: bool) -> list[ResultWarning]:
+    """What the reader must know beside the answer.
+
+    Args:
+        estimate: of the slide.
+        tally: of what was scored now.
+        blocks: how many there were.
+        entire: whether that is the reader's whole region.
+    """
     found = [*about_glass(estimate), *about_artefacts(tally.artefacts_mm2, "their surface counts")]
-    if entire and TUMOUR_MM2 <= tally.classed_mm2 < LITTLE_MM2:
+    if entire and TUMOUR_MM2 <= tally.counted_mm2 < LITTLE_MM2:
         found.append(
             ResultWarning(
                 "little_tumour",
-                f"Only {tally.classed_mm2:.2f} mm² of tumour was classed: shares are uncertain.",
+                f"Only {tally.counted_mm2:.2f} mm² of tumour was classed: shares are uncertain.",
                 of_region=True,
             )
         )
-    left = tally.tumour_mm2 - tally.classed_mm2
+    left = tally.tumour_mm2 - tally.counted_mm2
     if tally.tumour_mm2 > 0 and left > NOT_CLASSED * tally.tumour_mm2:
         found.append(
             ResultWarning(
@@ -86,4 +91,7 @@ def warnings_for(estimate: StainEstimate, tally: Tally, *, entire: bool) -> list
                 of_region=entire,
             )
         )
+    if tally.unread:
+        text = f"{tally.unread} of {blocks} areas of the slide could not be read in full; patches there are left out."
+        found.append(ResultWarning("unread", text))
     return found

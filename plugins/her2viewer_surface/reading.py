@@ -1,0 +1,73 @@
+"""What a block needs of the slide, in one read where that goes, else piece by piece around what is damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2viewer.api import Runtime, Slide, TileError, on_white_glass
+from her2viewer_surface.blocks import Picture
+from her2viewer_surface.plan import BLOCK, PATCH, PATCHES, WINDOW, Block, Place, Plan
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads one slide at 1 um/px, on white glass."""
+
+    slide: Slide
+    plan: Plan
+    glass: tuple[float, float, float]
+    """Grey levels of the slide's glass."""
+
+    def read(self, block: Block, places: list[Place], runtime: Runtime) -> tuple[Picture, list[Pixels | None]]:
+        """A block and the windows at ``places``, (WINDOW, WINDOW, 3) each; None for those that cannot be read.
+
+        Raises:
+            Cancelled: from ``runtime.check()``.
+            SlideError: the slide is gone.
+        """
+        corners = [self.plan.corner(at) for at in places]
+        x0, y0 = min([block.x, *(x for x, _ in corners)]), min([block.y, *(y for _, y in corners)])
+        x1 = max([block.x + BLOCK, *(x + WINDOW for x, _ in corners)])
+        y1 = max([block.y + BLOCK, *(y + WINDOW for _, y in corners)])
+        with runtime.timed("Reading", (x1 - x0) * (y1 - y0)):
+            try:
+                rgb = self._pixels(x0, y0, x1 - x0, y1 - y0)
+            except TileError:
+                return self._piecemeal(block, corners, runtime)
+        inner = rgb[block.y - y0 : block.y - y0 + BLOCK, block.x - x0 : block.x - x0 + BLOCK]
+        windows = [rgb[y - y0 : y - y0 + WINDOW, x - x0 : x - x0 + WINDOW] for x, y in corners]
+        return Picture(inner, np.zeros((PATCHES, PATCHES), bool)), list(windows)
+
+    def _piecemeal(
+        self, block: Block, corners: list[tuple[int, int]], runtime: Runtime
+    ) -> tuple[Picture, list[Pixels | None]]:
+        rgb = np.full((BLOCK, BLOCK, 3), 255, np.uint8)
+        unread = np.zeros((PATCHES, PATCHES), bool)
+        for row, column in np.argwhere(block.inside):
+            runtime.check()
+            x, y = int(column) * PATCH, int(row) * PATCH
+            piece = self._whole_or_none(block.x + x, block.y + y, PATCH)
+            if piece is None:
+                unread[row, column] = True
+            else:
+                rgb[y : y + PATCH, x : x + PATCH] = piece
+        windows = []
+        for x, y in corners:
+            runtime.check()
+            windows.append(self._whole_or_none(x, y, WINDOW))
+        return Picture(rgb, unread), windows
+
+    def _whole_or_none(self, x: int, y: int, side: int) -> Pixels | None:
+        try:
+            return self._pixels(x, y, side, side)
+        except TileError:
+            return None
+
+    def _pixels(self, x: int, y: int, width: int, height: int) -> Pixels:
+        d = self.plan.downsample
+        return on_white_glass(self.slide.read_at(d, x * d, y * d, width, height), self.glass)
