@@ -132,7 +132,7 @@ class Plan:
         columns, rows = np.meshgrid(np.arange(PATCHES), np.arange(PATCHES))
         x, y = (column * PATCHES + columns) * step, (row * PATCHES + rows) * step
         # Touching along an edge is no area; a hair's breadth off the squares' edges decides that.
-        off = 1e-3 * step
+        off = 1e-6 * step
         squares = shapely.box(x + off, y + off, x + step - off, y + step - off)
         return np.asarray(shapely.intersects(squares, region.geometry), dtype=bool)
 
