@@ -16,6 +16,8 @@ from her2viewer.commands.scored import CASE_FIELDS, Scored
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
+from her2viewer.scoring.registry import DEVICE_SETTING
+from her2viewer.scoring.runtime.devices import WISHES
 from her2viewer.slides.slide import Slide, SlideError
 
 if TYPE_CHECKING:
@@ -74,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         "--control", choices=("ok", "failed"), help="how the control tissue stained, where somebody looked"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
+    parser.add_argument(
+        "--device",
+        choices=WISHES,
+        help="where networks run: gpu and npu are Intel's, mps is Apple's, auto (the default) takes the fastest",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     return parser
 
@@ -89,7 +96,8 @@ def _score(options: argparse.Namespace, output: Output) -> int:
     slide_path, roi = _inputs(options)
     try:
         manifest = find_scorer(options.scorer)
-        settings = manifest.complete(with_calibration(manifest, _settings(options.set, manifest)))
+        pairs = [*options.set, *_device_pair(options.device, manifest)]
+        settings = manifest.complete(with_calibration(manifest, _settings(pairs, manifest)))
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     profiles = load_profiles()
@@ -149,6 +157,21 @@ def _inputs(options: argparse.Namespace) -> tuple[Path, Path | None]:
     if options.roi is not None and options.whole_slide:
         raise CommandError(exit_codes.USAGE, "Give --roi or --whole-slide, not both.")
     return options.slide, options.roi
+
+
+def _device_pair(wish: str | None, manifest: Manifest) -> list[str]:
+    """``--device`` as a setting.
+
+    Raises:
+        ValueError: the scorer has no networks.
+    """
+    if wish is None:
+        return []
+    if any(s.id == DEVICE_SETTING for s in manifest.settings):
+        return [f"{DEVICE_SETTING}={wish}"]
+    if wish in ("auto", "cpu"):
+        return []
+    raise ValueError(f"The scorer {manifest.id} has no networks and runs on the processor; leave out --device.")
 
 
 def _settings(pairs: Sequence[str], manifest: Manifest) -> dict[str, Any]:

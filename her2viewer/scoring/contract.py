@@ -36,6 +36,10 @@ class Network(Protocol):
         """How many images at once suit the device; any number may be handed over."""
 
     @property
+    def device(self) -> str:
+        """Where it runs, as ``Runtime.device`` without the precision."""
+
+    @property
     def precision(self) -> str:
         """ "fp32", "bf16" or "fp16"."""
 
@@ -55,7 +59,7 @@ class Runtime(Protocol):
     """What the core gives a scorer besides pixels."""
 
     device: str
-    """Where networks run, as shown to the user: "CPU", "CUDA: RTX 4070"."""
+    """Where networks run and how, as shown to the user: "CPU", "CPU, bf16", "CUDA: RTX 4070"."""
     threads: int
     """How many threads a scorer may keep busy."""
 

@@ -15,10 +15,11 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.result import Provenance, Result, ResultWarning
 from her2viewer.scoring.aggregate import shares_of
 from her2viewer.scoring.calibration_file import applied
-from her2viewer.scoring.contract import Event, Finished, Partial, Runtime, ScorerError, ScoringInput
+from her2viewer.scoring.contract import Event, Finished, Partial, ScorerError, ScoringInput
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.merge import EvidenceStore
-from her2viewer.scoring.registry import find_scorer, load_scorer
+from her2viewer.scoring.registry import DEVICE_SETTING, find_scorer, load_scorer
+from her2viewer.scoring.runtime.local import LocalRuntime
 from her2viewer.slides.slide import Slide
 
 _LEAST_NEW_PX = 4.0
@@ -93,7 +94,7 @@ def reusable(previous: Result, request: JobRequest, manifest: Manifest) -> bool:
     )
 
 
-def run_job(request: JobRequest, slide: Slide, runtime: Runtime) -> Iterator[JobEvent]:
+def run_job(request: JobRequest, slide: Slide, runtime: LocalRuntime) -> Iterator[JobEvent]:
     """Run the scorer on what is new in the region; ``JobDone`` comes last.
 
     Raises:
@@ -109,6 +110,7 @@ def run_job(request: JobRequest, slide: Slide, runtime: Runtime) -> Iterator[Job
         finished = Finished(estimates=request.estimates)
     else:
         scorer = load_scorer(manifest)
+        runtime.prefer(str(request.settings.get(DEVICE_SETTING, "auto")))
         given = ScoringInput(
             slide=slide,
             pixel_size=request.pixel_size,
@@ -225,7 +227,7 @@ class ResultBuilder:
 def score_slide(
     request: JobRequest,
     slide: Slide,
-    runtime: Runtime,
+    runtime: LocalRuntime,
     previous: Result | None = None,
     on_event: Callable[[JobEvent], None] | None = None,
 ) -> Result:

@@ -31,7 +31,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Ready:
-    """Process: started, waiting for a job."""
+    """Process: started, waiting for a job; later on: the work now goes to another device."""
 
     device: str
 

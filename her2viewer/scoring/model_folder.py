@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from her2viewer.scoring.model_graph import outside_tensors
+
 FORMAT = "her2viewer-model"
 VERSION = 1
 MODEL_FILE = "model.toml"
@@ -147,6 +149,8 @@ def read_model(folder: Path) -> ModelFolder:
 def verify_model(model: ModelFolder) -> None:
     """Check the weights: there, of the stated size and sha256, safetensors with a sound header, nothing pickled.
 
+    A graph is looked through: it may point into these weights only.
+
     Raises:
         ModelError: what is wrong.
     """
@@ -171,7 +175,9 @@ def verify_model(model: ModelFolder) -> None:
             f"The weights of {model.name} are damaged or not its own: their sha256 differs from {MODEL_FILE}. "
             "Get the model again."
         )
-    _check_header(model)
+    header = _check_header(model)
+    if model.graph is not None:
+        _check_graph(model, model.graph, header)
 
 
 def weights_digest(path: Path) -> tuple[str, int]:
@@ -184,8 +190,11 @@ def weights_digest(path: Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
 
 
-def _check_header(model: ModelFolder) -> None:
-    """A safetensors file is a length, a JSON header and bytes; anything else may be a pickle in disguise."""
+def _check_header(model: ModelFolder) -> int:
+    """A safetensors file is a length, a JSON header and bytes; anything else may be a pickle in disguise.
+
+    Returns the place of the first tensor, bytes from the start of the file.
+    """
     with model.weights.open("rb") as file:
         head = file.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
@@ -199,6 +208,27 @@ def _check_header(model: ModelFolder) -> None:
             f"The weights of {model.name} are no safetensors file; only that format is read, because others can "
             "carry code."
         )
+    return 8 + length
+
+
+def _check_graph(model: ModelFolder, path: Path, first: int) -> None:
+    """The graph may take weights from the weights file alone, and only from where its tensors are."""
+    damaged = f"The {GRAPH_FILE} of {model.name} is damaged"
+    try:
+        tensors = outside_tensors(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"The {GRAPH_FILE} of {model.name} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise ModelError(f"{damaged} ({error}); get the model again.") from error
+    for tensor in tensors:
+        if tensor.location != WEIGHTS_FILE:
+            raise ModelError(
+                f"The {GRAPH_FILE} of {model.name} takes weights from {tensor.location!r}; only its own "
+                f"{WEIGHTS_FILE} is read. Do not use this model."
+            )
+        end = model.size if tensor.length is None else tensor.offset + tensor.length
+        if tensor.offset < first or not tensor.offset <= end <= model.size:
+            raise ModelError(f"{damaged}: it takes weights from where there are none. Get the model again.")
 
 
 def _pickled(name: str, file: str) -> ModelError:

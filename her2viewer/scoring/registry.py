@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 GROUP = "her2viewer.scorers"
 RECIPES_GROUP = "her2viewer.recipes"
 """Modules of plugins that say how their networks are trained."""
+DEVICE_SETTING = "device"
+"""Where the networks of a scorer run; every scorer with networks has it."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,9 @@ def _entry(point: EntryPoint) -> ScorerEntry:
 
 
 def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
-    """The manifest with a choice of the models that fit each role, and what keeps it from being used."""
+    """The manifest with a choice of the models that fit each role and of the device, and what keeps it from use."""
     from her2viewer.scoring.model_store import usable_models
+    from her2viewer.scoring.runtime.devices import WISHES
 
     installed = usable_models(manifest.id)
     choices, lacking = [], []
@@ -126,6 +129,18 @@ def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
                 group="Networks",
             )
         )
+    choices.append(
+        Setting(
+            id=DEVICE_SETTING,
+            title="Device",
+            type="choice",
+            default="auto",
+            choices=WISHES,
+            help="Where the networks run. auto takes the first that is there: cuda (NVIDIA), mps (Apple), gpu (Intel "
+            "graphics), cpu. npu is Intel's. her2viewer doctor says what is there.",
+            group="Networks",
+        )
+    )
     problem = None
     if lacking:
         which = f" ({', '.join(lacking)})" if len(manifest.models) > 1 else ""

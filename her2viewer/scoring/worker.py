@@ -18,6 +18,7 @@ from her2viewer.scoring.contract import Cancelled, ScorerError
 from her2viewer.scoring.frames import FrameReader, FrameWriter
 from her2viewer.scoring.job import JobRequest, run_job
 from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Prepare, Ready, Start
+from her2viewer.scoring.model_store import find_model
 from her2viewer.scoring.registry import find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from her2viewer.slides.slide import Slide, SlideError
@@ -37,16 +38,17 @@ class _Worker:
         self._cancelled: set[int] = set()
         self._running: tuple[int, threading.Event] | None = None
         self._slide: tuple[tuple[str, float], Slide] | None = None
+        self._device = LocalRuntime().device
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, name="messages", daemon=True).start()
-        self._writer.send(Ready(LocalRuntime().device))
+        self._writer.send(Ready(self._device))
         while True:
             order = self._orders.get()
             if isinstance(order, Start):
                 self._run(order)
             elif self._orders.empty():
-                _prepare(order.scorer)
+                self._prepare(order.scorer)
 
     def _listen(self) -> None:
         while True:
@@ -77,6 +79,7 @@ class _Worker:
             runtime = LocalRuntime(start.request.threads, flag)
             runtime.check()
             for event in run_job(start.request, self._open(start.request), runtime):
+                self._runs_on(runtime.device)
                 self._writer.send(JobSays(start.job, event))
         except Cancelled:
             self._writer.send(JobCancelled(start.job))
@@ -97,6 +100,25 @@ class _Worker:
             with self._lock:
                 self._running = None
                 self._cancelled.discard(start.job)
+
+    def _prepare(self, scorer: str) -> None:
+        """Let a scorer prepare, and load its networks; what goes wrong here is said by the run that needs it."""
+        with contextlib.suppress(Exception):
+            manifest = find_scorer(scorer)
+            settings = manifest.complete({})
+            prepare = getattr(load_scorer(manifest), "prepare", None)
+            if prepare is not None:
+                prepare(settings)
+            runtime = LocalRuntime()
+            for role in manifest.models:
+                runtime.network(find_model(manifest.id, str(settings[role.setting])))
+            self._runs_on(runtime.device)
+
+    def _runs_on(self, device: str) -> None:
+        """Tell the window when the work goes to another device."""
+        if device != self._device:
+            self._device = device
+            self._writer.send(Ready(device))
 
     def _open(self, request: JobRequest) -> Slide:
         """The slide of a request, kept open from run to run.
@@ -124,15 +146,6 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._slide = ((path, os.stat(path).st_mtime), slide)
         return slide
-
-
-def _prepare(scorer: str) -> None:
-    """Let a scorer prepare; what goes wrong here is said by the run that needs it."""
-    with contextlib.suppress(Exception):
-        manifest = find_scorer(scorer)
-        prepare = getattr(load_scorer(manifest), "prepare", None)
-        if prepare is not None:
-            prepare(manifest.complete({}))
 
 
 def main() -> int:

@@ -8,13 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import Cancelled, Network
 from her2viewer.scoring.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from her2viewer.scoring.runtime.networks import Loaded
+
+DEVICE_VARIABLE = "HER2VIEWER_DEVICE"
+"""Environment variable that stands for the setting where that says "auto"."""
 
 
 def usable_cores() -> int:
@@ -35,15 +41,15 @@ class Spent:
 class LocalRuntime:
     """Cancel flag, number of threads, networks; see ``contract.Runtime``."""
 
-    def __init__(
-        self, threads: int | None = None, cancel: threading.Event | None = None, device: str | None = None
-    ) -> None:
-        """``device``: one of ``devices.WISHES``; None takes ``HER2VIEWER_DEVICE``, else auto."""
+    def __init__(self, threads: int | None = None, cancel: threading.Event | None = None) -> None:
+        """``threads``: None takes all cores."""
         self.threads = usable_cores() if threads is None else max(1, threads)
         self.device = "CPU"
         self.spent: dict[str, Spent] = {}
         """What took how long, by stage; networks under their model's name."""
-        self._wish = device or os.environ.get("HER2VIEWER_DEVICE") or "auto"
+        self.models: dict[str, ModelFolder] = {}
+        """The models whose networks were asked for, by name."""
+        self._wish = "auto"
         self._cancel = threading.Event() if cancel is None else cancel
         self._lock = threading.Lock()
 
@@ -56,15 +62,31 @@ class LocalRuntime:
         if self._cancel.is_set():
             raise Cancelled
 
+    @property
+    def wish(self) -> str:
+        """Where networks are to run, one of ``devices.WISHES``."""
+        if self._wish != "auto":
+            return self._wish
+        return os.environ.get(DEVICE_VARIABLE, "").strip().lower() or "auto"
+
+    def prefer(self, wish: str) -> None:
+        """Say where networks are to run from now on, one of ``devices.WISHES``; networks at hand stay where they are.
+
+        ``device`` says so only when the next network has been asked for: until then nothing was loaded.
+        """
+        self._wish, self.device = wish, "CPU"
+
     def network(self, model: ModelFolder) -> Network:
         """As ``contract.Runtime``."""
         from her2viewer.scoring.runtime.devices import pick_device
         from her2viewer.scoring.runtime.networks import load_network
 
-        device = pick_device(self._wish)
-        network = load_network(model, device, self.threads, self.check)
-        self.device = device.title if network.precision == "fp32" else f"{device.title}, {network.precision}"
-        return _Counted(network, model.name, self)
+        self.check()
+        device = pick_device(self.wish)
+        loaded = load_network(model, device, self.threads)
+        self.device = device.title if loaded.precision == "fp32" else f"{device.title}, {loaded.precision}"
+        self.models[model.name] = model
+        return _OfRun(loaded, model.name, device.title, self)
 
     @contextmanager
     def timed(self, stage: str, items: float = 0.0) -> Iterator[None]:
@@ -79,23 +101,29 @@ class LocalRuntime:
                 spent.items, spent.seconds = spent.items + items, spent.seconds + seconds
 
 
-class _Counted:
-    """A network whose images and time are counted."""
+class _OfRun:
+    """A network within one run: it can be cancelled, its images and its time are counted."""
 
-    def __init__(self, network: Network, name: str, runtime: LocalRuntime) -> None:
-        self._network, self._name, self._runtime = network, name, runtime
+    def __init__(self, loaded: Loaded, name: str, device: str, runtime: LocalRuntime) -> None:
+        self._loaded, self._name, self._runtime = loaded, name, runtime
+        self._device = device
+
+    @property
+    def device(self) -> str:
+        """As ``contract.Network``."""
+        return self._device
 
     @property
     def batch(self) -> int:
         """As ``contract.Network``."""
-        return self._network.batch
+        return self._loaded.batch
 
     @property
     def precision(self) -> str:
         """As ``contract.Network``."""
-        return self._network.precision
+        return self._loaded.precision
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """As ``contract.Network``."""
         with self._runtime.timed(self._name, len(batch)):
-            return self._network(batch)
+            return self._loaded.run(batch, self._runtime.check)

@@ -1,125 +1,196 @@
-"""From a model folder to a network that runs: device, precision, conversion, and what of it is kept."""
+"""From a model folder to a network that runs: by what, at which precision, and what of it is kept."""
 
 from __future__ import annotations
 
-import json
+import threading
+import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from her2viewer import userdirs
-from her2viewer.scoring.contract import Network, ScorerError
+import numpy as np
+
+from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.scoring.runtime.devices import Device, openvino_core
+from her2viewer.scoring.runtime.inputs import input_side, scaling
+from her2viewer.scoring.runtime.kept import Kept
 from her2viewer.scoring.runtime.openvino_network import OpenVinoNetwork
+from her2viewer.scoring.runtime.trial import Runs, better, trial_images
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-TRIAL_S = 0.15
-"""How long each precision is tried on a processor that knows bf16."""
-GAIN = 1.1
-"""bf16 is taken where it is faster by this factor."""
+MOST_LOADED = 4
+"""Networks that stay in memory from one run to the next."""
+TOLERANCE = 1e-3
+"""Largest difference of a converted network's answers from those of torch, in units of their spread."""
 
 
-def load_network(model: ModelFolder, device: Device, threads: int, check: Callable[[], None]) -> Network:
-    """A network ready to run.
+class Loaded(Runs, Protocol):
+    """A network on a device, for any number of runs."""
+
+    batch: int
+
+
+_loaded: OrderedDict[tuple[Any, ...], Loaded] = OrderedDict()
+_loading = threading.Lock()
+
+
+def load_network(model: ModelFolder, device: Device, threads: int, kept: Kept | None = None) -> Loaded:
+    """A network ready to run, the same one for the same model, device and threads.
 
     Raises:
         ScorerError: it cannot run there.
     """
+    key = (str(model.weights), model.sha256, device, threads)
+    with _loading:
+        network = _loaded.pop(key, None)
+        if network is None:
+            network = make_network(model, device, threads, Kept() if kept is None else kept)
+        _loaded[key] = network
+        while len(_loaded) > MOST_LOADED:
+            _loaded.popitem(last=False)
+        return network
+
+
+def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -> Loaded:
+    """A network of its own, as ``load_network``."""
+    made: Callable[[str], Loaded]
+    low: str | None
     if device.by_torch:
+        import torch
+
         from her2viewer.scoring.runtime.torch_network import TorchNetwork
 
-        return TorchNetwork(model, device.kind, check)
-    core = openvino_core()
-    if core is None:
-        raise ScorerError("OpenVINO is missing from this installation. Install her2viewer again.")
-    cache = _cache_folder()
-    source = _source(core, model, cache)
+        where = device.title
+        low = "bf16" if device.kind == "cuda" and torch.cuda.is_bf16_supported() else None
 
-    def made(precision: str) -> OpenVinoNetwork:
-        arguments: Mapping[str, Any] = {"device": device.kind.upper(), "threads": threads, "check": check}
-        try:
-            return OpenVinoNetwork(core, source, model, precision=precision, cache=cache, **arguments)
-        except ScorerError:
-            # A damaged cache must not keep a network from running.
-            return OpenVinoNetwork(core, source, model, precision=precision, cache=None, **arguments)
+        def made(precision: str) -> Loaded:
+            return TorchNetwork(model, device.kind, precision)
 
-    if device.kind != "cpu":
-        return made("fp16")
-    if not model.more.get("bf16") or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    else:
+        core = openvino_core()
+        if core is None:
+            raise ScorerError("OpenVINO is missing from this installation. Install her2viewer again.")
+        source, name = _Source(core, model, kept), device.kind.upper()
+        where = f"{core.get_property(name, 'FULL_DEVICE_NAME')}, {threads} threads"
+        able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+        low = next((p for p in ("bf16", "fp16") if p.upper() in able and (p == "bf16") == (name == "CPU")), None)
+
+        def made(precision: str) -> Loaded:
+            return OpenVinoNetwork(core, source, model, device=name, precision=precision, threads=threads, kept=kept)
+
+        if device.kind == "npu":
+            # It knows nothing else.
+            return made("fp16")
+    if low is None or not model.more.get("bf16"):
         return made("fp32")
-    return _faster(made, model, cache, f"{threads} threads")
+    return _chosen(made, low, model, kept, where)
 
 
-def _faster(made: Callable[[str], OpenVinoNetwork], model: ModelFolder, cache: Path | None, where: str) -> Network:
-    """bf16 or fp32, measured once on this machine."""
-    note = None if cache is None else cache / f"{_key(model)}.json"
-    known: Any = None
-    if note is not None:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            known = json.loads(note.read_text(encoding="utf-8"))[where]
-    if known in ("fp32", "bf16"):
-        return made(known)
-    half, full = made("bf16"), made("fp32")
-    faster = half.images_per_second(TRIAL_S) > GAIN * full.images_per_second(TRIAL_S)
-    chosen = half if faster else full
-    if note is not None:
-        with suppress(OSError):
-            note.write_text(json.dumps({where: chosen.precision}), encoding="utf-8")
+def _chosen(made: Callable[[str], Loaded], low: str, model: ModelFolder, kept: Kept, where: str) -> Loaded:
+    """The precision that a trial on this machine finds best; the trial is made once."""
+    name = f"{_key(model)}-precision.json"
+    note = kept.note(name)
+    known = note.get(where)
+    if isinstance(known, dict) and known.get("precision") in ("fp32", low):
+        return made(known["precision"])
+    full, fast = made("fp32"), made(low)
+    faster, found = better(full, fast, trial_images(model))
+    chosen = fast if faster else full
+    kept.keep_note(name, {**note, where: {"precision": chosen.precision, **found}})
     return chosen
 
 
-def _source(core: Any, model: ModelFolder, cache: Path | None) -> Path | Any:
-    """What OpenVINO reads: the model's own graph, else a conversion, kept in the cache.
+class _Source:
+    """What OpenVINO compiles: the model's own graph, else a conversion by torch, which is kept."""
 
-    Raises:
-        ScorerError: there is no graph, and torch to make one is missing.
-    """
-    if model.graph is not None:
-        return model.graph
-    kept = None if cache is None else cache / f"{_key(model)}.xml"
-    if kept is not None and kept.is_file():
-        with suppress(RuntimeError):
-            return core.read_model(str(kept))
-    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-    if missing:
-        raise ScorerError(
-            f"The model {model.name} has to be converted once, which needs {' and '.join(missing)}: "
-            "pip install 'her2viewer[train]'. Models that come with the program need no conversion."
-        )
-    import openvino
-    import torch
+    def __init__(self, core: Any, model: ModelFolder, kept: Kept) -> None:
+        self._core, self._model, self._kept = core, model, kept
 
-    from her2viewer.scoring.runtime.torch_network import build_module
+    def __call__(self) -> Any:
+        model = self._model
+        if model.graph is not None:
+            try:
+                return self._core.read_model(str(model.graph))
+            except RuntimeError as error:
+                raise ScorerError(
+                    f"The graph of the model {model.name} cannot be read by OpenVINO; get the model again. "
+                    f"({' '.join(str(error).split())[-200:]})"
+                ) from error
+        text, weights = (self._kept.data(f"{_key(model)}.{part}") for part in ("xml", "bin"))
+        if text is not None and weights is not None:
+            with suppress(RuntimeError):
+                return self._core.read_model(text, weights)
+        return self._converted()
 
-    side, channels = int(model.more.get("input_px", 0)) or 256, len(model.normalisation.get("offset", ()))
-    converted = openvino.convert_model(
-        build_module(model), example_input=torch.zeros(1, channels, side, side), input=[-1, channels, side, side]
-    )
-    if kept is not None:
-        with suppress(OSError, RuntimeError):
-            openvino.save_model(converted, str(kept), compress_to_fp16=False)
-    return converted
+    def _converted(self) -> Any:
+        model = self._model
+        missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+        if missing:
+            raise ScorerError(
+                f"The model {model.name} has to be converted once, which needs {' and '.join(missing)}: "
+                "pip install 'her2viewer[train]'. Models that come with the program need no conversion."
+            )
+        import openvino
+        import torch
+
+        from her2viewer.scoring.runtime.torch_network import build_module
+
+        side, channels = input_side(model), len(scaling(model)[0])
+        module = build_module(model)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(
+                    module,
+                    (torch.zeros(2, channels, side, side),),
+                    dynamic_shapes=({0: torch.export.Dim("images", min=1, max=65536)},),
+                )
+                converted = openvino.convert_model(program)
+        except Exception as error:
+            # It runs code of the plugin and fails in as many ways as there are networks.
+            raise ScorerError(
+                f"The network {model.architecture} cannot be converted for OpenVINO "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Report this to its authors."
+            ) from error
+        self._verify(converted, module, (2, channels, side, side))
+        self._keep(converted)
+        return converted
+
+    def _verify(self, converted: Any, module: Any, shape: tuple[int, ...]) -> None:
+        """Compare with torch.
+
+        Raises:
+            ScorerError: they differ.
+        """
+        import torch
+
+        x = np.random.default_rng(7).random(shape, dtype=np.float32)
+        with torch.inference_mode():
+            expected = module(torch.from_numpy(x)).numpy()
+        compiled = self._core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        apart = float(np.abs(compiled(x)[0] - expected).max()) / max(float(expected.std()), 1e-6)
+        if not apart <= TOLERANCE:
+            raise ScorerError(
+                f"The network {self._model.architecture} gives other answers by OpenVINO than by torch (difference "
+                f"{apart:.2g} of their spread). Report this to its authors."
+            )
+
+    def _keep(self, converted: Any) -> None:
+        import tempfile
+        from pathlib import Path
+
+        import openvino
+
+        with suppress(OSError, RuntimeError), tempfile.TemporaryDirectory(prefix="her2viewer-") as folder:
+            path = Path(folder) / "network.xml"
+            openvino.save_model(converted, str(path), compress_to_fp16=False)
+            for part in ("xml", "bin"):
+                self._kept.keep(f"{_key(self._model)}.{part}", path.with_suffix(f".{part}").read_bytes())
 
 
 def _key(model: ModelFolder) -> str:
     import openvino
 
-    version = "".join(c for c in str(openvino.__version__).partition("-")[0] if c.isalnum() or c == ".")
-    return f"{model.sha256[:32]}-{version}"
-
-
-def _cache_folder() -> Path | None:
-    folder = userdirs.cache_dir() / "networks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        return None
-    return folder
+    return f"{model.sha256[:32]}-{str(openvino.__version__).partition('-')[0]}"

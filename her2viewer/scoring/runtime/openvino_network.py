@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import threading
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,18 @@ from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
+from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
+from her2viewer.scoring.runtime.kept import Kept
 
-PIXELS_AT_ONCE = 1 << 18
-"""Of one request: as many images as fit, 64 at most."""
+CPU_PIXELS = 1 << 16
+"""Of one request on a processor: one image of 256 px is as fast as four, and a cancel waits for less."""
+GPU_PIXELS = 1 << 20
+"""Of the first request that is tried on graphics; halved until it fits."""
+MOST = 256
+ROUNDS = 4
+"""Requests of each stream in a batch of the recommended size, so that none waits long at its end."""
+NO_MEMORY = ("out of memory", "out_of_memory", "out_of_resources", "out_of_host", "exceeded max size", "alloc")
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 class OpenVinoNetwork:
@@ -24,101 +34,138 @@ class OpenVinoNetwork:
     def __init__(
         self,
         core: Any,
-        source: Path | Any,
+        source: Callable[[], Any],
         model: ModelFolder,
         *,
         device: str,
         precision: str,
         threads: int,
-        cache: Path | None,
-        check: Callable[[], None] = lambda: None,
+        kept: Kept,
     ) -> None:
-        """Compile.
+        """Compile, or take what was compiled before.
 
         Args:
             core: OpenVINO's core.
-            source: file that OpenVINO reads (ONNX or its own), or a model of OpenVINO.
-            model: what the network's input is scaled by.
+            source: gives a fresh model of OpenVINO; asked only where nothing is kept.
+            model: whose network it is.
             device: OpenVINO's name, "CPU".
-            precision: "fp32" or "bf16" ("fp16" on GPUs).
+            precision: "fp32", "bf16" or "fp16".
             threads: of the processor.
-            cache: folder for compiled networks; None keeps nothing.
-            check: called between requests; may raise.
+            kept: where compiled networks are.
 
         Raises:
-            ScorerError: OpenVINO refuses the network.
+            ScorerError: OpenVINO refuses the network, or the device is too small for it.
         """
-        self._core, self._source, self._device, self._cache = core, source, device, cache
-        self._threads, self._check = threads, check
+        self._core, self._source, self._device, self._kept = core, source, device, kept
+        self._model, self._threads = model, threads
         self._offset, self._scale = scaling(model)
-        self._compiled: dict[str, tuple[Any, Any]] = {}
+        self._side, self._channels = input_side(model), len(self._offset)
+        pixels = CPU_PIXELS if device == "CPU" else GPU_PIXELS
+        self._size = max(1, min(MOST, pixels // self._side**2))
+        self._queues: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        self._busy = threading.Lock()
         self.precision = precision
-        side = int(model.more.get("input_px", 0)) or 256
-        self._side, self._channels = side, len(self._offset)
-        self.batch = max(1, min(64, PIXELS_AT_ONCE // side**2))
-        self._name = model.name
-        self._queue("u1")
+        self.batch = 1
+        self._fitting(lambda: self._queue("u1"))
 
-    def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """As ``contract.Network``."""
+    def run(self, batch: NDArray[Any], check: Callable[[], None]) -> NDArray[np.float32]:
+        """As ``contract.Network``; ``check`` is called between requests and may raise."""
         images = as_images(batch, self._side, self._channels)
+        with self._busy:
+            return self._fitting(lambda: self._run(images, check))
+
+    def _fitting(self, work: Callable[[], Any]) -> Any:
+        """``work``, with requests of half the size where the device's memory is too small.
+
+        Raises:
+            ScorerError: it fails.
+        """
+        while True:
+            try:
+                return work()
+            except RuntimeError as error:
+                text = " ".join(str(error).split())
+                self._queues.clear()
+                if not any(sign in text.lower() for sign in NO_MEMORY):
+                    raise ScorerError(
+                        f"The network {self._model.name} does not run on {self._device} by OpenVINO "
+                        f"({text[-200:]}). Choose another device in the settings of the scorer."
+                    ) from error
+                if self._size == 1:
+                    raise ScorerError(
+                        f"The memory of the device is too small for the network {self._model.name}. Close other "
+                        "programs, or choose another device in the settings of the scorer."
+                    ) from error
+                self._size //= 2
+
+    def _run(self, images: NDArray[Any], check: Callable[[], None]) -> NDArray[np.float32]:
         queue, shape = self._queue(images.dtype.str[1:])
         out = np.empty((len(images), *shape), np.float32)
-        arrived = threading.Lock()
-        failures: list[str] = []
 
-        def done(request: Any, place: tuple[int, int]) -> None:
-            with arrived:
-                out[place[0] : place[1]] = request.get_output_tensor(0).data[: place[1] - place[0]]
+        def arrived(request: Any, start: int) -> None:
+            part = out[start : start + self._size]
+            part[:] = request.get_output_tensor(0).data[: len(part)]
 
-        queue.set_callback(done)
+        queue.set_callback(arrived)
         try:
-            for start in range(0, len(images), self.batch):
-                self._check()
-                part = images[start : start + self.batch]
-                stop = start + len(part)
-                if len(part) < self.batch:
-                    part = np.concatenate([part, np.repeat(part[-1:], self.batch - len(part), axis=0)])
-                queue.start_async({0: part}, (start, stop))
+            for start in range(0, len(images), self._size):
+                check()
+                part = images[start : start + self._size]
+                if len(part) < self._size:
+                    part = np.concatenate([part, np.repeat(part[-1:], self._size - len(part), axis=0)])
+                queue.start_async({0: part}, start)
             queue.wait_all()
-        except RuntimeError as error:
-            failures.append(str(error).splitlines()[0])
-        finally:
-            # A cancel must not leave requests that write to arrays nobody holds any more.
-            queue.wait_all()
-        if failures:
-            raise ScorerError(f"The network {self._name} failed on {self._device}: {failures[0]}")
+        except BaseException:
+            # Whoever is told of a failure or a cancel may begin anew at once: nothing must still be under way.
+            with suppress(RuntimeError):
+                queue.wait_all()
+            raise
         return out
-
-    def images_per_second(self, seconds: float) -> float:
-        """Measured on noise."""
-        rng = np.random.default_rng(0)
-        noise = rng.integers(0, 256, (2 * self.batch, self._side, self._side, self._channels), np.uint8)
-        self(noise)
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds or count == 0:
-            self(noise)
-            count += len(noise)
-        return count / (time.perf_counter() - began)
 
     def _queue(self, kind: str) -> tuple[Any, tuple[int, ...]]:
         """Requests for a type of pixels ("u1", "f4") and the shape of one answer."""
-        if kind not in self._compiled:
-            try:
-                self._compiled[kind] = self._compile(kind)
-            except RuntimeError as error:
-                raise ScorerError(
-                    f"OpenVINO cannot run the network {self._name} on {self._device} "
-                    f"({str(error).splitlines()[0][:200]}). Choose another device in the settings."
-                ) from error
-        return self._compiled[kind]
+        if kind not in self._queues:
+            import openvino
 
-    def _compile(self, kind: str) -> tuple[Any, tuple[int, ...]]:
+            compiled = self._compiled(kind)
+            streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+            self._queues[kind] = (
+                openvino.AsyncInferQueue(compiled, streams),
+                tuple(int(n) for n in compiled.output(0).get_shape())[1:],
+            )
+            self.batch = self._size * streams * ROUNDS
+        return self._queues[kind]
+
+    def _compiled(self, kind: str) -> Any:
+        import openvino
+
+        options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": HINTS[self.precision],
+        }
+        if self._device == "CPU":
+            options["INFERENCE_NUM_THREADS"] = self._threads
+        version = str(openvino.__version__).partition("-")[0]
+        what = f"{self._device}-{self.precision}-{kind}-{self._size}-{self._threads}-{version}"
+        name = f"{self._model.sha256[:32]}-{_digest(self._model)}-{what}.blob"
+        data = self._kept.data(name)
+        if data is not None:
+            # What OpenVINO of another build wrote under the same number.
+            with suppress(RuntimeError):
+                return self._core.import_model(io.BytesIO(data), self._device, options)
+        compiled = self._core.compile_model(self._scaled(kind), self._device, options)
+        # Not every device can.
+        with suppress(RuntimeError):
+            self._kept.keep(name, compiled.export_model().getvalue())
+        return compiled
+
+    def _scaled(self, kind: str) -> Any:
+        """The network with a fixed size of batch, its input pixels as they come, (n, h, w, c)."""
         import openvino as ov
         from openvino.preprocess import PrePostProcessor
 
-        network = self._core.read_model(str(self._source)) if isinstance(self._source, Path) else self._source.clone()
-        network.reshape([self.batch, self._channels, self._side, self._side])
+        network = self._source()
+        network.reshape([self._size, self._channels, self._side, self._side])
         steps = PrePostProcessor(network)
         own = steps.input()
         own.tensor().set_element_type(ov.Type.u8 if kind == "u1" else ov.Type.f32).set_layout(ov.Layout("NHWC"))
@@ -128,45 +175,11 @@ class OpenVinoNetwork:
         own.preprocess().convert_element_type(ov.Type.f32).mean([unit * o for o in self._offset]).scale(
             [unit / s for s in self._scale]
         )
-        network = steps.build()
-        options: dict[str, Any] = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[self.precision],
-        }
-        if self._device == "CPU":
-            options["INFERENCE_NUM_THREADS"] = self._threads
-        if self._cache is not None:
-            options["CACHE_DIR"] = str(self._cache)
-        compiled = self._core.compile_model(network, self._device, options)
-        queue = ov.AsyncInferQueue(compiled, int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")))
-        return queue, tuple(int(n) for n in compiled.output(0).get_shape())[1:]
+        return steps.build()
 
 
-def scaling(model: ModelFolder) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Offset and scale of each channel.
-
-    Raises:
-        ScorerError: the model does not say them.
-    """
-    try:
-        offset = tuple(float(v) for v in model.normalisation["offset"])
-        scale = tuple(float(v) for v in model.normalisation["scale"])
-        if not offset or len(offset) != len(scale) or any(s == 0 for s in scale):
-            raise ValueError("lengths differ")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ScorerError(f"The model {model.name} does not say how its input is scaled; get it again.") from error
-    return offset, scale
-
-
-def as_images(batch: NDArray[Any], side: int, channels: int) -> NDArray[Any]:
-    """(n, side, side, channels), uint8 or float32, contiguous.
-
-    Raises:
-        ValueError: another shape or type.
-    """
-    expected: Sequence[int] = (side, side, channels)
-    if batch.ndim != 4 or tuple(batch.shape[1:]) != tuple(expected):
-        raise ValueError(f"A batch must be (n, {side}, {side}, {channels}), not {batch.shape}.")
-    if batch.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"A batch must be uint8 or float32, not {batch.dtype}.")
-    return np.ascontiguousarray(batch)
+def _digest(model: ModelFolder) -> str:
+    """Of what else than the weights makes the compiled network: its graph and how its input is scaled."""
+    text = repr((model.architecture, input_side(model), scaling(model))).encode()
+    graph = model.graph
+    return hashlib.sha256(text + (graph.read_bytes() if graph is not None else b"")).hexdigest()[:8]

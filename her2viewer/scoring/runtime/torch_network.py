@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
-from her2viewer.scoring.runtime.openvino_network import as_images, scaling
+from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
 
-START_PIXELS = 1 << 24
+START_PIXELS = 1 << 22
 """Of the first batch that is tried; halved until it fits."""
 MOST = 1024
 
@@ -27,9 +28,8 @@ def build_module(model: ModelFolder) -> torch.nn.Module:
     """
     from safetensors.torch import load_file
 
-    module, _, name = model.architecture.partition(":")
     try:
-        network = getattr(importlib.import_module(module), name)()
+        network = network_of(model.architecture)
         network.load_state_dict({key: _wide(value) for key, value in load_file(model.weights).items()})
     except (ImportError, AttributeError) as error:
         raise ScorerError(
@@ -41,55 +41,86 @@ def build_module(model: ModelFolder) -> torch.nn.Module:
             f"The weights of {model.name} do not fit the network {model.architecture}: they are of another version. "
             f"Get the model again. ({str(error).splitlines()[0]})"
         ) from error
-    if not isinstance(network, torch.nn.Module):
-        raise ScorerError(f"{model.architecture} makes a {type(network).__name__}, which is no network.")
     return network.eval()
+
+
+def network_of(architecture: str) -> torch.nn.Module:
+    """A network with fresh weights, from ``module:Class``.
+
+    Raises:
+        ImportError: there is no such module, or what it has under that name makes no network.
+        AttributeError: the module has no such name.
+    """
+    module, _, name = architecture.partition(":")
+    network = getattr(importlib.import_module(module), name)()
+    if not isinstance(network, torch.nn.Module):
+        raise ImportError(f"it makes a {type(network).__name__}, which is no network")
+    return network
 
 
 class TorchNetwork:
     """See ``contract.Network``."""
 
-    def __init__(self, model: ModelFolder, device: str, check: Callable[[], None] = lambda: None) -> None:
-        """Put the network on ``device`` ("cuda", "mps").
+    def __init__(self, model: ModelFolder, device: str, precision: str = "fp32") -> None:
+        """Put the network on ``device`` ("cuda", "mps", "cpu"), at "fp32" or "bf16".
 
         Raises:
             ScorerError: it cannot be made.
         """
-        self._check, self._device, self._name = check, torch.device(device), model.name
+        self._device, self._name = torch.device(device), model.name
         offset, scale = scaling(model)
         shape = (1, -1, 1, 1)
-        self._network = build_module(model).to(self._device)
+        self._side, self._channels = input_side(model), len(offset)
+        self._network = build_module(model).to(self._device, memory_format=torch.channels_last)
         self._offset = torch.tensor(offset, device=self._device).reshape(shape)
         self._scale = torch.tensor(scale, device=self._device).reshape(shape)
-        self._side, self._channels = int(model.more.get("input_px", 0)) or 256, len(offset)
+        self._busy = threading.Lock()
         self.batch = max(1, min(MOST, START_PIXELS // self._side**2))
-        half = bool(model.more.get("bf16")) and device == "cuda" and torch.cuda.is_bf16_supported()
-        self.precision = "bf16" if half else "fp32"
+        self.precision = precision
 
-    def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """As ``contract.Network``; batches that do not fit the device's memory are halved."""
+    def run(self, batch: NDArray[Any], check: Callable[[], None]) -> NDArray[np.float32]:
+        """As ``contract.Network``; ``check`` is called between batches and may raise.
+
+        Batches that do not fit the device's memory are halved.
+        """
         images = as_images(batch, self._side, self._channels)
         parts: list[NDArray[np.float32]] = []
         start = 0
-        while start < len(images) or not parts:
-            self._check()
-            try:
-                parts.append(self._run(images[start : start + self.batch]))
-            except torch.cuda.OutOfMemoryError as error:
-                torch.cuda.empty_cache()
-                if self.batch == 1:
-                    raise ScorerError(
-                        f"The memory of the GPU is too small for the network {self._name}. Close other programs that "
-                        "use the GPU, or choose CPU in the settings."
-                    ) from error
-                self.batch //= 2
-                continue
-            start += self.batch
+        with self._busy:
+            while start < len(images) or not parts:
+                check()
+                part = images[start : start + self.batch]
+                try:
+                    parts.append(self._run(part))
+                except RuntimeError as error:
+                    self._smaller(error)
+                    continue
+                start += len(part) or 1
         return np.concatenate(parts)
+
+    def _smaller(self, error: RuntimeError) -> None:
+        """Halve the batch where memory was too small.
+
+        Raises:
+            ScorerError: it was not that, or one image is too much.
+        """
+        if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error).lower():
+            raise ScorerError(
+                f"The network {self._name} failed on the GPU ({str(error).splitlines()[0][:200]}). Choose the device "
+                "cpu in the settings of the scorer."
+            ) from error
+        if self.batch == 1:
+            raise ScorerError(
+                f"The memory of the GPU is too small for the network {self._name}. Close other programs that use the "
+                "GPU, or choose the device cpu in the settings of the scorer."
+            ) from error
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.batch //= 2
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            x = torch.from_numpy(images).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+            x = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
             x = x.float() / 255 if images.dtype == np.uint8 else x
             x = ((x - self._offset) * self._scale).contiguous(memory_format=torch.channels_last)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"):
