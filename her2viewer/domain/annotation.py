@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.region import Region
+from her2viewer.domain.union import AreaUnion, NetArea
 
 RGB = tuple[int, int, int]
 
@@ -76,6 +77,10 @@ class AnnotationSet:
 
     items: tuple[Annotation, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The annotations: what was worked out of them stays in this process."""
+        return {"items": self.items}
+
     def __iter__(self) -> Iterator[Annotation]:
         return iter(self.items)
 
@@ -102,11 +107,12 @@ class AnnotationSet:
 
     def added(self, *new: Annotation) -> AnnotationSet:
         """With ``new`` at the end."""
-        return AnnotationSet(self.items + new)
+        return self.with_items(self.items + new)
 
     def removed(self, *ids: str) -> AnnotationSet:
         """Without those ids."""
-        return AnnotationSet(tuple(a for a in self.items if a.id not in ids))
+        gone = set(ids)
+        return self.with_items(tuple(a for a in self.items if a.id not in gone))
 
     def replaced(self, new: Annotation) -> AnnotationSet:
         """With ``new`` in the place of the one that has its id.
@@ -116,19 +122,61 @@ class AnnotationSet:
         """
         if self.get(new.id) is None:
             raise KeyError(new.id)
-        return AnnotationSet(tuple(new if a.id == new.id else a for a in self.items))
+        return self.with_items(tuple(new if a.id == new.id else a for a in self.items))
+
+    def with_items(self, items: tuple[Annotation, ...]) -> AnnotationSet:
+        """These in place of its own; where most are the same, the region costs little."""
+        other = AnnotationSet(items)
+        other.__dict__["_known"] = self._known
+        return other
 
     def region(self) -> Region:
         """What a scorer looks at: union of the ROIs less the exclusions and the control tissue. Worked out once."""
         return self._region
 
-    @cached_property
-    def _region(self) -> Region:
-        return Region.of(
-            (a.geometry for a in self.with_role(Role.ROI)),
-            (a.geometry for a in (*self.with_role(Role.EXCLUDE), *self.with_role(Role.CONTROL))),
-        )
+    def follow(self, other: AnnotationSet) -> None:
+        """Take over what another set worked out of its region, as far as it holds here too.
+
+        The other one forgets it, and works it out anew if it is asked again: of many sets, as in a history of edits,
+        one at a time keeps the outlines of thousands.
+        """
+        if other is not self and "_region" not in self.__dict__:
+            self.__dict__["_known"] = other._known
+        if other is not self:
+            for name in ("_known", "_region", "bounds"):
+                other.__dict__.pop(name, None)
+
+    def united(self) -> AnnotationSet:
+        """The same region as disjoint polygons: drawing over it is quick, however many outlines it was made of."""
+        net = self._net
+        inside, outside = AreaUnion.of_disjoint(net.inside.parts), AreaUnion.of_disjoint(net.outside.parts)
+        drawn = [Annotation(part, Role.ROI) for part in inside.parts]
+        other = AnnotationSet((*drawn, *(Annotation(part, Role.EXCLUDE) for part in outside.parts)))
+        other.__dict__["_known"] = NetArea(inside, outside, net.parts, net.owner)
+        return other
 
     def control_region(self) -> Region:
         """The on-slide control tissue, possibly empty."""
         return Region.of(a.geometry for a in self.with_role(Role.CONTROL))
+
+    @property
+    def _known(self) -> NetArea | None:
+        """What is known of the region, of this set or of one that it was made from."""
+        known: NetArea | None = self.__dict__.get("_known")
+        return known
+
+    @cached_property
+    def _region(self) -> Region:
+        return Region.of_net(self._net)
+
+    @property
+    def _net(self) -> NetArea:
+        include = [a.geometry for a in self.items if a.role is Role.ROI]
+        exclude = [a.geometry for a in self.items if a.role is Role.EXCLUDE or a.role is Role.CONTROL]
+        known = self._known
+        if known is None:
+            net = NetArea.of(AreaUnion.of(include), AreaUnion.of(exclude))
+        else:
+            net = known.changed_to(include, exclude)
+        self.__dict__["_known"] = net
+        return net

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,69 +16,21 @@ from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.union import Areas, AreaUnion, NetArea, collected, fresh_in, ids_of, polygonal, touching
+
+__all__ = ["RASTER_SHIFT", "Region", "joined", "polygonal"]
 
 RASTER_SHIFT = 6
 """Fractional bits of the points of ``Region.rings_on``."""
 
 
-def polygonal(geometry: BaseGeometry) -> Polygon | MultiPolygon:
-    """The valid area part of a geometry: lines and points dropped, self-crossings repaired.
-
-    A one-part MultiPolygon becomes a Polygon, as QuPath expects. Empty input gives an empty Polygon.
-    """
-    if not geometry.is_valid:
-        geometry = shapely.make_valid(geometry)
-    parts = [g for g in shapely.get_parts(shapely.get_parts(geometry)) if isinstance(g, Polygon) and not g.is_empty]
-    if not parts:
-        return Polygon()
-    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+MANY_PARTS = 16
+"""Of more polygons, points are looked up by a tree: a prepared MultiPolygon asks each part for each point."""
 
 
 def joined(geometries: Iterable[BaseGeometry]) -> Polygon | MultiPolygon:
-    """Union of the area parts of many geometries, repaired.
-
-    Only those that meet are united: of thousands of cells most stand alone, and GEOS would still build one graph of
-    all their edges.
-    """
-    given = np.array(list(geometries), dtype=object)
-    if not len(given):
-        return Polygon()
-    odd = ~(shapely.is_valid(given) & np.isin(shapely.get_type_id(given), (3, 6)))
-    given[odd] = [polygonal(g) for g in given[odd]]
-    parts = shapely.get_parts(given)
-    parts = parts[~shapely.is_empty(parts)]
-    first, second = shapely.STRtree(parts).query(parts, predicate="intersects")
-    pairs = first < second
-    if not pairs.any():
-        return _collected(parts)
-    root = _groups(len(parts), first[pairs], second[pairs])
-    meeting = np.zeros(len(parts), dtype=bool)
-    meeting[first[pairs]] = meeting[second[pairs]] = True
-    members = np.flatnonzero(meeting)
-    members = members[np.argsort(root[members], kind="stable")]
-    cuts = np.flatnonzero(np.diff(root[members])) + 1
-    united = [shapely.union_all(parts[group]) for group in np.split(members, cuts)]
-    return _collected(np.concatenate([parts[~meeting], shapely.get_parts(np.array(united, dtype=object))]))
-
-
-def _collected(parts: NDArray[Any]) -> Polygon | MultiPolygon:
-    """Polygons whose interiors do not meet, as one geometry."""
-    if not len(parts):
-        return Polygon()
-    return parts[0] if len(parts) == 1 else MultiPolygon(list(parts))
-
-
-def _groups(count: int, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64]:
-    """The smallest member of each one's connected group, (count,)."""
-    root = np.arange(count)
-    while True:
-        low = np.minimum(root[first], root[second])
-        before = root.copy()
-        np.minimum.at(root, first, low)
-        np.minimum.at(root, second, low)
-        root = root[root]
-        if np.array_equal(root, before):
-            return root
+    """Union of the area parts of many geometries, repaired."""
+    return collected(AreaUnion.of(geometries).parts)
 
 
 @dataclass(frozen=True)
@@ -89,13 +42,24 @@ class Region:
     @classmethod
     def of(cls, include: Iterable[BaseGeometry], exclude: Iterable[BaseGeometry] = ()) -> Region:
         """Union of ``include`` less union of ``exclude``, repaired."""
-        inside, outside = joined(include), joined(exclude)
-        return cls(inside if outside.is_empty else polygonal(inside.difference(outside)))
+        return cls.of_net(NetArea.of(AreaUnion.of(include), AreaUnion.of(exclude)))
+
+    @classmethod
+    def of_net(cls, net: NetArea) -> Region:
+        """What is left of one union less another."""
+        region = cls(collected(net.parts))
+        # What ``parts`` would give, but the very objects: ``changed_from`` knows by them what has changed.
+        region.__dict__.update(parts=net.parts, part_ids=net.part_ids)
+        return region
 
     @classmethod
     def rectangle(cls, x: float, y: float, width: float, height: float) -> Region:
         """Axis-parallel rectangle, level-0 px."""
         return cls(shapely.box(x, y, x + width, y + height))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The area and its name: what was worked out besides stays in this process."""
+        return {name: self.__dict__[name] for name in ("geometry", "hash") if name in self.__dict__}
 
     @property
     def empty(self) -> bool:
@@ -108,6 +72,43 @@ class Region:
         if self.empty:
             return (0.0, 0.0, 0.0, 0.0)
         x0, y0, x1, y1 = self.geometry.bounds
+        return (float(x0), float(y0), float(x1), float(y1))
+
+    @cached_property
+    def parts(self) -> Areas:
+        """The polygons of the region, (n,)."""
+        parts = shapely.get_parts(self.geometry)
+        return np.asarray(parts[~shapely.is_empty(parts)])
+
+    @cached_property
+    def part_bounds(self) -> NDArray[np.float64]:
+        """x0, y0, x1, y1 of each polygon in level-0 px, (n, 4)."""
+        return np.asarray(shapely.bounds(self.parts), dtype=np.float64).reshape(-1, 4)
+
+    @cached_property
+    def part_ids(self) -> NDArray[np.int64]:
+        """What tells the polygons apart, (n,)."""
+        return ids_of(self.parts)
+
+    def changed_from(self, other: Region) -> tuple[float, float, float, float] | None:
+        """Bounds (x0, y0, x1, y1 in level-0 px) of all that differs from another region; None where nothing does.
+
+        Exact for regions of one ``AnnotationSet`` before and after an edit; of others it may be all that they cover.
+        """
+        asked, changed = self.__dict__.get("_changed", (lambda: None, None))
+        if asked() is not other:
+            changed = self._difference_from(other)
+            # Everybody who follows the region asks the same.
+            self.__dict__["_changed"] = (weakref.ref(other), changed)
+        return None if changed is None else tuple(changed)
+
+    def _difference_from(self, other: Region) -> tuple[float, float, float, float] | None:
+        mine = self.part_bounds[fresh_in(self.part_ids, other.part_ids)]
+        theirs = other.part_bounds[fresh_in(other.part_ids, self.part_ids)]
+        boxes = np.concatenate([mine, theirs])
+        if not len(boxes):
+            return None
+        (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
         return (float(x0), float(y0), float(x1), float(y1))
 
     @property
@@ -144,8 +145,19 @@ class Region:
         x0, y0, x1, y1 = self.bounds
         inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
         picked = np.flatnonzero(inside)
-        shapely.prepare(self.geometry)
-        inside[picked] = shapely.contains_xy(self.geometry, x[picked], y[picked])
+        if not len(picked):
+            return np.asarray(inside, dtype=bool)
+        px, py = x[picked], y[picked]
+        near = touching(self.part_bounds, (px.min(), py.min(), px.max(), py.max()))
+        if len(near) > MANY_PARTS:
+            hit = np.zeros(len(picked), dtype=bool)
+            _, point = shapely.STRtree(shapely.points(px, py)).query(self.parts[near], predicate="contains")
+            hit[point] = True
+        else:
+            area = self.geometry if len(near) == len(self.parts) else collected(self.parts[near])
+            shapely.prepare(area)
+            hit = shapely.contains_xy(area, px, py)
+        inside[picked] = hit
         return np.asarray(inside, dtype=bool)
 
     def mask(self, x: float, y: float, width: int, height: int, downsample: float) -> NDArray[np.bool_]:
@@ -168,10 +180,11 @@ class Region:
         bits. Clipped to the raster, so far away corners cannot overflow.
         """
         window = (x - step, y - step, x + (columns + 1) * step, y + (rows + 1) * step)
-        x0, y0, x1, y1 = self.bounds
-        within = window[0] <= x0 and window[1] <= y0 and window[2] >= x1 and window[3] >= y1
-        clipped = self.geometry if within else polygonal(self.geometry.intersection(shapely.box(*window)))
-        parts = shapely.get_parts(clipped)
+        near = touching(self.part_bounds, window)
+        x0, y0, x1, y1 = self.part_bounds[near].T
+        within = (window[0] <= x0) & (window[1] <= y0) & (window[2] >= x1) & (window[3] >= y1)
+        clipped = [polygonal(g) for g in shapely.intersection(self.parts[near[~within]], shapely.box(*window))]
+        parts = np.concatenate([self.parts[near[within]], shapely.get_parts(np.array(clipped, dtype=object))])
         lines, polygon = shapely.get_rings(parts[~shapely.is_empty(parts)], return_index=True)
         if not len(lines):
             return []

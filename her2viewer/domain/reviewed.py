@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from her2viewer.domain.region import Region
+from her2viewer.domain.region_squares import Raster, RegionSquares
 
 CELL_UM = 25.0
 """Side of a square of the raster, about two cells: a field at 20x has a thousand of them."""
@@ -52,6 +52,11 @@ class ReviewedMap:
         step = max(float(LEAST_CELL_PX), CELL_UM / mpp, least)
         rows, columns = max(1, math.ceil(height / step)), max(1, math.ceil(width / step))
         return cls(step, mpp, np.zeros((rows, columns), dtype=bool))
+
+    @property
+    def raster(self) -> Raster:
+        """Its squares, whatever was seen of them."""
+        return Raster(self.step, *self.seen.shape)
 
     @property
     def nothing(self) -> bool:
@@ -111,62 +116,8 @@ class ReviewedMap:
 
     def share(self, region: Region) -> float | None:
         """Share of a region that was looked at, 0 to 1; None where the region is empty."""
-        target = RegionSquares.of(region, self)
-        return None if target is None else target.share(self)
-
-
-@dataclass(frozen=True, eq=False)
-class RegionSquares:
-    """The squares of a region on a map: computed once for a region, compared with the map after each look."""
-
-    rows: slice
-    columns: slice
-    inside: NDArray[np.bool_]
-    """(rows, columns) of the window."""
-
-    @classmethod
-    def of(cls, region: Region, on: ReviewedMap) -> RegionSquares | None:
-        """The squares whose middle lies in a region; one of them at least. None for an empty region."""
-        if region.empty:
-            return None
-        count_y, count_x = on.seen.shape
-        x0, y0, x1, y1 = (v / on.step for v in region.bounds)
-        rows = slice(_within(math.floor(y0), count_y - 1), _within(math.ceil(y1), count_y, 1))
-        columns = slice(_within(math.floor(x0), count_x - 1), _within(math.ceil(x1), count_x, 1))
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        origin = (columns.start * on.step, rows.start * on.step)
-        inside = region.mask(*origin, shape[1], shape[0], on.step)
-        # OpenCV's raster is rough along the outline: there the middle of each square decides.
-        y, x = np.nonzero(_spread(inside) & _spread(~inside))
-        middle = ((columns.start + x + 0.5) * on.step, (rows.start + y + 0.5) * on.step)
-        inside[y, x] = region.contains_points(*middle)
-        if not inside.any():
-            point = shapely.point_on_surface(region.geometry)
-            row = _within(int(point.y / on.step), count_y - 1)
-            column = _within(int(point.x / on.step), count_x - 1)
-            return cls(slice(row, row + 1), slice(column, column + 1), np.ones((1, 1), dtype=bool))
-        return cls(rows, columns, inside)
-
-    def unseen_in(self, on: ReviewedMap, boxes: NDArray[np.float64]) -> NDArray[np.int64]:
-        """How many squares of the region were not looked at, for each of many rectangles.
-
-        Args:
-            on: the map.
-            boxes: x0, y0, x1, y1 in level-0 px, (n, 4).
-        """
-        missing = self.inside & ~on.seen[self.rows, self.columns]
-        sums = np.zeros((missing.shape[0] + 1, missing.shape[1] + 1), dtype=np.int64)
-        sums[1:, 1:] = missing.cumsum(axis=0).cumsum(axis=1)
-        # A square belongs to the rectangle that holds its middle.
-        edges = np.ceil(boxes / on.step - 0.5).astype(np.int64)
-        x0, x1 = (np.clip(edges[:, i] - self.columns.start, 0, missing.shape[1]) for i in (0, 2))
-        y0, y1 = (np.clip(edges[:, i] - self.rows.start, 0, missing.shape[0]) for i in (1, 3))
-        return np.asarray(sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0])
-
-    def share(self, on: ReviewedMap) -> float:
-        """How many of them were looked at, 0 to 1."""
-        seen = on.seen[self.rows, self.columns]
-        return int((seen & self.inside).sum()) / int(self.inside.sum())
+        target = RegionSquares.of(region, self.raster)
+        return None if target is None else target.share(self.seen)
 
 
 def share_text(share: float) -> str:
@@ -174,17 +125,6 @@ def share_text(share: float) -> str:
     if 0 < share < 0.01:
         return "<1 %"
     return f"{math.floor(100 * share + 1e-9)} %"
-
-
-def _spread(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With the neighbours of each square, by side or corner; what lies beyond the window counts as a neighbour."""
-    padded = np.pad(mask, 1, constant_values=True)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
-
-
-def _within(value: int, most: int, least: int = 0) -> int:
-    return min(max(value, least), most)
 
 
 def reviewed_to_json(reviewed: ReviewedMap) -> dict[str, Any]:

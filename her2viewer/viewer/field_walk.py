@@ -111,7 +111,7 @@ class FieldWalk(QObject):
         if known is None or squares is None:
             return np.zeros(0, dtype=np.intp)
         fields, half = np.asarray(laid), np.array(self._field_size(view)) / 2
-        unseen = squares.unseen_in(known, np.hstack([fields - half, fields + half]))
+        unseen = squares.unseen_in(known.seen, known.step, np.hstack([fields - half, fields + half]))
         worth = unseen >= WORTH_A_LOOK * 4 * half[0] * half[1] / known.step**2
         return np.flatnonzero(worth if worth.any() else unseen > 0)
 

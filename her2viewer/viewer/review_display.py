@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
 from her2viewer.domain.annotation import Annotation, Role
 from her2viewer.domain.region import Region
-from her2viewer.domain.reviewed import RegionSquares, share_text
+from her2viewer.domain.region_squares import Raster, RegionSquares
+from her2viewer.domain.reviewed import share_text
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.overview import LONGEST
 from her2viewer.viewer.field_walk import FieldWalk
@@ -19,6 +24,8 @@ from her2viewer.viewer.statusbar import StatusBar
 
 MOST_SHARES = 100
 """Outlines whose shares are told one by one; of more, such as the cells of another program, only that of all."""
+MANY_PARTS = 300
+"""Regions of more polygons are drawn on the overview map as a raster, which an edit changes only in its place."""
 _TIP = (
     "How much of the region was on the screen at 20x or more, sharp, for half a second.\n"
     "Tab goes from field to field, U to the next one not yet looked at. Kept in the case."
@@ -50,7 +57,9 @@ class ReviewDisplay(QObject):
         self._regions = regions
         self._squares: dict[str, tuple[Annotation, Region, RegionSquares | None]] = {}
         """By id of an outline, with the outline and the net region that they were computed of."""
-        self._raster: tuple[float, tuple[int, ...]] | None = None
+        self._raster: Raster | None = None
+        self._coarse: tuple[Region, Raster, RegionSquares] | None = None
+        """A region of many polygons at the size of the overview map."""
         reviewing.changed.connect(self._show)
         reviewing.restarted.connect(self._tell_restart)
         walk.position_changed.connect(lambda _: self._show_words())
@@ -81,7 +90,7 @@ class ReviewDisplay(QObject):
         if known is None or not rois or len(rois) > MOST_SHARES:
             self._squares = {}
             return {}
-        raster = (known.step, known.seen.shape)
+        raster = known.raster
         if raster != self._raster:
             # Another slide or another pixel size: squares are counted on another map.
             self._squares, self._raster = {}, raster
@@ -93,10 +102,10 @@ class ReviewDisplay(QObject):
             elif len(rois) == 1:
                 fresh[roi.id] = (roi, whole, self._reviewing.squares)
             else:
-                squares = RegionSquares.of(whole.intersection(Region.of([roi.geometry])), known)
+                squares = RegionSquares.of(whole.intersection(Region.of([roi.geometry])), known.raster)
                 fresh[roi.id] = (roi, whole, squares)
         self._squares = fresh
-        return {key: share_text(squares.share(known)) for key, (_, _, squares) in fresh.items() if squares}
+        return {key: share_text(squares.share(known.seen)) for key, (_, _, squares) in fresh.items() if squares}
 
     def _show_words(self) -> None:
         share = self._reviewing.share
@@ -107,9 +116,28 @@ class ReviewDisplay(QObject):
 
     def _show_outline(self, region: Region) -> None:
         slide = self._canvas.slide
+        if slide is not None and len(region.parts) > MANY_PARTS:
+            self._canvas.overview.set_outline(self._coarse_raster(region, slide.width, slide.height))
+            return
+        self._coarse = None
         # Half a pixel of the map: a freehand outline has thousands of corners, and this follows each drag.
         coarse = 0.0 if slide is None else max(slide.width, slide.height) / (2 * LONGEST)
         self._canvas.overview.set_outline(region_path(region.geometry.simplify(coarse, preserve_topology=False)))
+
+    def _coarse_raster(self, region: Region, width: int, height: int) -> NDArray[np.bool_]:
+        """Which squares of half a pixel of the overview map are in the region, bool (rows, columns)."""
+        step = max(width, height) / (2 * LONGEST)
+        raster = Raster(step, math.ceil(height / step), math.ceil(width / step))
+        known = self._coarse
+        if known is None or known[1] != raster:
+            squares = RegionSquares.of(region, raster)
+        else:
+            squares = known[2].updated(known[0], region, raster)
+        inside = np.zeros((raster.rows, raster.columns), dtype=bool)
+        if squares is not None:
+            self._coarse = (region, raster, squares)
+            inside[squares.rows, squares.columns] = squares.inside
+        return inside
 
     def _tell_restart(self) -> None:
         self._messages.show_message(

@@ -12,7 +12,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
-from her2viewer.domain.reviewed import MAGNIFICATION, RegionSquares, ReviewedMap
+from her2viewer.domain.region_squares import Raster, RegionSquares
+from her2viewer.domain.reviewed import MAGNIFICATION, ReviewedMap
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.case_keeper import CaseKeeper
@@ -60,6 +61,8 @@ class Reviewing(QObject):
         self._dwell: NDArray[np.uint16] | None = None
         """For each square how long it was looked at, ms."""
         self._squares: RegionSquares | None = None
+        self._squares_of: tuple[Region, Raster] | None = None
+        """What ``_squares`` is of."""
         self._share: float | None = None
         self._share_due = False
         """It is computed when it is asked for."""
@@ -93,7 +96,7 @@ class Reviewing(QObject):
         if self._share_due:
             self._share_due = False
             squares, known = self._squares, self.map
-            self._share = None if squares is None or known is None else squares.share(known)
+            self._share = None if squares is None or known is None else squares.share(known.seen)
         return self._share
 
     @property
@@ -164,8 +167,15 @@ class Reviewing(QObject):
             self._region.start()
 
     def _measure(self) -> None:
-        known = self.map
-        self._squares = None if known is None else RegionSquares.of(self._session.region, known)
+        region, raster = self._session.region, None if self.map is None else self.map.raster
+        before, of = self._squares, self._squares_of
+        if raster is None:
+            self._squares, self._squares_of = None, None
+        elif before is not None and of is not None and of[1] == raster:
+            # An edit of one among thousands of outlines must not raster all of them.
+            self._squares, self._squares_of = before.updated(of[0], region, raster), (region, raster)
+        else:
+            self._squares, self._squares_of = RegionSquares.of(region, raster), (region, raster)
         self._share_due = True
         self.changed.emit()
 

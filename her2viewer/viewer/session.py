@@ -101,6 +101,7 @@ class Session(QObject):
             self.locked_changed.emit(locked)
 
     def _apply(self, annotations: AnnotationSet, selection: tuple[str, ...]) -> None:
+        annotations.follow(self.annotations)
         self.annotations = annotations
         self.annotations_changed.emit(annotations)
         self._set_region(annotations.region())
@@ -110,6 +111,6 @@ class Session(QObject):
         self.selection_changed.emit(chosen)
 
     def _set_region(self, region: Region) -> None:
-        if region.geometry != self.region.geometry:
+        if region.changed_from(self.region) is not None:
             self.region = region
             self.region_changed.emit(region)

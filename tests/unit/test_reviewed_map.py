@@ -95,7 +95,7 @@ def test_the_squares_of_a_region_are_those_whose_middle_lies_in_it(points, hole)
     shape = shapely.MultiPoint(points).convex_hull.buffer(1)
     region = Region.of([shape], [shapely.Point(shape.centroid).buffer(100)] if hole else [])
     inside = np.zeros(SMALL.seen.shape, bool)
-    squares = RegionSquares.of(region, SMALL)
+    squares = RegionSquares.of(region, SMALL.raster)
     if region.empty:
         assert squares is None
         return

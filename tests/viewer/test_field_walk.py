@@ -18,7 +18,8 @@ from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.region import Region
-from her2viewer.domain.reviewed import RegionSquares, ReviewedMap
+from her2viewer.domain.reviewed import ReviewedMap
+from her2viewer.domain.region_squares import RegionSquares
 from her2viewer.viewer.canvas.grid import aligned
 from her2viewer.viewer.canvas.requests import visible_tiles
 from her2viewer.viewer.fields import serpentine
@@ -201,14 +202,14 @@ def test_unseen_squares_are_counted_as_they_lie(
     for (x, y), side in looks:
         known = known.with_view([(x, y), (x + side, y), (x + side, y + side), (x, y + side)])
     region = Region.rectangle(1000, 1500, 6000, 5000)
-    squares = RegionSquares.of(region, known)
+    squares = RegionSquares.of(region, known.raster)
     assert squares is not None
     boxes = np.array([[x - 900, y - 500, x + 900, y + 500] for x, y in corners])
     row, column = np.indices(squares.inside.shape)
     x = (column + squares.columns.start + 0.5) * known.step
     y = (row + squares.rows.start + 0.5) * known.step
     missing = squares.inside & ~known.seen[squares.rows, squares.columns]
-    for box, counted in zip(boxes, squares.unseen_in(known, boxes), strict=True):
+    for box, counted in zip(boxes, squares.unseen_in(known.seen, known.step, boxes), strict=True):
         within = (x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])
         assert counted == (missing & within).sum()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import (
     QColor,
@@ -35,6 +37,8 @@ MARGIN = 12
 MANY_CORNERS = 5_000
 """An outline of more is drawn as a plain line."""
 BACKGROUND = QColor(24, 26, 30)
+RIM = (30, 32, 36, 255)
+"""Red, green, blue, alpha of the edge of the region where it is drawn as a raster."""
 SEEN = (0, 150, 120, 48)
 """Red, green, blue, alpha of places that were looked at closely: neither brown nor blue."""
 
@@ -52,7 +56,7 @@ class OverviewMap(QWidget):
         self._wanted = True
         self._reviewed: ReviewedMap | None = None
         self._shade: QImage | None = None
-        self._outline = QPainterPath()
+        self._outline: QPainterPath | NDArray[np.bool_] = QPainterPath()
         self._drawn: QImage | None = None
         """The outline."""
         self._whole_picture: QImage | None = None
@@ -117,8 +121,8 @@ class OverviewMap(QWidget):
             self._reviewed, self._shade, self._whole_picture = reviewed, None, None
             self.update()
 
-    def set_outline(self, outline: QPainterPath) -> None:
-        """The region, level-0 px."""
+    def set_outline(self, outline: QPainterPath | NDArray[np.bool_]) -> None:
+        """The region: its outline in level-0 px or, of thousands of polygons, a raster (rows, columns) of the slide."""
         self._outline, self._drawn, self._whole_picture = outline, None, None
         self.update()
 
@@ -159,8 +163,10 @@ class OverviewMap(QWidget):
         painter.drawImage(area.topLeft().toPoint(), picture)
         if self._reviewed is not None and not self._reviewed.nothing:
             painter.drawImage(area.topLeft().toPoint(), self._shading(self._reviewed, picture))
-        if not self._outline.isEmpty():
-            painter.drawImage(QPointF(0, 0), self._outline_picture())
+        if isinstance(self._outline, QPainterPath) and not self._outline.isEmpty():
+            painter.drawImage(QPointF(0, 0), self._outline_picture(self._outline))
+        elif isinstance(self._outline, np.ndarray):
+            painter.drawImage(area, self._raster_picture(self._outline))
         painter.setPen(QPen(QColor(90, 94, 102), 1))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         self._draw_view(painter, area)
@@ -207,7 +213,7 @@ class OverviewMap(QWidget):
             self._shade.setDevicePixelRatio(picture.devicePixelRatio())
         return self._shade
 
-    def _outline_picture(self) -> QImage:
+    def _outline_picture(self, outline: QPainterPath) -> QImage:
         """The region as it lies on the map, drawn once: with many corners a line costs more than a frame has."""
         dpr = self.devicePixelRatioF()
         size = (QSizeF(self.size()) * dpr).toSize()
@@ -216,7 +222,7 @@ class OverviewMap(QWidget):
             self._drawn.setDevicePixelRatio(dpr)
             self._drawn.fill(Qt.GlobalColor.transparent)
             painter = QPainter(self._drawn)
-            path = self._transform().map(self._outline)
+            path = self._transform().map(outline)
             many = path.elementCount() > MANY_CORNERS
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, not many)
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -225,6 +231,20 @@ class OverviewMap(QWidget):
                 painter.setPen(pen)
                 painter.drawPath(path)
             painter.end()
+        return self._drawn
+
+    def _raster_picture(self, inside: NDArray[np.bool_]) -> QImage:
+        """The edge of a raster over the slide."""
+        if self._drawn is None:
+            rim = inside & ~cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+            pixels = np.zeros((*inside.shape, 4), dtype=np.uint8)
+            pixels[rim] = RIM
+            rows, columns = inside.shape
+            image = QImage(pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
+            premultiplied = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+            size = (self._area().size() * self.devicePixelRatioF()).toSize().expandedTo(QSize(1, 1))
+            ignore, smooth = Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
+            self._drawn = premultiplied.scaled(size, ignore, smooth)
         return self._drawn
 
     def _area(self) -> QRectF:

@@ -211,7 +211,7 @@ def _reclassed(annotation: Annotation, role: Role, class_name: str | None) -> An
 
 def _with(annotations: AnnotationSet, changed: Iterable[Annotation]) -> AnnotationSet:
     new = {a.id: a for a in changed}
-    return AnnotationSet(tuple(new.get(a.id, a) for a in annotations))
+    return annotations.with_items(tuple(new.get(a.id, a) for a in annotations))
 
 
 def _on_slide(session: Session, geometry: BaseGeometry) -> BaseGeometry:

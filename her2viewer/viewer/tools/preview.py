@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-import shapely
 from PySide6.QtCore import QObject, QTimer
 from shapely.geometry.base import BaseGeometry
 
-from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
-from her2viewer.domain.region import polygonal
+from her2viewer.domain.annotation import Annotation, AnnotationSet
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.tools.drawing_state import DrawingState
 
@@ -41,13 +39,7 @@ class Previewer(QObject):
         others = tuple(a for a in self._session.annotations if a.id not in ids)
         if self._others != others:
             # All that stays is united once, so that each step of the drag unites two shapes and not hundreds.
-            self._united = AnnotationSet(
-                tuple(
-                    Annotation(shapely.union_all([polygonal(a.geometry) for a in others if a.role is role]), role)
-                    for role in (Role.ROI, Role.EXCLUDE, Role.CONTROL)
-                    if any(a.role is role for a in others)
-                )
-            )
+            self._united = self._session.annotations.with_items(others).united()
             self._others = others
         self._rest = self._united
         self._wanted = None
