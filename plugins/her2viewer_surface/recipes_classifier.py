@@ -68,9 +68,9 @@ _STAGE_2 = Stage(
 )
 _NOTES = (
     "Stage 2: Eq. 15 of the paper prints its two losses swapped; the text of section 3.5.3 is followed. Of an "
-    "epoch's learning rate, batch and number the paper says nothing: 0.0002 (0.001 undid what stage 1 had "
-    "learnt), 128 and at most 40 are ours. The best epoch is the one whose class fractions break the guideline's limits least on the validation slides; stage 1 "
-    "counts as the first of them.",
+    "epoch's learning rate, batch and number the paper says nothing: 0.0002 (0.001 undid what stage 1 had learnt), "
+    "128 and at most 40 are ours. The best epoch is the one whose class fractions break the guideline's limits "
+    "least on the validation slides; stage 1 counts as the first of them.",
     "Stage 3: the objective jumps, so a smooth one is minimised and only what lowers the hard one is taken; Eq. 20 "
     "is read with the known score of the slide.",
     "Tumour in a patch comes from the truth of phantoms, or from the outlines of the data set, not from the "
