@@ -33,7 +33,8 @@ def write_graph(network: torch.nn.Module, folder: Path, channels: int, pixels: i
         pixels: side of the input.
 
     Returns:
-        False where the libraries for it are missing or the network cannot be written so; it then runs by torch.
+        False where the libraries for it are missing, the network cannot be written so, or what was written gives
+        other answers than torch; there is no file then, and the network runs by torch or is converted by it.
     """
     if any(find_spec(name) is None for name in NEEDED):
         return False
@@ -48,7 +49,22 @@ def write_graph(network: torch.nn.Module, folder: Path, channels: int, pixels: i
     if len(data) > LARGEST_PART:
         return False
     (folder / GRAPH_FILE).write_bytes(data)
+    if not _same_answers(network, folder / GRAPH_FILE, (2, channels, pixels, pixels)):
+        (folder / GRAPH_FILE).unlink()
+        return False
     return True
+
+
+def _same_answers(network: torch.nn.Module, graph: Path, shape: tuple[int, ...]) -> bool:
+    """Whether OpenVINO reads the graph and answers as torch does."""
+    from her2viewer.scoring.runtime.devices import openvino_core
+    from her2viewer.scoring.runtime.torch_network import TOLERANCE, apart
+
+    core = openvino_core()
+    try:
+        return core is not None and apart(core, str(graph), network, shape) <= TOLERANCE
+    except RuntimeError:
+        return False
 
 
 def _exported(network: torch.nn.Module, channels: int, pixels: int) -> Any:

@@ -344,3 +344,16 @@ def test_the_window_imports_neither_openvino_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_graph_that_answers_otherwise_than_torch_is_not_left_with_the_model(tmp_path: Path) -> None:
+    import torch
+
+    from her2viewer.scoring.runtime.torch_network import network_of
+    from her2viewer.training.graph import write_graph
+
+    model = made_model(tmp_path / "m", graph=False)
+    torch.manual_seed(99)
+    # The graph is of these weights, the file beside it holds others.
+    assert not write_graph(network_of(model.architecture), model.folder, 2, 44)
+    assert model.graph is None

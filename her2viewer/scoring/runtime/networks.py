@@ -10,8 +10,6 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-import numpy as np
-
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.scoring.runtime.devices import Device, openvino_core
@@ -22,8 +20,6 @@ from her2viewer.scoring.runtime.trial import Runs, better, trial_images
 
 MOST_LOADED = 4
 """Networks that stay in memory from one run to the next."""
-TOLERANCE = 1e-3
-"""Largest difference of a converted network's answers from those of torch, in units of their spread."""
 
 
 class Loaded(Runs, Protocol):
@@ -135,7 +131,7 @@ class _Source:
         import openvino
         import torch
 
-        from her2viewer.scoring.runtime.torch_network import build_module
+        from her2viewer.scoring.runtime.torch_network import TOLERANCE, apart, build_module
 
         side, channels = input_side(model), len(scaling(model)[0])
         module = build_module(model)
@@ -154,28 +150,14 @@ class _Source:
                 f"The network {model.architecture} cannot be converted for OpenVINO "
                 f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Report this to its authors."
             ) from error
-        self._verify(converted, module, (2, channels, side, side))
+        difference = apart(self._core, converted, module, (2, channels, side, side))
+        if not difference <= TOLERANCE:
+            raise ScorerError(
+                f"The network {model.architecture} gives other answers by OpenVINO than by torch (difference "
+                f"{difference:.2g} of their spread). Report this to its authors."
+            )
         self._keep(converted)
         return converted
-
-    def _verify(self, converted: Any, module: Any, shape: tuple[int, ...]) -> None:
-        """Compare with torch.
-
-        Raises:
-            ScorerError: they differ.
-        """
-        import torch
-
-        x = np.random.default_rng(7).random(shape, dtype=np.float32)
-        with torch.inference_mode():
-            expected = module(torch.from_numpy(x)).numpy()
-        compiled = self._core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        apart = float(np.abs(compiled(x)[0] - expected).max()) / max(float(expected.std()), 1e-6)
-        if not apart <= TOLERANCE:
-            raise ScorerError(
-                f"The network {self._model.architecture} gives other answers by OpenVINO than by torch (difference "
-                f"{apart:.2g} of their spread). Report this to its authors."
-            )
 
     def _keep(self, converted: Any) -> None:
         import tempfile

@@ -18,6 +18,8 @@ from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
 START_PIXELS = 1 << 22
 """Of the first batch that is tried; halved until it fits."""
 MOST = 1024
+TOLERANCE = 1e-3
+"""Largest difference of a converted network's answers from those of torch, in units of their spread."""
 
 
 def build_module(model: ModelFolder) -> torch.nn.Module:
@@ -56,6 +58,22 @@ def network_of(architecture: str) -> torch.nn.Module:
     if not isinstance(network, torch.nn.Module):
         raise ImportError(f"it makes a {type(network).__name__}, which is no network")
     return network
+
+
+def apart(core: Any, converted: Any, module: torch.nn.Module, shape: tuple[int, ...]) -> float:
+    """Largest difference of OpenVINO's answers from torch's on noise of (n, c, h, w), in units of their spread.
+
+    Args:
+        core: OpenVINO's core.
+        converted: a model of OpenVINO, or the path of a file that it reads.
+        module: the network, on the processor.
+        shape: of the noise.
+    """
+    x = np.random.default_rng(7).random(shape, dtype=np.float32)
+    with torch.inference_mode():
+        expected = module.eval()(torch.from_numpy(x)).numpy()
+    compiled = core.compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return float(np.abs(compiled(x)[0] - expected).max()) / max(float(expected.std()), 1e-6)
 
 
 class TorchNetwork:
