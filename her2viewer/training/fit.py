@@ -228,7 +228,7 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
     batches = loader(samples, stage.batch, rank=means.fabric.global_rank, world=means.fabric.world_size)
     title = f"{stage.name}, epoch {epoch + 1} of at most {stage.epochs}"
     total, count = 0.0, 0
-    network.train()
+    to_train(network, stage)
     for done, batch in enumerate(batches):
         reason = means.stop()
         if reason:
@@ -248,6 +248,15 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
     more = _validated(means, network, stage) if len(means.validation) else {}
     rate = optimiser.param_groups[0]["lr"]
     return {"stage": stage.name, "epoch": epoch + 1, "train_loss": mean, **more, "learning_rate": rate}
+
+
+def to_train(network: torch.nn.Module, stage: Stage) -> None:
+    """Put a network into the mode of training, its batch normalisation as the stage wants it."""
+    network.train()
+    if stage.keep_statistics:
+        for module in network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def _validated(means: Means, network: Any, stage: Stage) -> dict[str, Any]:

@@ -153,6 +153,9 @@ class Stage:
     jitter: StainJitter | None = field(default_factory=StainJitter)
     choose: Callable[[Chooser], Choice] | None = None
     """Chooses the samples of each epoch and their targets, for weak supervision."""
+    keep_statistics: bool = False
+    """Leave the statistics of batch normalisation as the stage before left them: for stages whose chosen samples are
+    few and unlike the others, which would drag the answers on all others along."""
     plateau: tuple[float, int] | None = None
     """Lower the learning rate by this factor after so many epochs without a better ``monitor``."""
 

@@ -97,3 +97,23 @@ def test_a_stage_chooses_from_slides_with_a_known_score_alone() -> None:
     found = sorted(zip(choice.indices.tolist(), choice.targets.tolist(), choice.groups.tolist(), strict=True))
     # Patch 3 is a quarter too much of 2+, and the neighbour most probable for the missing 1+.
     assert found == [(3, 1, UNDER), (3, 2, OVER)]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_normalisation_keeps_its_statistics_where_the_stage_says_so(keep: bool) -> None:
+    from dataclasses import replace
+
+    from her2viewer_surface.recipes_classifier import CLASSIFIER
+
+    from her2viewer.training.fit import to_train
+
+    weak = CLASSIFIER.stages[1]
+    assert weak.keep_statistics
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Dropout(0.5))
+    network.eval()
+    to_train(network, replace(weak, keep_statistics=keep))
+    before = network[1].running_mean.clone()
+    network(torch.ones(2, 3, 8, 8)).sum().backward()
+    assert torch.equal(network[1].running_mean, before) == keep
+    assert network[2].training
+    assert network[1].weight.grad is not None, "its weights are trained all the same"
