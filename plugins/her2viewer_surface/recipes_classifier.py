@@ -71,9 +71,9 @@ _NOTES = (
     "Stage 2: Eq. 15 of the paper prints its two losses swapped; the text of section 3.5.3 is followed. Of an "
     "epoch's learning rate, batch and number the paper says nothing: 0.0001, 128 and at most 40 are ours. Batch "
     "normalisation keeps the statistics of stage 1: the chosen patches are a few hundred and unlike the others, and "
-    "with statistics of their own, or with a rate of 0.001, the limits were broken more from epoch to epoch. The best "
-    "epoch is the one whose class fractions break the guideline's limits least on the validation slides; stage 1 "
-    "counts as the first of them.",
+    "with statistics of their own, or with a rate of 0.001, the limits were broken more from epoch to epoch. The "
+    "best epoch is the one whose class fractions break the guideline's limits least on the validation slides; stage "
+    "1 counts as the first of them.",
     "Stage 3: the objective jumps, so a smooth one is minimised and only what lowers the hard one is taken; Eq. 20 "
     "is read with the known score of the slide.",
     "Tumour in a patch comes from the truth of phantoms, or from the outlines of the data set, not from the "
