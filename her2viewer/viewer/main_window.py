@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
         self.canvas = SlideCanvas(self)
         self.toolbox = ToolBox(self.session, self)
         self.controller = ScoringController(self)
+        self.controller.focus = lambda: (self.canvas.viewport.cx, self.canvas.viewport.cy)
         self.keeper = CaseKeeper(self.session, self.storage, self)
         self.sync = CaseSync(self.controller, self.keeper, self)
         self.recent = RecentSlides(self.settings, self.storage, self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class ScoringController(ScoringFacts):
         self._known.counted.connect(self._refresh)
         self._time_left = TimeLeft()
         self._runs = 0
+        self.focus: Callable[[], tuple[float, float] | None] = lambda: None
+        """Where the reader looks, level-0 px: what lies there is scored first."""
         self._watcher = ScoringWatcher(self)
         self._watcher.device_known.connect(self.device_known)
         self._watcher.progress.connect(self._on_progress)
@@ -95,6 +97,7 @@ class ScoringController(ScoringFacts):
             region=session.region,
             control=session.annotations.control_region(),
             settings=self.settings_of(manifest.id),
+            focus=self.focus(),
         )
         held = self._held
         # Run once more on what is fully scored with the same settings: then the reader wants it done anew.

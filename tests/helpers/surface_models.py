@@ -2,90 +2,92 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-from functools import cache
+import json
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from her2viewer.scoring.model_folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, weights_digest
+from her2viewer.scoring.model_folder import GRAPH_FILE, MODEL_FILE, WEIGHTS_FILE, ModelFolder, weights_digest
 from her2viewer.scoring.model_store import user_models
 from her2viewer.scoring.toml_text import toml_text
 
-REACH = 33
-"""Side of what the small segmenter averages over, px."""
+COARSE, AROUND = 8, 5
+"""The small segmenter averages over squares of 8 px, and over 5 x 5 of these."""
 DARK = 0.03
 """Mean darkness (1 - grey) from which it says tumour."""
 BROWN = (0.002, 0.04, 0.09)
 """Mean red less blue of a patch from which the small classifier says 1+, 2+, 3+."""
 STEEP = 200.0
 
+Arrays = Mapping[str, np.ndarray]
+
 
 def install(alphas: tuple[float, ...] | None = None) -> Path:
     """Put both among the user's models; returns the folder that holds them."""
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node
     root = user_models() / "surface"
-    shutil.copytree(_made(alphas), root, dirs_exist_ok=True)
-    return root
-
-
-@cache
-def _made(alphas: tuple[float, ...] | None) -> Path:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
-    nn = torch.nn
-
-    class Segmenter(nn.Module):
-        """Tumour where the surroundings are dark."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.mix = nn.Conv2d(3, 1, 1)
-            self.blur = nn.Conv2d(1, 1, REACH, padding=REACH // 2, padding_mode="replicate", bias=False)
-            with torch.no_grad():
-                self.mix.weight.fill_(-1 / 3)
-                self.mix.bias.fill_(1.0)
-                self.blur.weight.fill_(1 / REACH**2)
-
-        def forward(self, x):
-            found = STEEP * (self.blur(self.mix(x)) - DARK)
-            return torch.cat([torch.zeros_like(found), found], dim=1)
-
-    class Classifier(nn.Module):
-        """Class by how brown a patch is on the mean: each class is likeliest between its limits."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.steps = nn.Linear(1, 4)
-            with torch.no_grad():
-                slopes = torch.arange(4, dtype=torch.float32)
-                self.steps.weight.copy_(STEEP * slopes[:, None])
-                self.steps.bias.copy_(-STEEP * torch.tensor([0.0, *torch.cumsum(torch.tensor(BROWN), 0)]))
-
-        def forward(self, x):
-            mean = x.mean(dim=(2, 3))
-            return 1.0 + self.steps(mean[:, :1] - mean[:, 2:])
-
-    root = Path(tempfile.mkdtemp(prefix="her2viewer-test-models-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    _write(root / "segmenter", Segmenter(), 256, ("other", "invasive tumour"), {})
+    # Tumour where the surroundings are dark.
+    darkness = {"w": np.full((1, 3, 1, 1), -STEEP / 3), "b": np.array([STEEP * (1 - DARK)]), "zero": np.zeros(1)}
+    darkness["scales"] = np.array([1.0, 1.0, COARSE, COARSE])
+    segmenter = [
+        node("Conv", ["x", "w", "b"], ["dark"]),
+        node("AveragePool", ["dark"], ["coarse"], kernel_shape=[COARSE] * 2, strides=[COARSE] * 2),
+        node("AveragePool", ["coarse"], ["around"], kernel_shape=[AROUND] * 2, pads=[AROUND // 2] * 4),
+        node("Resize", ["around", "", "scales"], ["mean"], mode="nearest"),
+        node("Mul", ["mean", "zero"], ["other"]),
+        node("Concat", ["other", "mean"], ["y"], axis=1),
+    ]
+    _write(root / "segmenter", segmenter, darkness, 256, ("other", "invasive tumour"), {})
+    # Each class is likeliest between its limits of mean red less blue.
+    slope = STEEP * np.arange(4)[:, None] * np.array([1.0, 0.0, -1.0])
+    steps = {"w": slope[:, :, None, None], "b": 1 - STEEP * np.array([0.0, *np.cumsum(BROWN)])}
+    classifier = [
+        node("GlobalAveragePool", ["x"], ["mean"]),
+        node("Conv", ["mean", "w", "b"], ["steps"]),
+        node("Flatten", ["steps"], ["y"]),
+    ]
     finished = {} if alphas is None else {"finished": {"alphas": list(alphas)}}
-    _write(root / "classifier", Classifier(), 64, ("0", "1+", "2+", "3+"), finished)
+    _write(root / "classifier", classifier, steps, 64, ("0", "1+", "2+", "3+"), finished)
     return root
 
 
-def _write(folder: Path, network, pixels: int, classes: tuple[str, ...], more: dict[str, object]) -> None:
-    from safetensors.torch import save_file
-
-    from her2viewer.training.graph import write_graph
+def _write(
+    folder: Path, nodes: list[object], weights: Arrays, pixels: int, classes: tuple[str, ...], more: dict[str, object]
+) -> None:
+    import onnx
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, str(folder / WEIGHTS_FILE))
-    assert write_graph(network, folder, 3, pixels)
+    header, data = {}, b""
+    for name, values in weights.items():
+        raw = values.astype("<f4").tobytes()
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(values.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    text = json.dumps(header).encode()
+    (folder / WEIGHTS_FILE).write_bytes(struct.pack("<Q", len(text)) + text + data)
+    tensors = []
+    for name, values in weights.items():
+        tensor = onnx.numpy_helper.from_array(values.astype(np.float32), name)
+        start, stop = header[name]["data_offsets"]
+        onnx.external_data_helper.set_external_data(
+            tensor, WEIGHTS_FILE, offset=8 + len(text) + start, length=stop - start
+        )
+        tensor.ClearField("raw_data")
+        tensors.append(tensor)
+    shapes = {"x": ["n", 3, pixels, pixels], "y": ["n", 2, pixels, pixels] if pixels == 256 else ["n", 4]}
+    ends = {name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, s) for name, s in shapes.items()}
+    graph = onnx.helper.make_graph(nodes, folder.name, [ends["x"]], [ends["y"]], tensors)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
     digest, size = weights_digest(folder / WEIGHTS_FILE)
-    model = ModelFolder(
+    folder_says = ModelFolder(
         folder,
         "surface",
         folder.name,
@@ -97,4 +99,4 @@ def _write(folder: Path, network, pixels: int, classes: tuple[str, ...], more: d
         normalisation={"input": "rgb_on_glass", "offset": [0.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]},
         more={"recipe": folder.name, "input_px": pixels, "bf16": False, **more},
     )
-    (folder / MODEL_FILE).write_text(toml_text(model.as_toml()), encoding="utf-8")
+    (folder / MODEL_FILE).write_text(toml_text(folder_says.as_toml()), encoding="utf-8")

@@ -32,26 +32,12 @@ from her2viewer.scoring.runtime import LocalRuntime
 from tests.helpers.array_slide import ArraySlide
 from tests.helpers.drawn_tissue import UM, draw_cells, draw_he
 from tests.helpers.surface_models import install
-
-PATCH_PX = 128
-"""64 um."""
-STRIP = (12 * PATCH_PX, 4 * PATCH_PX)
-GLASS = (236, 235, 243)
+from tests.helpers.surface_slide import PATCH_PX, STRIP, strips
 
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    """Four strips of tumour, 0 to 3+ from left to right, on glass, on the grid of the patches: four blocks.
-
-    Beside them some pale stroma, in the last column of patches.
-    """
-    rgb = np.full((STRIP[0] + 2 * PATCH_PX, 6 * PATCH_PX + 4 * STRIP[1], 3), GLASS, np.uint8)
-    rgb[2 * PATCH_PX : -2 * PATCH_PX, -PATCH_PX:] = np.array(GLASS) * (0.988, 0.988, 0.941)
-    for c in range(4):
-        left = PATCH_PX + c * (PATCH_PX + STRIP[1])
-        drawn = draw_cells(np.eye(4)[c], (STRIP[0] + 120, STRIP[1] + 120), glass=0, seed=c).rgb
-        rgb[PATCH_PX:-PATCH_PX, left : left + STRIP[1]] = drawn[60:-60, 60:-60]
-    return rgb
+    return strips()
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def test_a_block_asks_for_every_window_that_sees_a_wanted_patch_or_its_halo(stri
     expected = set()
     for row, column in np.argwhere(inside):
         x, y = block.x + column * PATCH, block.y + row * PATCH
-        for c in range(0, 40):
-            for r in range(0, 60):
+        for c in range(40):
+            for r in range(60):
                 near_x = c * stride < x + PATCH + HALO and c * stride + WINDOW > x - HALO
                 near_y = r * stride < y + PATCH + HALO and r * stride + WINDOW > y - HALO
                 if near_x and near_y:
