@@ -7,6 +7,7 @@ own seed, so that a run that was killed goes on as if it had not been.
 from __future__ import annotations
 
 import importlib
+import itertools
 import time
 import warnings
 from collections.abc import Callable
@@ -240,6 +241,9 @@ def _run_epoch(means: Means, stage: Stage, state: RunState, network: Any, optimi
         means.fabric.backward(loss)
         optimiser.step()
         total, count = total + float(loss.detach()) * len(there.index), count + len(there.index)
+    if stage.settle and not stage.keep_statistics:
+        means.say(f"{title}, settling", 0, 1, None)
+        settle(means, network, samples, stage)
     mean = total / max(count, 1)
     if not np.isfinite(mean):
         raise TrainingError(
@@ -257,6 +261,25 @@ def to_train(network: torch.nn.Module, stage: Stage) -> None:
         for module in network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.eval()
+
+
+def settle(means: Means, network: Any, samples: SampleSet, stage: Stage) -> None:
+    """Average the statistics of batch normalisation over ``stage.settle`` batches of an epoch."""
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        # None is the plain mean over all that comes.
+        layer.momentum = None
+    network.train()
+    with torch.no_grad():
+        for batch in itertools.islice(loader(samples, stage.batch), stage.settle):
+            reason = means.stop()
+            if reason:
+                raise Stopped(reason)
+            network(_ordered(batch.to(means.fabric.device).x))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def _validated(means: Means, network: Any, stage: Stage) -> dict[str, Any]:

@@ -156,6 +156,9 @@ class Stage:
     keep_statistics: bool = False
     """Leave the statistics of batch normalisation as the stage before left them: for stages whose chosen samples are
     few and unlike the others, which would drag the answers on all others along."""
+    settle: int = 0
+    """Batches over which the statistics of batch normalisation are averaged anew after each epoch. The running ones
+    remember the last few batches only, which shows as figures of validation that jump from epoch to epoch."""
     plateau: tuple[float, int] | None = None
     """Lower the learning rate by this factor after so many epochs without a better ``monitor``."""
 

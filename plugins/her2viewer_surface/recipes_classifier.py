@@ -93,7 +93,7 @@ CLASSIFIER = Recipe(
     stages=(
         replace(
             _STAGE_1, epochs=12, batch=128, optimiser=_fresh, patience=8, samples=20_000, balance="slide score",
-            plateau=(0.3, 2),
+            settle=20, plateau=(0.3, 1),
         ),
         _STAGE_2,
     ),
