@@ -25,6 +25,7 @@ from her2viewer.domain.annotation import AnnotationSet
 if TYPE_CHECKING:
     from her2viewer.cases.alignment_file import AlignedSlide
     from her2viewer.cases.views_file import KeptViews
+    from her2viewer.domain.corrections import Corrections
     from her2viewer.domain.result import Result
     from her2viewer.domain.reviewed import ReviewedMap
 
@@ -163,6 +164,16 @@ class CaseStore:
 
         return self._load_small("alignments.json", read_alignments)
 
+    def load_corrections(self) -> Corrections:
+        """What the reader added to and removed from the tumour mask.
+
+        Raises:
+            CaseError: the file is damaged (it is kept aside), or a newer program wrote it.
+        """
+        from her2viewer.cases.corrections_file import read_corrections
+
+        return self._load_small("corrections.json", read_corrections)
+
     def load_views(self) -> KeptViews | None:
         """Which views stood side by side; None where nothing is known of it.
 
@@ -250,6 +261,20 @@ class CaseStore:
                 return
             self._make_known()
             write_alignments(self.folder / "alignments.json", slides)
+
+    def save_corrections(self, corrections: Corrections) -> None:
+        """Write the corrections of the tumour mask, whole or not at all; a newer program's stay.
+
+        Raises:
+            CaseError: as ``save``.
+        """
+        from her2viewer.cases.corrections_file import write_corrections
+
+        with self._writing():
+            if "corrections.json" in self._newer:
+                return
+            self._make_known()
+            write_corrections(self.folder / "corrections.json", corrections)
 
     def log(self, event: str, **details: Any) -> None:
         """Add one line to the audit trail; kept in memory until the case has a folder.

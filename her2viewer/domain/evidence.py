@@ -32,6 +32,11 @@ class Grid:
         """(rows, columns), the shape of an array on this grid."""
         return (self.rows, self.columns)
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of what it covers, level-0 px."""
+        return (self.x, self.y, self.x + self.columns * self.step, self.y + self.rows * self.step)
+
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """x and y of all cell centres, level-0 px, each of shape (rows, columns)."""
         xs = self.x + (np.arange(self.columns) + 0.5) * self.step

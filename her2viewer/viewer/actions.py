@@ -69,6 +69,8 @@ VIEW = (
     Command("fields_40", "40x", (), "", "All fields at 40x, however far one had zoomed in", group="fields"),
     Command("reset_reviewed", "Forget what was looked at", (), "", "The map of what was looked at begins anew"),
     Command("go_decisive", "Go to what decides", ("G",), "go", "The field with most cells of the class that decides"),
+    Command("next_deciding", "Next patch that decides", ("D",), "", "The surest 3+ and 2+, then the faintest 1+"),
+    Command("previous_deciding", "Previous patch that decides", ("Shift+D",), "", "One back"),
     Command(
         "overlays",
         "Show overlays",
@@ -180,6 +182,22 @@ ROI = (
     Command("tool_freehand", "Freehand", ("F",), "freehand", "Draw the outline with the button held", group="tool"),
     Command("tool_rectangle", "Rectangle", ("T",), "rectangle", "Drag from corner to corner", group="tool"),
     Command("tool_brush", "Brush", ("B",), "brush", "Paint; Shift erases, Ctrl+wheel changes the size", group="tool"),
+    Command(
+        "tool_tumour_add",
+        "Add tumour",
+        ("M",),
+        "mask-add",
+        "Paint tumour that the scorer has missed; Shift removes, Ctrl+wheel changes the size",
+        group="tool",
+    ),
+    Command(
+        "tool_tumour_remove",
+        "Remove tumour",
+        ("Shift+M",),
+        "mask-remove",
+        "Paint over what is no tumour; Shift adds, Ctrl+wheel changes the size",
+        group="tool",
+    ),
     Command("tool_note", "Note", ("N",), "note", "Click where the note belongs", group="tool"),
     Command("role_roi", "Draw invasive carcinoma", ("I",), "", "What is drawn next is scored", group="role"),
     Command(

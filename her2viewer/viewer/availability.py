@@ -39,6 +39,8 @@ _NEED_EDIT = (
     "tool_freehand",
     "tool_rectangle",
     "tool_brush",
+    "tool_tumour_add",
+    "tool_tumour_remove",
     "tool_note",
     "role_roi",
     "role_exclude",
@@ -89,4 +91,6 @@ def show_availability(
     commands.allow("calibrate", "the scorer is running" if controller.run_progress is not None else "")
     for kind in ("pdf", "json", "csv"):
         commands.allow(f"report_{kind}", report(kind))
+    for command_id in ("next_deciding", "previous_deciding"):
+        commands.allow(command_id, no_slide)
     commands.allow("go_decisive", "" if controller.decision is not None else "there is no answer yet")

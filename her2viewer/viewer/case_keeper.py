@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.corrections import NO_CORRECTIONS, Corrections
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.storage import Storage
@@ -45,6 +46,8 @@ class LoadedCase:
     """Slides that were aligned with this one."""
     views: KeptViews | None = None
     """Which views stood side by side; None where nothing is known of it."""
+    corrections: Corrections = NO_CORRECTIONS
+    """Of the tumour mask."""
 
     def close(self) -> None:
         """Let the case go; for a slide that is not shown after all."""
@@ -92,9 +95,10 @@ def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None
     reviewed = attempt(store.load_reviewed, None)
     alignments = attempt(store.load_alignments, ())
     views = attempt(store.load_views, None)
+    corrections = attempt(store.load_corrections, NO_CORRECTIONS)
     found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
     results = tuple(r for r in found if r is not None)
-    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments, views)
+    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments, views, corrections)
 
 
 class CaseKeeper(QObject):
@@ -117,7 +121,7 @@ class CaseKeeper(QObject):
         self._dirty_annotations = False
         self.alignments: tuple[AlignedSlide, ...] = ()
         """Slides that were aligned with this one."""
-        self._dirty_alignments = False
+        self._dirty_alignments = self._dirty_corrections = False
         self._unsaved_results: dict[str, Result] = {}
         """By scorer: what could not be written and is to be tried again."""
         self._changes = 0
@@ -144,6 +148,7 @@ class CaseKeeper(QObject):
         self._reviewed_timer.setInterval(REVIEWED_AFTER_MS)
         self._reviewed_timer.timeout.connect(self._save_looks)
         session.annotations_changed.connect(self._annotations_changed)
+        session.corrections_changed.connect(self._corrections_changed)
 
     @property
     def case(self) -> Case | None:
@@ -168,7 +173,7 @@ class CaseKeeper(QObject):
         """Keep this case from now on; the session already shows its annotations."""
         self._store, self._case = loaded.store, loaded.case
         self._known = loaded.problems
-        self._dirty_case = self._dirty_annotations = False
+        self._dirty_case = self._dirty_annotations = self._dirty_corrections = False
         self._unsaved_results = {}
         self.alignments, self._dirty_alignments = loaded.alignments, False
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
@@ -187,7 +192,7 @@ class CaseKeeper(QObject):
         self._retry.stop()
         store = self._store
         self._store = self._case = None
-        self._dirty_case = self._dirty_annotations = False
+        self._dirty_case = self._dirty_annotations = self._dirty_corrections = False
         if store is not None:
             self._storage.submit("Closing the case", store.close, key=closing_key(store), quiet=True)
         self._tell()
@@ -296,6 +301,7 @@ class CaseKeeper(QObject):
             self.save_result(result)
         annotations = self._session.annotations if self._dirty_annotations else None
         alignments = self.alignments if self._dirty_alignments else None
+        corrections = self._session.corrections if self._dirty_corrections else None
         changes = self._changes
 
         def work() -> None:
@@ -306,10 +312,14 @@ class CaseKeeper(QObject):
             if alignments is not None:
                 store.save_alignments(alignments)
                 store.log("slides aligned", slides=[aligned.path for aligned in alignments])
+            if corrections is not None:
+                store.save_corrections(corrections)
+                areas = {"added_px": corrections.added.area, "removed_px": corrections.removed.area}
+                store.log("tumour mask corrected", **areas)
 
         def done(_: object) -> None:
             if store is self._store and changes == self._changes:
-                self._dirty_case = self._dirty_annotations = self._dirty_alignments = False
+                self._dirty_case = self._dirty_annotations = self._dirty_alignments = self._dirty_corrections = False
             self._retry.stop()
             self._last_problem = ""
 
@@ -318,12 +328,17 @@ class CaseKeeper(QObject):
 
     @property
     def _dirty(self) -> bool:
-        edited = self._dirty_case or self._dirty_annotations or self._dirty_alignments
+        edited = self._dirty_case or self._dirty_annotations or self._dirty_alignments or self._dirty_corrections
         return edited or bool(self._unsaved_results)
 
     def _annotations_changed(self, _: object) -> None:
         if self._store is not None:
             self._dirty_annotations = True
+            self._edited()
+
+    def _corrections_changed(self, _: object) -> None:
+        if self._store is not None:
+            self._dirty_corrections = True
             self._edited()
 
     def _edited(self) -> None:

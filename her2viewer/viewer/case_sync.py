@@ -59,8 +59,9 @@ class CaseSync(QObject):
             )
 
     def _result_changed(self, result: Result | None) -> None:
-        if result is not None and not self._restoring:
-            self._keeper.save_result(result)
+        kept = self._controller.kept_result
+        if result is not None and kept is not None and not self._restoring:
+            self._keeper.save_result(kept)
 
     def _scorer_changed(self, scorer: str) -> None:
         case = self._keeper.case

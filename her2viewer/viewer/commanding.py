@@ -82,6 +82,8 @@ class Commanding(QObject):
             "next_unseen": w.walk.next_unseen,
             "reset_reviewed": w.reviewed.reset,
             "go_decisive": w.looking.go_decisive,
+            "next_deciding": lambda: self.step_deciding(1),
+            "previous_deciding": lambda: self.step_deciding(-1),
             "opacity_down": lambda: w.evidence.change_opacity(-_OPACITY_STEP),
             "opacity_up": lambda: w.evidence.change_opacity(_OPACITY_STEP),
             "theme_dark": lambda: self.set_theme("dark"),
@@ -108,7 +110,7 @@ class Commanding(QObject):
             w.commands[command_id].triggered.connect(lambda _=False, do=do: do())
         for command_id, power in MAGNIFICATIONS.items():
             w.commands[command_id].triggered.connect(lambda _=False, p=power: look(lambda c: c.set_magnification(p)))
-        for tool_id in ("select", "polygon", "freehand", "rectangle", "brush", "note"):
+        for tool_id in ("select", "polygon", "freehand", "rectangle", "brush", "tumour_add", "tumour_remove", "note"):
             w.commands[f"tool_{tool_id}"].triggered.connect(lambda _=False, t=tool_id: self.use_tool(t))
         for kind in ("pdf", "json", "csv"):
             w.commands[f"report_{kind}"].triggered.connect(lambda _=False, k=kind: w.exporting.ask_report(k))
@@ -218,6 +220,13 @@ class Commanding(QObject):
         """Show the slide with or without its colour profile; remembered."""
         self._window.settings.set("icc", wanted)
         self._window.show_colours()
+
+    def step_deciding(self, direction: int) -> None:
+        """The next or previous of the patches that decide, or why there is none."""
+        if not self._window.panels.deciding.step(direction):
+            self._window.messages.show_message(
+                "There are no patches to go to: run a scorer that classes the tumour surface first."
+            )
 
     def set_fields(self, power: int) -> None:
         """Magnification at which Tab goes through the region, 0 for that of the screen; remembered."""

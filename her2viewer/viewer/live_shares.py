@@ -3,60 +3,163 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, concatenated
+from shapely.geometry.base import BaseGeometry
+
+from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections, MaskChange
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, TissueMask, concatenated
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
-from her2viewer.scoring.aggregate import Counts, ShareCounter
+from her2viewer.scoring.aggregate import Counts, ShareCounter, SurfaceCounter
+from her2viewer.scoring.corrected import CorrectedSurface, surface_of
 
 _JOIN_LIMIT = 200_000
 """Cells; above it tables are no longer joined on the way: a join would be felt."""
 
 
-class LiveShares:
-    """Counters of parts, joined now and then, so that neither a new part nor an edit of the region costs much."""
+@dataclass
+class _Part:
+    counter: ShareCounter
+    cells: CellTable | None = None
+    """What may still be joined with the next part."""
+    size: int = 0
+    surface: CorrectedSurface | None = None
+    """Tumour mask and class map under the corrections of the reader."""
+    found: tuple[TissueMask, ClassMap] | None = None
+    """The two as the scorer gave them."""
 
-    def __init__(self, counts: Counts, pixel_size: PixelSize) -> None:
+    def follow(self) -> None:
+        """Count the class map as it is now."""
+        if self.surface is not None and isinstance(self.counter.counter, SurfaceCounter):
+            self.counter = ShareCounter(self.counter.counter.of(self.surface.class_map))
+
+
+class LiveShares:
+    """Counters of parts, joined now and then, so that neither a new part nor an edit costs much."""
+
+    def __init__(self, counts: Counts, pixel_size: PixelSize, corrections: Corrections = NO_CORRECTIONS) -> None:
         self._counts: Counts = counts
         self._pixel_size = pixel_size
-        self._parts: list[tuple[Evidence | None, int, ShareCounter]] = []
+        self._corrections = corrections
+        self._parts: list[_Part] = []
 
     def add(self, evidence: Iterable[Evidence]) -> None:
         """Take in the evidence of one more part."""
-        for item in evidence:
+        items = tuple(evidence)
+        if self._counts == "surface" and self._add_surface(items):
+            return
+        for item in items:
             if self._counts == "cells" and isinstance(item, CellTable):
                 self._add_cells(item)
             elif self._counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
-                self._parts.append((None, 0, self._counter(item)))
+                self._parts.append(_Part(self._counter(item)))
 
-    def set_whole(self, counter: ShareCounter) -> None:
-        """Replace all parts by a counter of the whole evidence, made in another thread."""
-        self._parts = [(None, 1 << 62, counter)] if counter.counter is not None else []
+    def set_whole(self, counter: ShareCounter | None, evidence: Iterable[Evidence] = ()) -> None:
+        """Replace all parts by the whole evidence.
+
+        Args:
+            counter: of it, made in another thread; None where it is to be made here.
+            evidence: the whole; needed where it holds a tumour mask that the reader may correct.
+        """
+        items = tuple(evidence)
+        self._parts = []
+        if self._counts == "surface" and self._add_surface(items, counter):
+            return
+        whole = counter if counter is not None else ShareCounter.of(items, self._counts, self._pixel_size)
+        if whole.counter is not None:
+            self._parts = [_Part(whole, size=1 << 62)]
 
     def shares(self, region: Region) -> Shares | None:
-        """Shares of what is known inside the region; None where nothing is counted."""
-        found = [s for _, _, counter in self._parts if (s := counter.shares(region)) is not None]
+        """Shares of what is known inside the region; None where nothing is counted. Intervals come with the whole."""
+        one = len(self._parts) == 1 and self._parts[0].cells is None
+        found = [s for part in self._parts if (s := part.counter.shares(region, interval=one)) is not None]
         if not found:
             return None
         first = found[0]
         if len(found) == 1:
             return first
         a, b, c, d = (sum(column) for column in zip(*(s.amounts for s in found), strict=True))
-        return Shares((a, b, c, d), first.unit, excluded=sum(s.excluded for s in found))
+        excluded, unclassified = sum(s.excluded for s in found), sum(s.unclassified for s in found)
+        return Shares((a, b, c, d), first.unit, excluded=excluded, unclassified=unclassified)
+
+    # -- corrections of the tumour mask ---------------------------------------------------------------------------
+
+    @property
+    def correctable(self) -> bool:
+        """Whether there is a tumour mask."""
+        return any(part.surface is not None for part in self._parts)
+
+    @property
+    def surface(self) -> tuple[Evidence, ...]:
+        """All masks and class maps as they are now, part by part."""
+        return tuple(e for p in self._parts if p.surface is not None for e in (p.surface.mask, p.surface.class_map))
+
+    def paint(self, area: BaseGeometry, tumour: bool) -> bool:
+        """A piece of a stroke that is still being drawn, level-0 px; False where it changes nothing."""
+        return sum(self._painted(part, area, tumour) for part in self._parts) > 0
+
+    def correct(self, corrections: Corrections, within: Bounds | None = None) -> bool:
+        """Exactly these corrections from now on; ``within`` holds all that can differ. False where nothing does."""
+        self._corrections = corrections
+        changed = False
+        for part in self._parts:
+            if part.surface is not None and part.surface.set(corrections, within):
+                part.follow()
+                changed = True
+        return changed
+
+    def change(self, region: Region) -> MaskChange:
+        """How much of the mask the reader changed in a region."""
+        changes = [
+            part.surface.change(part.counter.counter.cover(region), self._pixel_size)
+            for part in self._parts
+            if part.surface is not None and isinstance(part.counter.counter, SurfaceCounter)
+        ]
+        return MaskChange(sum(c.added for c in changes), sum(c.removed for c in changes))
+
+    def current(self, item: Evidence) -> Evidence:
+        """A mask or class map as corrected; all other evidence as it is."""
+        for part in self._parts:
+            if part.found is not None and part.surface is not None:
+                if item is part.found[0]:
+                    return part.surface.mask
+                if item is part.found[1]:
+                    return part.surface.class_map
+        return item
+
+    @staticmethod
+    def _painted(part: _Part, area: BaseGeometry, tumour: bool) -> bool:
+        if part.surface is None or not part.surface.paint(area, tumour):
+            return False
+        part.follow()
+        return True
+
+    def _add_surface(self, items: tuple[Evidence, ...], counter: ShareCounter | None = None) -> bool:
+        surface = surface_of(items)
+        if surface is None:
+            return False
+        found = (surface.mask, surface.class_map)
+        part = _Part(counter or self._counter(found[1]), size=1 << 62, surface=surface, found=found)
+        if not self._corrections.empty and surface.set(self._corrections):
+            part.follow()
+        self._parts.append(part)
+        return True
+
+    # -- cells ----------------------------------------------------------------------------------------------------
 
     def _add_cells(self, table: CellTable) -> None:
         # Outlines are not counted: without them joining is a matter of few arrays.
         bare = replace(table, contours=None, contour_starts=None, features={}, probabilities=None)
         parts = self._parts
         while parts:
-            last, size, _ = parts[-1]
-            if not isinstance(last, CellTable) or size > len(bare) or size + len(bare) > _JOIN_LIMIT:
+            last = parts[-1]
+            if last.cells is None or last.size > len(bare) or last.size + len(bare) > _JOIN_LIMIT:
                 break
-            bare = concatenated([last, bare])
+            bare = concatenated([last.cells, bare])
             parts.pop()
-        parts.append((bare, len(bare), self._counter(bare)))
+        parts.append(_Part(self._counter(bare), bare, len(bare)))
 
     def _counter(self, item: Evidence) -> ShareCounter:
         return ShareCounter.of((item,), self._counts, self._pixel_size)

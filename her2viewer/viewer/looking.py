@@ -6,15 +6,21 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 
 from her2viewer.guidelines.decision import deciding_classes
+from her2viewer.scoring.certainty import DecidingPatch
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.fields import densest_field
 from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.overlays.patch_mark import PatchMarkLayer
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.second_press import SecondPress
 from her2viewer.viewer.session import Session
 
 _CLOSE_LOOK = 20.0
 """Magnification at which G shows the deciding field, where the view is coarser."""
+
+
+_FAINT_LOOK = 40.0
+"""Faint membranes are judged at this magnification."""
 
 
 class Looking(QObject):
@@ -35,6 +41,10 @@ class Looking(QObject):
         self._messages = messages
         self._held = False
         self._before = False
+        self._mark = PatchMarkLayer(self)
+        canvas.add_layer(self._mark)
+        session.slide_changed.connect(lambda _: self._mark.set_patch(None))
+        controller.evidence_changed.connect(lambda _: self._mark.set_patch(None))
         canvas.installEventFilter(self)
         SecondPress(canvas)
 
@@ -57,6 +67,18 @@ class Looking(QObject):
             return
         middle = view.zoomed(downsample, view.width / view.dpr / 2, view.height / view.dpr / 2)
         self._canvas.set_viewport(middle.centred(*point))
+
+    def show_patch(self, patch: DecidingPatch) -> None:
+        """Bring a patch to the middle, close enough to judge it, and frame it."""
+        pixel_size = self._session.pixel_size
+        view = self._canvas.viewport
+        downsample = view.downsample
+        if pixel_size is not None:
+            power = _FAINT_LOOK if patch.her2 == 1 else _CLOSE_LOOK
+            downsample = min(downsample, pixel_size.magnification / power)
+        self._mark.set_patch(patch)
+        middle = view.zoomed(downsample, view.width / view.dpr / 2, view.height / view.dpr / 2)
+        self._canvas.set_viewport(middle.centred(patch.x, patch.y))
 
     def set_overlays(self, shown: bool) -> None:
         """Show or hide all overlays (the key O)."""

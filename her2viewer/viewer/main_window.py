@@ -44,6 +44,7 @@ from her2viewer.viewer.statusbar import StatusBar
 from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
 from her2viewer.viewer.tools.drawing_tool import DrawingTool
+from her2viewer.viewer.tools.mask_brush import MaskBrushTool
 from her2viewer.viewer.tools.polygon import PolygonTool
 from her2viewer.viewer.tools.toolbox import ToolBox
 
@@ -202,6 +203,9 @@ class MainWindow(QMainWindow):
         self.toolbox.state.message.connect(messages.show_message)
         self.toolbox.state.changed.connect(self.show_drawing)
         self.toolbox.tool_changed.connect(lambda _: self.show_drawing())
+        self.panels.deciding.chosen.connect(self.looking.show_patch)
+        for brush in self.toolbox.mask_brushes:
+            brush.correctable = lambda: controller.correctable
         self.panels.regions.message.connect(messages.show_message)
         self.panels.regions.zoom_requested.connect(canvas.fit_region)
         self.panels.slides.info_clicked.connect(self.commanding.show_slide_info)
@@ -210,6 +214,7 @@ class MainWindow(QMainWindow):
         self.panels.layers.palette_changed.connect(self.commanding.use_palette)
         controller.evidence_added.connect(self.evidence.append)
         controller.evidence_changed.connect(self.evidence.replace)
+        controller.evidence_corrected.connect(self.evidence.correct)
         controller.scored_changed.connect(self.evidence.set_region)
         controller.shares_changed.connect(self.evidence.set_shares)
         controller.progress.connect(lambda _: self._show_progress())
@@ -300,7 +305,10 @@ class MainWindow(QMainWindow):
         roles = {Role.ROI: "role_roi", Role.EXCLUDE: "role_exclude", Role.CONTROL: "role_control"}
         self.commands[roles[state.role]].setChecked(True)
         drawing = isinstance(toolbox.current, DrawingTool)
-        self.bar.set_drawing(f"draws: {state.label}" if drawing else "", state.color)
+        if isinstance(toolbox.current, MaskBrushTool):
+            self.bar.set_drawing(toolbox.current.label, toolbox.current.color)
+        else:
+            self.bar.set_drawing(f"draws: {state.label}" if drawing else "", state.color)
 
     def show_colours(self) -> None:
         """Apply the colour profile or not, and say which colours are on the screen."""

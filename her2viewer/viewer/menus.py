@@ -21,11 +21,13 @@ _LAYOUT = {
     ),
     "View": (
         "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field next_unseen *fields "
-        "reset_reviewed | go_decisive | overlays opacity_down opacity_up *palette | icc smooth_zoom | "
-        "*compare copy_view save_view | left_column right_column *panels toolbar overview | *theme full_screen"
+        "reset_reviewed | go_decisive next_deciding previous_deciding | overlays opacity_down opacity_up *palette | "
+        "icc smooth_zoom | *compare copy_view save_view | left_column right_column *panels toolbar overview | "
+        "*theme full_screen"
     ),
     "ROI": (
-        "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | role_roi role_exclude "
+        "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | tool_tumour_add "
+        "tool_tumour_remove | role_roi role_exclude "
         "*exclusions role_control | undo redo | select_all merge subtract smooth delete"
     ),
     "Score": "run cancel | *scorer calibrate",
@@ -48,6 +50,9 @@ _TOOLS = (
     "role_exclude",
     "role_control",
     "tool_note",
+    SEPARATOR,
+    "tool_tumour_add",
+    "tool_tumour_remove",
     SEPARATOR,
     "undo",
     "redo",

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer
+from shapely.geometry.base import BaseGeometry
 
+from her2viewer.domain.corrections import Bounds, Corrections
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
@@ -45,6 +47,8 @@ class ScoringController(ScoringFacts):
         self._runs = 0
         self.focus: Callable[[], tuple[float, float] | None] = lambda: None
         """Where the reader looks, level-0 px: what lies there is scored first."""
+        self._stroke: Bounds | None = None
+        """A box around the strokes on the tumour mask that are still being drawn."""
         self._watcher = ScoringWatcher(self)
         self._watcher.device_known.connect(self.device_known)
         self._watcher.progress.connect(self._on_progress)
@@ -70,6 +74,9 @@ class ScoringController(ScoringFacts):
         session.slide_changed.connect(self._on_slide)
         session.pixel_size_changed.connect(self._on_pixel_size)
         session.region_changed.connect(self._on_region)
+        session.corrections_changed.connect(self._on_corrections)
+        session.correction_dropped.connect(lambda: self._on_corrections(session.corrections))
+        session.corrected_live.connect(self._on_stroke)
         session.locked_changed.connect(lambda _: self.state_changed.emit(self._state))
         self._on_slide(session.slide)
 
@@ -141,7 +148,7 @@ class ScoringController(ScoringFacts):
         self._choice.keep_settings(scorer, result.provenance.settings)
         self._choice.id = scorer
         self.scorer_changed.emit(scorer)
-        self.evidence_changed.emit(result.evidence)
+        self.evidence_changed.emit(self.evidence)
         self._refresh()
 
     def set_scorer(self, scorer: str) -> None:
@@ -208,6 +215,7 @@ class ScoringController(ScoringFacts):
     def _on_slide(self, slide: Slide | None) -> None:
         self._drop_run()
         self._known.clear()
+        self._stroke = None
         self._failure = None
         self._reading = Reading(profile=self._reading.profile)
         self.reading_changed.emit(self._reading)
@@ -225,6 +233,27 @@ class ScoringController(ScoringFacts):
 
     def _on_region(self, region: Region) -> None:
         self._set_state()
+        if not self._timer.isActive():
+            self._timer.start(_FRAME_MS)
+
+    def _on_stroke(self, area: BaseGeometry, tumour: bool) -> None:
+        held = self._held
+        if held is None or not held.live.paint(area, tumour):
+            return
+        self._stroke = _around(self._stroke, area.bounds)
+        self._follow_mask(area.bounds)
+
+    def _on_corrections(self, corrections: Corrections) -> None:
+        within, self._stroke = _around(self._stroke, corrections.changed(self._known.corrections)), None
+        if within is not None:
+            self._known.correct(corrections, within)
+            self._follow_mask(within)
+
+    def _follow_mask(self, within: Bounds) -> None:
+        held = self._held
+        if held is None or not held.live.correctable:
+            return
+        self.evidence_corrected.emit(held.live.surface, within)
         if not self._timer.isActive():
             self._timer.start(_FRAME_MS)
 
@@ -246,8 +275,10 @@ class ScoringController(ScoringFacts):
     def _on_partial(self, number: int, evidence: tuple[Evidence, ...], covered: Region) -> None:
         if not self._mine(number):
             return
-        if self._held is not None:
-            self._held.add(evidence, covered)
+        held = self._held
+        if held is not None:
+            held.add(evidence, covered)
+            evidence = tuple(held.live.current(item) for item in evidence)
         self.evidence_added.emit(evidence)
         if not self._timer.isActive():
             self._timer.start(_RUNNING_MS)
@@ -290,7 +321,7 @@ class ScoringController(ScoringFacts):
             # Parts that came to nothing: what was known before them stands.
             request = self._run.request
             self._known.restore(held.result, self._run.manifest.counts, request.pixel_size)
-            self.evidence_changed.emit(held.result.evidence)
+            self.evidence_changed.emit(self.evidence)
 
     def _end_run(self) -> None:
         self._run, self._progress, self._cancelling = None, None, False
@@ -328,3 +359,10 @@ class ScoringController(ScoringFacts):
         if state is not self._state:
             self._state = state
             self.state_changed.emit(state)
+
+
+def _around(first: Bounds | None, second: Bounds | None) -> Bounds | None:
+    """The smallest box that holds both."""
+    if first is None or second is None:
+        return first or second
+    return (min(first[0], second[0]), min(first[1], second[1]), max(first[2], second[2]), max(first[3], second[3]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
@@ -32,6 +34,8 @@ class ScoringFacts(QObject):
     """tuple[Evidence, ...] of one more part, to be shown beside what is there."""
     evidence_changed = Signal(object)
     """tuple[Evidence, ...] to be shown instead of what is there."""
+    evidence_corrected = Signal(object, object)
+    """tuple[Evidence, ...]: masks and class maps in place of those shown, and the box that differs (level-0 px)."""
     scored_changed = Signal(object, object)
     """Region of the reader, Region that is scored."""
     shares_changed = Signal(object)
@@ -160,6 +164,29 @@ class ScoringFacts(QObject):
     def result(self) -> Result | None:
         """The result for the region as it is now: shares and warnings follow the outline."""
         return None if self._held is None else self._held.result_for(self._region, self.coverage)
+
+    @property
+    def kept_result(self) -> Result | None:
+        """The result as the case keeps it: its evidence as the scorer gave it, for corrections are kept beside it."""
+        held, result = self._held, self.result
+        return (
+            result
+            if held is None or held.result is None or result is None
+            else replace(result, evidence=held.result.evidence)
+        )
+
+    @property
+    def change(self) -> MaskChange:
+        """How much of the tumour mask the reader changed in the region."""
+        return MaskChange() if self._held is None else self._held.live.change(self._region)
+
+    @property
+    def correctable(self) -> Region:
+        """Where there is a tumour mask that can be corrected: the scored part of the region; empty without one."""
+        held = self._held
+        if held is None or not held.live.correctable:
+            return NOTHING
+        return self._region if self.coverage == 1 else self._region.intersection(held.scored)
 
     @property
     def settings_differ(self) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections
+from her2viewer.domain.evidence import CellTable, Evidence, TissueMask
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
@@ -44,13 +45,14 @@ class Held:
 
     def finish(self, result: Result, counter: ShareCounter | None = None) -> None:
         """A run has ended; ``counter`` counts its whole evidence."""
-        if counter is not None:
-            self.live.set_whole(counter)
+        if counter is not None or any(isinstance(e, TissueMask) for e in result.evidence):
+            self.live.set_whole(counter, result.evidence)
         self.result, self.scored, self.evidence = result, result.scored, []
 
     def shown(self) -> tuple[Evidence, ...]:
-        """All evidence, as a result or as the parts so far."""
-        return tuple(self.evidence) if self.result is None else (*self.result.evidence, *self.evidence)
+        """All evidence, as a result or as the parts so far, under the corrections of the reader."""
+        found = (*(() if self.result is None else self.result.evidence), *self.evidence)
+        return tuple(self.live.current(item) for item in found)
 
     def stands(self, region: Region) -> bool:
         """Whether the result speaks of this region: "not assessable" holds for the outline it was found on."""
@@ -68,7 +70,7 @@ class Held:
         return self.live.shares(region)
 
     def result_for(self, region: Region, coverage: float) -> Result | None:
-        """The result for the region as it is now: shares and warnings follow the outline."""
+        """The result for the region as it is now: shares and warnings follow it, evidence the corrections."""
         result = self.result
         if result is None or not self.stands(region):
             return None
@@ -77,6 +79,7 @@ class Held:
         stopped = tuple(w for w in result.warnings if w.code == STOPPED)
         return replace(
             result,
+            evidence=tuple(self.live.current(item) for item in result.evidence),
             shares=self.shares(region),
             warnings=stopped + shown_warnings(result, coverage),
             provenance=replace(result.provenance, region_hash=region.hash),
@@ -93,6 +96,8 @@ class Knowledge(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._held: dict[str, Held] = {}
+        self.corrections = NO_CORRECTIONS
+        """Of the tumour mask; they belong to the slide, so they hold for every scorer that finds one."""
         self._coverage: tuple[Region, Region, float] = (NOTHING, NOTHING, 0.0)
         self._sorted.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
@@ -107,13 +112,13 @@ class Knowledge(QObject):
 
     def begin(self, scorer: str, counts: Counts, pixel_size: PixelSize) -> Held:
         """Start anew with that scorer."""
-        held = self._held[scorer] = Held(LiveShares(counts, pixel_size))
+        held = self._held[scorer] = Held(LiveShares(counts, pixel_size, self.corrections))
         return held
 
     def restore(self, result: Result, counts: Counts, pixel_size: PixelSize) -> None:
         """Take in a saved result. Many cells are sorted for counting beside the main thread."""
         held = self.begin(result.provenance.scorer, counts, pixel_size)
-        held.finish(result)
+        held.result, held.scored = result, result.scored
 
         def work() -> ShareCounter:
             return ShareCounter.of(result.evidence, counts, pixel_size)
@@ -123,10 +128,16 @@ class Knowledge(QObject):
                 self._sorted.emit(held, work())
 
         if sum(len(e) for e in result.evidence if isinstance(e, CellTable)) < _AT_ONCE:
-            held.live.set_whole(work())
+            held.live.set_whole(work(), result.evidence)
             return
         held.counting = True
         threading.Thread(target=later, name="count cells", daemon=True).start()
+
+    def correct(self, corrections: Corrections, within: Bounds | None) -> None:
+        """Other corrections of the tumour mask; ``within`` holds all that can differ from those before."""
+        self.corrections = corrections
+        for held in self._held.values():
+            held.live.correct(corrections, within)
 
     def drop(self, scorer: str) -> None:
         """Forget what is known from one scorer."""
@@ -164,5 +175,5 @@ class Knowledge(QObject):
 
     def _take(self, held: Held, counter: ShareCounter) -> None:
         held.counting = False
-        held.live.set_whole(counter)
+        held.live.set_whole(counter, () if held.result is None else held.result.evidence)
         self.counted.emit()

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
+from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.corrections import NO_CORRECTIONS, Corrections
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.slides.slide import Slide
@@ -31,6 +33,21 @@ class _SetAnnotations(QUndoCommand):
         self._session._apply(self._before, self._before_selection)
 
 
+class _SetCorrections(QUndoCommand):
+    """One stroke on the tumour mask."""
+
+    def __init__(self, session: Session, text: str, after: Corrections) -> None:
+        super().__init__(text)
+        self._session = session
+        self._before, self._after = session.corrections, after
+
+    def redo(self) -> None:
+        self._session._correct(self._after)
+
+    def undo(self) -> None:
+        self._session._correct(self._before)
+
+
 class Session(QObject):
     """Main-thread model that canvas, tools and panels observe. Holds values; reads no file."""
 
@@ -45,6 +62,12 @@ class Session(QObject):
     selection_changed = Signal(object)
     """tuple[str, ...] of annotation ids."""
     locked_changed = Signal(bool)
+    corrections_changed = Signal(object)
+    """Corrections of the tumour mask after a stroke, an undo or a redo."""
+    correction_dropped = Signal()
+    """A stroke that was being drawn came to nothing."""
+    corrected_live = Signal(object, bool)
+    """A piece of a stroke that is still being drawn (shapely area, level-0 px), and whether it adds tumour."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -54,17 +77,25 @@ class Session(QObject):
         self.annotations = AnnotationSet()
         self.selection: tuple[str, ...] = ()
         self.region = Region.of(())
+        self.corrections = NO_CORRECTIONS
         self.locked = False
         """A signed case: edits are refused until it is amended."""
 
-    def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None, annotations: AnnotationSet) -> None:
-        """Show another slide with the annotations of its case; the undo history starts anew."""
+    def set_slide(
+        self,
+        slide: Slide | None,
+        pixel_size: PixelSize | None,
+        annotations: AnnotationSet,
+        corrections: Corrections = NO_CORRECTIONS,
+    ) -> None:
+        """Show another slide with annotations and corrections of its case; the undo history starts anew."""
         self.undo_stack.clear()
         self.slide, self.pixel_size = slide, pixel_size
         self.annotations, self.selection = AnnotationSet(), ()
         self.slide_changed.emit(slide)
         self.pixel_size_changed.emit(pixel_size)
         self._apply(annotations, ())
+        self._correct(corrections)
 
     def set_pixel_size(self, pixel_size: PixelSize) -> None:
         """The reader confirmed or entered the pixel size."""
@@ -85,6 +116,19 @@ class Session(QObject):
     def preview(self, annotations: AnnotationSet) -> None:
         """While a drag is on: let the numbers follow without an undo step. The drag ends with ``edit``."""
         self._set_region(annotations.region())
+
+    def correct(self, text: str, corrections: Corrections) -> None:
+        """One undoable stroke on the tumour mask."""
+        if not self.locked:
+            self.undo_stack.push(_SetCorrections(self, text, corrections))
+
+    def preview_correction(self, area: BaseGeometry, tumour: bool) -> None:
+        """While a stroke is drawn: let mask and numbers follow. It ends with ``correct`` or ``drop_correction``."""
+        self.corrected_live.emit(area, tumour)
+
+    def drop_correction(self) -> None:
+        """The stroke came to nothing: mask and numbers as they were before it."""
+        self.correction_dropped.emit()
 
     def select(self, ids: Iterable[str]) -> None:
         """Change the selection; not an undo step."""
@@ -109,6 +153,11 @@ class Session(QObject):
         chosen = tuple(i for i in selection if i in known)
         self.selection = chosen
         self.selection_changed.emit(chosen)
+
+    def _correct(self, corrections: Corrections) -> None:
+        if corrections is not self.corrections:
+            self.corrections = corrections
+            self.corrections_changed.emit(corrections)
 
     def _set_region(self, region: Region) -> None:
         if region.changed_from(self.region) is not None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from her2viewer.viewer.panels.answer_panel import AnswerPanel
 from her2viewer.viewer.panels.case_panel import CasePanel
 from her2viewer.viewer.panels.collapsible import CollapsiblePanel, SideColumn
+from her2viewer.viewer.panels.deciding_list import DecidingList
 from her2viewer.viewer.panels.layers_panel import LayersPanel
 from her2viewer.viewer.panels.profiles_panel import ProfilesPanel
 from her2viewer.viewer.panels.reading_form import ReadingForm
@@ -51,6 +52,7 @@ class SidePanels(QObject):
         self.layers = LayersPanel(evidence)
         self.answer = AnswerPanel(controller)
         self.why = WhyPanel(controller)
+        self.deciding = DecidingList(controller, session)
         self.reading = ReadingForm(controller)
         self.profiles = ProfilesPanel(controller)
         self.scorers = ScorerPanel(controller)
@@ -67,7 +69,7 @@ class SidePanels(QObject):
             (self.left, "Regions", self.regions),
             (self.left, "Layers", self.layers),
             (self.right, "Answer", self.answer),
-            (self.right, "Why", self.why),
+            (self.right, "Why", _below(self.why, self.deciding)),
             (self.right, "Your reading", self.reading),
             (self.right, "Other profiles", self.profiles),
             (self.right, "Scorers", self.scorers),
@@ -89,6 +91,7 @@ class SidePanels(QObject):
         """Class colours of overlays and bars."""
         self.layers.set_palette(palette)
         self.answer.set_palette(palette)
+        self.deciding.set_palette(palette)
 
     def show_left(self, shown: bool) -> None:
         """Show or hide the left column."""
@@ -130,3 +133,14 @@ class SidePanels(QObject):
         # A column without panels gives its room to the slide.
         self.left.setVisible(self._shown["left"] and self.left.any_shown)
         self.right.setVisible(self._shown["right"] and self.right.any_shown)
+
+
+def _below(*widgets: QWidget) -> QWidget:
+    """One below the other, as the content of one panel."""
+    both = QWidget()
+    column = QVBoxLayout(both)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(4)
+    for widget in widgets:
+        column.addWidget(widget)
+    return both

@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.corrections import NO_CORRECTIONS
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.canvas import SlideCanvas
@@ -207,7 +208,8 @@ class SlideFlow(QObject):
         self._canvas.set_slide(slide, pixel_size)
         self._session.set_locked(False)
         annotations = loaded.annotations if loaded is not None else AnnotationSet()
-        self._session.set_slide(slide, pixel_size, annotations)
+        corrections = loaded.corrections if loaded is not None else NO_CORRECTIONS
+        self._session.set_slide(slide, pixel_size, annotations, corrections)
         if before is not None:
             self._opener.close_slide(before, self._canvas.loader, *self.readers())
         if loaded is not None:

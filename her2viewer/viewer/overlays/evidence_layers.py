@@ -7,10 +7,12 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Heatmap
+from her2viewer.domain.corrections import Bounds
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Heatmap, TissueMask
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
+from her2viewer.scoring.certainty import uncertainty
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer
@@ -18,8 +20,9 @@ from her2viewer.viewer.overlays.cells import CellLayer
 from her2viewer.viewer.overlays.grids import ClassMapLayer, HeatmapLayer
 from her2viewer.viewer.overlays.legend import LegendWidget
 from her2viewer.viewer.overlays.scored_mask import ScoredMaskLayer
+from her2viewer.viewer.overlays.tissue_mask import TissueMaskLayer
 
-_DEFAULT_OPACITY = {"cells": 1.0, "class_map": 0.6, "heatmap": 0.6}
+_DEFAULT_OPACITY = {"cells": 1.0, "class_map": 0.6, "heatmap": 0.6, "mask": 0.9}
 
 
 class LayerHost(Protocol):
@@ -75,7 +78,7 @@ class EvidenceLayers(QObject):
         for key, layer in self._layers.items():
             self._remembered[key] = (layer.wanted, layer.opacity)
             self._host.remove_layer(layer)
-            if isinstance(layer, CellLayer):
+            if isinstance(layer, CellLayer | ClassMapLayer | TissueMaskLayer):
                 layer.stop()
             layer.deleteLater()
         self._layers = {}
@@ -96,11 +99,39 @@ class EvidenceLayers(QObject):
                     layer.append(item)
                 case ClassMapLayer(), ClassMap():
                     layer.append(item)
+                    self._mask_classes(item.grid.bounds)
                 case HeatmapLayer(), Heatmap():
                     layer.append(item)
+                case TissueMaskLayer(), TissueMask():
+                    layer.append(item)
+                    self._mask_classes(item.grid.bounds)
+            # Worked out of the probabilities, so it is kept nowhere.
+            derived = uncertainty(item) if isinstance(item, ClassMap) else None
+            if derived is not None:
+                below = self._layer(derived, wanted=False)
+                if isinstance(below, HeatmapLayer):
+                    below.append(derived)
         if len(self._layers) > before:
             # After the first part is in: whoever hears it may ask a layer for its unit and scale.
             self.layers_changed.emit()
+
+    def correct(self, evidence: Iterable[Evidence], box: Bounds) -> None:
+        """Tumour masks and class maps in place of those shown; they differ inside ``box`` (level-0 px) alone."""
+        by_layer: dict[tuple[str, str], list[Evidence]] = {}
+        for item in evidence:
+            by_layer.setdefault((item.kind, item.name), []).append(item)
+        for key, items in by_layer.items():
+            layer = self._layers.get(key)
+            if isinstance(layer, TissueMaskLayer):
+                layer.set_parts([item for item in items if isinstance(item, TissueMask)], box)
+                self._mask_classes(box)
+            elif isinstance(layer, ClassMapLayer):
+                maps = [item for item in items if isinstance(item, ClassMap)]
+                layer.set_parts(maps, box)
+                derived = [heat for part in maps if (heat := uncertainty(part)) is not None]
+                below = self._layers.get((derived[0].kind, derived[0].name)) if derived else None
+                if isinstance(below, HeatmapLayer):
+                    below.set_parts(derived)
 
     def replace(self, evidence: Iterable[Evidence]) -> None:
         """Show exactly this evidence, for a result of a saved case."""
@@ -194,6 +225,8 @@ class EvidenceLayers(QObject):
             layer = ClassMapLayer(title, item.scheme, self)
         elif isinstance(item, Heatmap):
             layer = HeatmapLayer(title, self)
+        elif isinstance(item, TissueMask):
+            layer = TissueMaskLayer(title, self)
         else:
             return None
         wanted, opacity = self._remembered.get(key, (wanted, _DEFAULT_OPACITY[item.kind]))
@@ -208,6 +241,15 @@ class EvidenceLayers(QObject):
         self._host.add_layer(layer)
         self._legend_timer.start()
         return layer
+
+    def _mask_classes(self, box: Bounds) -> None:
+        """Classes of the tumour are coloured where the tumour is, however the evidence came in."""
+        masks = [
+            part for layer in self._layers.values() if isinstance(layer, TissueMaskLayer) for part in layer.parts
+        ]
+        for layer in self._layers.values():
+            if masks and isinstance(layer, ClassMapLayer) and layer.scheme.counted:
+                layer.set_masks(masks, box)
 
     def _show_legend(self) -> None:
         if self._legend is None:

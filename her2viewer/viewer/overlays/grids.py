@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRectF
 from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import ClassMap, Grid, Heatmap
+from her2viewer.domain.corrections import Bounds
+from her2viewer.domain.evidence import NOT_SCORED, ClassMap, Grid, Heatmap, TissueMask
 from her2viewer.domain.palette import sequential_colormap
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer, Legend
-from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
+from her2viewer.viewer.overlays.masked_classes import masked_render
+from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render, slide_to_screen
 
 
 def _image(rgba: NDArray[np.uint8]) -> QImage:
@@ -47,32 +51,69 @@ class ClassMapLayer(ClassLayer):
     def __init__(self, title: str, scheme: ClassScheme, parent: QObject | None = None) -> None:
         super().__init__(title, scheme, parent)
         self._parts: list[tuple[ClassMap, QImage]] = []
+        self._masks: tuple[TissueMask, ...] = ()
+        self._tiles = RasterTiles(self)
+        self._tiles.ready.connect(self.changed)
 
     def append(self, part: ClassMap) -> None:
         """Add one part; it lies over earlier ones."""
         self._parts.append((part, self._draw(part)))
+        self._order(part.grid.bounds)
         self.changed.emit()
+
+    def set_parts(self, parts: Sequence[ClassMap], box: Bounds) -> None:
+        """Exactly these from now on; they differ from those before inside ``box`` (level-0 px) alone."""
+        drawn = {id(part): image for part, image in self._parts}
+        self._parts = [(part, drawn[id(part)] if id(part) in drawn else self._draw(part)) for part in parts]
+        self._order(box)
+        self.changed.emit()
+
+    def set_masks(self, masks: Sequence[TissueMask], box: Bounds) -> None:
+        """Colour only what these call tumour; they differ from those before inside ``box`` (level-0 px) alone."""
+        self._masks = tuple(masks)
+        self._order(box)
+
+    @property
+    def idle(self) -> bool:
+        """True when all ordered tiles are there."""
+        return self._tiles.idle
+
+    def stop(self) -> None:
+        """End the work in the background; the layer is about to go."""
+        self._tiles.stop()
+
+    def viewport_changed(self, viewport: Viewport) -> None:
+        if self._masks:
+            self._tiles.set_viewport(viewport)
 
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         for part, _ in reversed(self._parts):
             at = part.grid.index(x, y)
-            if at is None or not part.shown[at]:
-                continue
-            code = int(part.classes[at])
-            text = part.scheme.names[code]
-            if part.probabilities is not None:
-                text += f" p {float(part.probabilities[at][code]):.2f}"
-            if not part.scheme.counted:
+            if at is not None and (text := describe_patch(part, at)):
                 return text
-            return f"{text} · tumour {100 * float(part.weight[at]):.0f} %"
         return None
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
+        if self._masks:
+            self._tiles.paint(painter, viewport)
+            return
         for part, image in self._parts:
             _paint_grid(painter, viewport, part.grid, image)
 
     def _restyled(self) -> None:
         self._parts = [(part, self._draw(part)) for part, _ in self._parts]
+        if self._masks:
+            self._tiles.set_render(self._render())
+
+    def _order(self, box: Bounds) -> None:
+        """A patch whose weight is another one is drawn anew as a whole."""
+        if self._masks:
+            margin = max((part.grid.step for part, _ in self._parts), default=1.0)
+            self._tiles.update_render(self._render(), box, margin)
+
+    def _render(self) -> Render:
+        parts, colors, shown = [part for part, _ in self._parts], self.colors(), self.shown
+        return masked_render(parts, self._masks, colors, shown)
 
     def _draw(self, part: ClassMap) -> QImage:
         table = np.zeros((256, 4), dtype=np.uint8)
@@ -85,6 +126,22 @@ class ClassMapLayer(ClassLayer):
             rgba[..., 3] * (0.3 + 0.7 * np.clip(part.weight, 0, 1)) * (part.weight > 0) * part.shown
         ).astype(np.uint8)
         return _image(rgba)
+
+
+def describe_patch(part: ClassMap, at: tuple[int, int]) -> str:
+    """A few words on one patch: ``2+ · p 0: 0.02, 1+: 0.20, 2+: 0.71, 3+: 0.07 · tumour 83 %``; "" for nothing."""
+    code, tumour = int(part.classes[at]), f"tumour {100 * float(part.weight[at]):.0f} %"
+    if not part.scheme.counted:
+        return part.scheme.names[code] if part.shown[at] else ""
+    if code == NOT_SCORED:
+        return f"not classified · {tumour}" if part.weight[at] > 0 else ""
+    if not part.shown[at]:
+        return f"not counted: {tumour}" if part.weight[at] > 0 else ""
+    words = [part.scheme.names[code]]
+    if part.probabilities is not None:
+        chances = zip(part.scheme.names, part.probabilities[at].tolist(), strict=True)
+        words.append("p " + ", ".join(f"{name}: {chance:.2f}" for name, chance in chances))
+    return " · ".join([*words, tumour])
 
 
 class HeatmapLayer(EvidenceLayer):
@@ -114,6 +171,12 @@ class HeatmapLayer(EvidenceLayer):
             self._threshold = value
             self._parts = [(part, self._draw(part)) for part, _ in self._parts]
             self.changed.emit()
+
+    def set_parts(self, parts: Sequence[Heatmap]) -> None:
+        """Exactly these from now on."""
+        self._parts = [(part, self._draw(part)) for part in parts]
+        self.legend_changed.emit()
+        self.changed.emit()
 
     def append(self, part: Heatmap) -> None:
         """Add one part; it lies over earlier ones."""

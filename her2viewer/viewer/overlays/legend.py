@@ -20,6 +20,7 @@ _BACK = QColor(24, 24, 24, 214)
 _EDGE = QColor(255, 255, 255, 36)
 _TEXT = QColor(236, 236, 236)
 _FAINT = QColor(236, 236, 236, 165)
+_DARK = 60
 
 
 class LegendWidget(QWidget):
@@ -133,6 +134,9 @@ class LegendWidget(QWidget):
             color = QColor(*row.color)
             if not row.shown:
                 color.setAlpha(60)
+            if color.lightness() < _DARK:
+                # A dark colour is seen on the tissue beside its pale line, and here by a pale edge.
+                painter.setPen(QPen(_FAINT, 1))
             painter.setBrush(color)
             painter.drawRoundedRect(QRectF(_PAD, y + (_ROW - _SWATCH) / 2, _SWATCH, _SWATCH), 2, 2)
             painter.setPen(_TEXT if row.shown else _FAINT)

@@ -16,8 +16,10 @@ from PySide6.QtWidgets import (
 
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.corrections import MaskChange
+from her2viewer.domain.pixelsize import mm2_number
 from her2viewer.domain.result import Result
-from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.guidelines.decision import Decision
 from her2viewer.viewer import theme
 from her2viewer.viewer.panels.share_bars import ShareBars
@@ -76,12 +78,24 @@ class AnswerPanel(QWidget):
         self._counted = label("", "muted")
         self._counted.setObjectName("countedLine")
         self._left_out = label("", "small")
+        self._unclassified = label("", "small")
+        self._unclassified.setObjectName("unclassifiedLine")
+        self._unclassified.setToolTip("Tumour in patches with too little of it, or that hold nothing to be classed")
+        self._corrected = label("", "small")
+        self._corrected.setObjectName("correctedLine")
         self._covered = CoverageLine()
         self._numbers = QWidget()
         numbers = QVBoxLayout(self._numbers)
         numbers.setContentsMargins(0, 4, 0, 0)
         numbers.setSpacing(2)
-        for part in (self._bars, self._counted, self._left_out, self._covered):
+        for part in (
+            self._bars,
+            self._counted,
+            self._left_out,
+            self._unclassified,
+            self._corrected,
+            self._covered,
+        ):
             numbers.addWidget(part)
         self._profile = label("", "small")
         self._use = label(RESEARCH_USE, "small")
@@ -152,7 +166,9 @@ class AnswerPanel(QWidget):
         self._numbers.setVisible(shares is not None)
         counted, left_out = ("", "") if shares is None else counted_texts(shares)
         self._counted.setText(counted)
-        self._left_out.setText(left_out)
+        say(self._left_out, left_out)
+        say(self._unclassified, "" if shares is None else unclassified_text(shares))
+        say(self._corrected, "" if shares is None else change_text(self._controller.change))
         self._show_coverage()
         say(self._profile, "" if decision is None else decision.profile_title)
         self._profile.setToolTip("" if decision is None else decision.profile_reference)
@@ -277,7 +293,23 @@ def counted_texts(shares: Shares) -> tuple[str, str]:
     """``of 4,312 tumour cells`` and ``1,020 other cells left out``."""
     if shares.unit is CountedUnit.CELLS:
         return f"of {shares.total:,.0f} {shares.unit.value}", f"{shares.excluded:,.0f} other cells left out"
-    return (
-        f"of {shares.total:,.2f} mm² of {shares.unit.value} (a proxy of cells)",
-        f"{shares.excluded:,.2f} mm² of other tissue left out",
-    )
+    left_out = f"{mm2_number(shares.excluded)} mm² of other tissue left out" if shares.excluded > 0 else ""
+    return (f"of {mm2_number(shares.total)} mm² of {shares.unit.value} (a proxy of cells)", left_out)
+
+
+def unclassified_text(shares: Shares) -> str:
+    """``0.12 mm² (4.0 %) of the tumour not classified``; "" where all of it is."""
+    if shares.unclassified <= 0:
+        return ""
+    share = percent_text(100 * shares.unclassified_fraction, limits=())
+    return f"{mm2_number(shares.unclassified)} mm² ({share}) of the tumour not classified"
+
+
+def change_text(change: MaskChange) -> str:
+    """``You added 0.12 mm² and removed 0.30 mm² of tumour``; "" where nothing was corrected."""
+    parts = [
+        f"{verb} {mm2_number(amount)} mm²"
+        for verb, amount in (("added", change.added), ("removed", change.removed))
+        if amount > 0
+    ]
+    return f"You {' and '.join(parts)} of tumour" if parts else ""

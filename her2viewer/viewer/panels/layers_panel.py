@@ -11,7 +11,7 @@ from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.grids import HeatmapLayer
 from her2viewer.viewer.panels.calm import CalmCombo, CalmDoubleSpin, CalmSlider, CalmSpin
-from her2viewer.viewer.panels.words import label
+from her2viewer.viewer.panels.words import ElidedCheck, label
 
 
 class LayersPanel(QWidget):
@@ -88,8 +88,8 @@ class _LayerBlock(QWidget):
     def __init__(self, layer: EvidenceLayer) -> None:
         super().__init__()
         self.layer = layer
-        self.check = QCheckBox(layer.title)
-        self.check.setToolTip("Show this layer")
+        self.check = ElidedCheck(layer.title)
+        self.check.setToolTip(f"Show the layer {layer.title}")
         self.slider = CalmSlider()
         self.slider.setRange(0, 100)
         self.slider.setAccessibleName(f"Opacity of {layer.title}")

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import DEFAULT_PALETTE, her2_colors
-from her2viewer.domain.shares import Shares, percent_text
+from her2viewer.domain.pixelsize import mm2_number
+from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer import theme
 
 _ROW = 24
@@ -39,6 +40,14 @@ class ShareBars(QWidget):
         return QSize(160, 4 * _ROW + _AXIS)
 
     @property
+    def amounts(self) -> tuple[str, ...]:
+        """The surface of each class as printed; empty for cells, whose numbers the legend gives."""
+        shares = self._shares
+        if shares is None or shares.total <= 0 or shares.unit is not CountedUnit.SURFACE:
+            return ("", "", "", "")
+        return tuple(f"{mm2_number(amount)} mm²" for amount in shares.amounts)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """The percentages as printed, one for each class; empty where nothing was counted."""
         if self._shares is None or self._shares.total <= 0:
@@ -59,6 +68,7 @@ class ShareBars(QWidget):
             self._shares, self._limits, self._near = shares, limits, near
             said = ", ".join(f"{n} {t}" for n, t in zip(HER2_LABELS, self.texts, strict=True) if t)
             self.setAccessibleDescription(said or "nothing counted")
+            self.setToolTip(interval_text(shares))
             self.update()
 
     def set_palette(self, palette: str) -> None:
@@ -73,7 +83,9 @@ class ShareBars(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics = QFontMetrics(self.font())
         number = metrics.horizontalAdvance("100.0 %") + 12
-        left, width = float(_NAME), max(20.0, float(self.width() - _NAME - number))
+        amounts = self.amounts
+        room = metrics.horizontalAdvance("99.99 mm²") + 8 if any(amounts) else 0
+        left, width = float(_NAME), max(20.0, float(self.width() - _NAME - number - room))
         shares = self._shares if self._shares is not None and self._shares.total > 0 else None
         fractions = shares.fractions if shares is not None else (0.0,) * 4
         for i, (name, text) in enumerate(zip(HER2_LABELS, self.texts, strict=True)):
@@ -87,6 +99,8 @@ class ShareBars(QWidget):
             self._paint_bar(painter, track, i, fractions[i])
             painter.setPen(t.color("amber" if name in self._near else "text"))
             painter.drawText(QRectF(left + width, top, number, _ROW), _RIGHT, text)
+            painter.setPen(t.color("muted"))
+            painter.drawText(QRectF(left + width + number, top, room, _ROW), _RIGHT, amounts[i])
         for limit in self._limits:
             x = left + width * limit / 100
             painter.setPen(QPen(t.color("text"), 1, Qt.PenStyle.DotLine))
@@ -107,14 +121,29 @@ class ShareBars(QWidget):
         bar.setWidth(max(2.0, track.width() * fraction))
         painter.setBrush(QColor(*her2_colors(self._palette)[index]))
         painter.drawRoundedRect(bar, 2, 2)
-        half = self._shares.half_width[index] if self._shares is not None and self._shares.half_width else 0.0
-        if half > 0:
-            y = track.center().y()
-            x0 = track.left() + track.width() * max(0.0, fraction - half)
-            x1 = track.left() + track.width() * min(1.0, fraction + half)
-            painter.setPen(QPen(theme.tokens().color("text"), 1.5))
+        self._paint_interval(painter, track, index, fraction)
+
+    def _paint_interval(self, painter: QPainter, track: QRectF, index: int, fraction: float) -> None:
+        shares = self._shares
+        if shares is None:
+            return
+        if shares.interval is not None:
+            low, high = shares.interval.low[index], shares.interval.high[index]
+        elif shares.half_width is not None:
+            half = shares.half_width[index]
+            low, high = max(0.0, fraction - half), min(1.0, fraction + half)
+        else:
+            return
+        if high <= low:
+            return
+        y, x0, x1 = track.center().y(), track.left() + track.width() * low, track.left() + track.width() * high
+        # Dark with a pale seam: seen on every colour of a bar and on the empty track.
+        for color, width in ((QColor(255, 255, 255, 170), 3.0), (QColor(20, 20, 20), 1.2)):
+            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
             painter.drawLine(QPointF(x0, y), QPointF(x1, y))
-            painter.setPen(Qt.PenStyle.NoPen)
+            for x in (x0, x1):
+                painter.drawLine(QPointF(x, y - 3), QPointF(x, y + 3))
+        painter.setPen(Qt.PenStyle.NoPen)
 
     def _small(self, t: theme.Tokens) -> QFont:
         font = QFont(self.font())
@@ -123,3 +152,16 @@ class ShareBars(QWidget):
 
 
 _RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+
+
+def interval_text(shares: Shares | None) -> str:
+    """What the lines in the bars mean, with their numbers; "" where there are none."""
+    if shares is None or shares.interval is None or shares.total <= 0:
+        return ""
+    interval = shares.interval
+    rows = [
+        f"{name}: {percent_text(100 * low).removesuffix(' %')} to {percent_text(100 * high)}"
+        for name, low, high in zip(HER2_LABELS, interval.low, interval.high, strict=True)
+    ]
+    side = f"{interval.block_um / 1000:g} mm"
+    return "\n".join([f"95 % interval over blocks of tissue of {side}", *rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QRadioButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QCheckBox, QLabel, QRadioButton, QSizePolicy, QWidget
 
 from her2viewer.viewer import theme
 
@@ -37,6 +37,26 @@ def set_role(target: QWidget, role: str) -> None:
         target.setProperty("role", role)
         target.style().unpolish(target)
         target.style().polish(target)
+
+
+class ElidedCheck(QCheckBox):
+    """A check box that shortens its text with an ellipsis instead of pushing its column wider."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.full_text = text
+        self.setAccessibleName(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        """The box and a few letters."""
+        return QSize(60, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the text to the new width."""
+        super().resizeEvent(event)
+        room = self.width() - 26
+        self.setText(self.fontMetrics().elidedText(self.full_text, Qt.TextElideMode.ElideRight, room))
 
 
 class ElidedRadio(QRadioButton):

@@ -220,14 +220,7 @@ class BrushTool(DrawingTool):
             radius = self.state.brush_px / 2
         if self._pointer is None or (self.canvas is not None and not self._points and not self.canvas.underMouse()):
             return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for pen in (QPen(QColor(0, 0, 0, 160), 3.0), QPen(color, 1.5)):
-            painter.setPen(pen)
-            painter.drawEllipse(self._pointer, radius, radius)
-            if erasing:
-                arm = min(4.0, radius / 2)
-                painter.drawLine(self._pointer - QPointF(arm, 0), self._pointer + QPointF(arm, 0))
+        paint_ring(painter, self._pointer, radius, color, minus=erasing)
 
     def _paint_pending(self, painter: QPainter, viewport: Viewport, radius: float, color: QColor) -> None:
         """The end of the stroke that is not in the area yet."""
@@ -242,3 +235,15 @@ class BrushTool(DrawingTool):
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(to_screen(todo, viewport))
+
+
+def paint_ring(painter: QPainter, at: QPointF, radius: float, color: QColor, *, minus: bool) -> None:
+    """The brush under the pointer, logical screen px; ``minus`` marks one that takes away."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for pen in (QPen(QColor(0, 0, 0, 160), 3.0), QPen(color, 1.5)):
+        painter.setPen(pen)
+        painter.drawEllipse(at, radius, radius)
+        if minus:
+            arm = min(4.0, radius / 2)
+            painter.drawLine(at - QPointF(arm, 0), at + QPointF(arm, 0))

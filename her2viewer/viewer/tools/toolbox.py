@@ -14,6 +14,7 @@ from her2viewer.viewer.tools.brush import BrushTool
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.drawing_tool import DrawingTool, SessionTool
 from her2viewer.viewer.tools.freehand import FreehandTool
+from her2viewer.viewer.tools.mask_brush import MaskBrushTool
 from her2viewer.viewer.tools.note import NoteTool
 from her2viewer.viewer.tools.note_editor import NoteEditor
 from her2viewer.viewer.tools.polygon import PolygonTool
@@ -39,6 +40,8 @@ class ToolBox(QObject):
         """Role, class, brush size; its signal ``message`` carries sentences for the status bar."""
         previewer = Previewer(session, self.state, self)
         self.select = SelectTool(session, self.state, previewer)
+        self.mask_brushes = tuple(MaskBrushTool(session, self.state, adds=adds) for adds in (True, False))
+        """Add to the tumour mask of a scorer, and remove from it."""
         tools: tuple[Tool, ...] = (
             Tool(),
             self.select,
@@ -46,10 +49,11 @@ class ToolBox(QObject):
             FreehandTool(session, self.state, previewer),
             RectangleTool(session, self.state, previewer),
             BrushTool(session, self.state, previewer),
+            *self.mask_brushes,
             NoteTool(session, self.state, previewer),
         )
         self.tools: dict[str, Tool] = {tool.id: tool for tool in tools}
-        """By id: pan, select, polygon, freehand, rectangle, brush, note."""
+        """By id: pan, select, polygon, freehand, rectangle, brush, tumour_add, tumour_remove, note."""
         self.note_editor: NoteEditor | None = None
         self._canvas: SlideCanvas | None = None
         self._current: Tool = self.select
