@@ -277,7 +277,7 @@ def settle(means: Means, network: Any, samples: SampleSet, stage: Stage) -> None
             reason = means.stop()
             if reason:
                 raise Stopped(reason)
-            network(_ordered(batch.to(means.fabric.device).x))
+            network(ordered(batch.to(means.fabric.device).x))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 
