@@ -134,10 +134,10 @@ def _raster(region: Region, on: Raster, rows: slice, columns: slice) -> NDArray[
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     filled = np.zeros(shape, dtype=np.uint8)
     crossed = np.zeros(shape, dtype=np.uint8)
-    for rings in region.rings_on(columns.start * on.step, rows.start * on.step, on.step, shape[1], shape[0]):
-        cv2.fillPoly(filled, rings, 1, lineType=cv2.LINE_8, shift=RASTER_SHIFT)
-        # Three squares wide: none that the outline touches is missed by the rounding of the line.
-        cv2.polylines(crossed, rings, True, 1, thickness=3, lineType=cv2.LINE_8, shift=RASTER_SHIFT)
+    rings = region.all_rings_on(columns.start * on.step, rows.start * on.step, on.step, shape[1], shape[0])
+    cv2.fillPoly(filled, rings, 1, lineType=cv2.LINE_8, shift=RASTER_SHIFT)
+    # Three squares wide: none that the outline touches is missed by the rounding of the line.
+    cv2.polylines(crossed, rings, True, 1, thickness=3, lineType=cv2.LINE_8, shift=RASTER_SHIFT)
     inside = filled.astype(bool)
     # OpenCV's raster is rough along the outline: there the middle of each square decides.
     y, x = np.nonzero(crossed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.corrections import Corrections, MaskChange
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
 from her2viewer.domain.reviewed import ReviewedMap
@@ -48,6 +49,8 @@ class ReportInputs:
     scorer_title: str
     palette: str
     reviewed: ReviewedMap | None
+    corrections: Corrections
+    change: MaskChange
 
     def build(self) -> Any:
         """The report's values; reads the slide.
@@ -70,6 +73,8 @@ class ReportInputs:
             scorer_title=self.scorer_title,
             palette=self.palette,
             reviewed=self.reviewed,
+            corrections=self.corrections,
+            change=self.change,
         )
 
 
@@ -213,6 +218,8 @@ class Exporting(QObject):
             scorer_title=manifest.title if manifest is not None else "",
             palette=self.palette,
             reviewed=self.reviewed(),
+            corrections=session.corrections,
+            change=controller.change,
         )
 
     # -- outlines -----------------------------------------------------------------------------------------------
@@ -277,7 +284,8 @@ class Exporting(QObject):
             ]
         if again:
             remarks.append(f"{again} of its outlines are here already and were left as they are.")
-        outside = sum(1 for a in new if not _on_slide(a.geometry.bounds, slide))
+        boxes = AnnotationSet(tuple(new)).bounds.tolist()
+        outside = sum(1 for box in boxes if not _on_slide(box, slide))
         if outside:
             remarks.append(f"{outside} of its outlines lie outside this slide: is it the right file?")
         if new:
@@ -302,13 +310,14 @@ class Exporting(QObject):
         )
 
     def export_file(self, path: Path) -> None:
-        """Write all outlines as GeoJSON."""
-        annotations = self._session.annotations
+        """Write all outlines as GeoJSON, and as notes what was corrected of the tumour mask."""
+        annotations, corrections = self._session.annotations, self._session.corrections
 
         def work() -> None:
+            from her2viewer.cases.corrections_file import corrections_as_outlines
             from her2viewer.cases.geojson import write_geojson
 
-            write_geojson(path, annotations)
+            write_geojson(path, (*annotations, *corrections_as_outlines(corrections)))
 
         def done(_: object) -> None:
             self._messages.show_message(
@@ -347,6 +356,6 @@ def _outlines(count: int) -> str:
     return "1 outline was" if count == 1 else f"{count:,} outlines were"
 
 
-def _on_slide(bounds: tuple[float, float, float, float], slide: Slide) -> bool:
+def _on_slide(bounds: Sequence[float], slide: Slide) -> bool:
     x0, y0, x1, y1 = bounds
     return x1 > 0 and y1 > 0 and x0 < slide.width and y0 < slide.height

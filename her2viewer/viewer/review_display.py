@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,8 @@ class ReviewDisplay(QObject):
     def _of_each(self) -> dict[str, str]:
         """Share of each outline that counts as tumour, less the exclusions, in words."""
         known, whole = self._reviewing.map, self._session.region
-        rois = self._session.annotations.with_role(Role.ROI)
+        # No more than needed: of thousands even looking at each is felt.
+        rois = list(islice((a for a in self._session.annotations if a.role is Role.ROI), MOST_SHARES + 1))
         if known is None or not rois or len(rois) > MOST_SHARES:
             self._squares = {}
             return {}

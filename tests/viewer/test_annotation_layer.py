@@ -13,7 +13,7 @@ from shapely import MultiPolygon, Point, Polygon, box
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
+from her2viewer.viewer.overlays.annotation_layer import SELECTED, AnnotationLayer
 from her2viewer.viewer.overlays.outlines import Outline
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.tools.drawing_state import DrawingState
@@ -205,3 +205,46 @@ def test_many_corners_in_view_are_still_drawn_in_the_right_place(qtbot: QtBot) -
     sheet = Sheet(*(Annotation.drawn(g.buffer(0), Role.ROI) for g in rough), probe)
     assert sheet.ink((3800, 1500))
     assert not sheet.ink((3400, 1500), reach=20)
+
+
+def _cells(count: int) -> list[Annotation]:
+    """Far smaller than a mark at low power, side by side in rows."""
+    return [Annotation.drawn(box(x, y, x + 12, y + 12), Role.ROI) for i in range(count) for x, y in [_place(i)]]
+
+
+def _place(i: int) -> tuple[float, float]:
+    return 400.0 + 100 * (i % 30), 400.0 + 100 * (i // 30)
+
+
+def test_thousands_of_marks_say_what_is_selected_by_one_and_by_all(qtbot: QtBot) -> None:
+    cells = _cells(600)
+    sheet = Sheet(*cells)
+
+    def at(i: int) -> tuple[int, ...]:
+        x, y = (round(v) for v in VIEW.to_screen(_place(i)[0] + 6, _place(i)[1] + 6))
+        return tuple(int(v) for v in sheet.paint()[y, x])
+
+    plain = at(7)
+    assert at(8) == plain == (200, 0, 0)
+    sheet.session.select([cells[7].id])
+    assert at(8) == plain
+    one = sheet.paint()
+    sheet.session.select([c.id for c in cells])
+    accent = (SELECTED.red(), SELECTED.green(), SELECTED.blue())
+    assert {at(i) for i in (0, 7, 8, 599)} == {accent}
+    assert (one != sheet.paint()).any()
+
+
+def test_among_thousands_a_moved_one_is_drawn_where_it_is_and_not_where_it_was(qtbot: QtBot) -> None:
+    cells = _cells(600)
+    sheet = Sheet(*cells)
+    moved = cells[3].with_geometry(box(3700, 450, 3712, 462))
+    assert sheet.ink(_place(3))
+    assert not sheet.ink((3706, 456))
+    sheet.state.set_live({moved.id: moved})
+    assert sheet.ink((3706, 456))
+    assert not sheet.ink(_place(3))
+    sheet.state.set_live({})
+    sheet.session.edit("move", sheet.session.annotations.replaced(moved))
+    assert sheet.ink((3706, 456))
+    assert not sheet.ink(_place(3))

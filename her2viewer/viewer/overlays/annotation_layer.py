@@ -6,11 +6,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import shapely
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QGuiApplication, QPainter, QPen, QPolygonF, QTransform
 
-from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, Role
+from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, AnnotationSet, Role
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.outlines import Bounds, Outline, polygon_of
@@ -35,6 +35,8 @@ NOTE_WIDTH = 260.0
 MANY_NOTES = 40
 MANY = 300
 """With more annotations than this names and texts are left out, and what does not change is kept between frames."""
+NO_MARK = -1
+"""In place of a colour: notes are never too small."""
 PLATE = QColor(20, 20, 20, 190)
 MARGIN_PX = 16.0
 
@@ -60,6 +62,7 @@ class AnnotationLayer(Layer):
         self._state = state
         self._show_names = True
         self._outlines: dict[str, Outline] = {}
+        self._mark_colors: tuple[AnnotationSet, NDArray[np.int64]] | None = None
         session.annotations_changed.connect(self._annotations_changed)
         session.selection_changed.connect(self._repaint)
         session.slide_changed.connect(self._slide_changed)
@@ -105,9 +108,7 @@ class AnnotationLayer(Layer):
         view = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         frame = _Frame(painter, viewport, view, screen_transform(viewport))
         selected = set(self._session.selection)
-        near = self._shown(view)
-        if many:
-            near = self._paint_marks(frame, near, selected)
+        near = self._paint_marks(frame, selected) if many else self._shown(view)
         shown = [(a, self._outline(a)) for a in near]
         shown = [(a, o) for a, o in shown if o.touches(view)]
         # What is selected is drawn last, above its neighbours.
@@ -139,28 +140,50 @@ class AnnotationLayer(Layer):
         known = [a for a in known if a.id not in live]
         return known + list(live.values())
 
-    def _paint_marks(self, frame: _Frame, near: list[Annotation], selected: set[str]) -> list[Annotation]:
-        """Those that are too small for an outline, as points of their colour all at once; returns the others."""
-        bounds = shapely.bounds(np.array([a.geometry for a in near], dtype=object)).reshape(-1, 4)
+    def _paint_marks(self, frame: _Frame, selected: set[str]) -> list[Annotation]:
+        """Those in view that are too small for an outline, as points of their colour; returns the others in view."""
+        annotations, live = self._session.annotations, self._state.live if self._state is not None else {}
+        near = annotations.touching(*frame.view)
+        bounds, rgb = annotations.bounds[near], self._colors()[near]
         size = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]) * frame.viewport.scale
-        small = (size < SMALL_PX) & np.array([a.id not in selected for a in near], dtype=bool)
-        small &= np.array([a.role is not Role.NOTE for a in near], dtype=bool)
+        small = (size < SMALL_PX) & (rgb != NO_MARK)
+        if selected or live:
+            ids = [annotations.items[i].id for i in near]
+            chosen = np.fromiter((i in selected for i in ids), dtype=bool, count=len(ids))
+            if len(selected) > MANY:
+                rgb[chosen & small] = SELECTED.rgb()
+            else:
+                small &= ~chosen
+            small &= ~np.fromiter((i in live for i in ids), dtype=bool, count=len(ids))
         middle = screen_xy((bounds[:, :2] + bounds[:, 2:]) / 2, frame.viewport)
-        groups: dict[int, list[int]] = {}
-        for i in np.flatnonzero(small):
-            groups.setdefault(color_of(near[i]).rgb(), []).append(int(i))
         painter = frame.painter
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for rgb, members in groups.items():
+        for value in np.unique(rgb[small]):
+            members = small & (rgb == value)
             # Smaller where they would run into one another.
             side = float(np.clip(np.median(size[members]), 2.0, SMALL_PX))
-            pen = QPen(QColor.fromRgb(rgb), side)
+            pen = QPen(QColor.fromRgb(int(value)), side)
             pen.setCapStyle(Qt.PenCapStyle.SquareCap)
             painter.setPen(pen)
             painter.drawPoints(polygon_of(np.round(middle[members])))
         painter.restore()
-        return [near[i] for i in np.flatnonzero(~small)]
+        others = [annotations.items[i] for i in near[~small]]
+        return [a for a in others if a.id not in live] + list(live.values())
+
+    def _colors(self) -> NDArray[np.int64]:
+        """Colour of the mark of each annotation, (n,); ``NO_MARK`` for notes."""
+        annotations = self._session.annotations
+        if self._mark_colors is None or self._mark_colors[0] is not annotations:
+            known: dict[tuple[object, ...], int] = {}
+            colors = np.empty(len(annotations), dtype=np.int64)
+            for i, a in enumerate(annotations.items):
+                look = (a.role, a.class_name, a.color)
+                if look not in known:
+                    known[look] = NO_MARK if a.role is Role.NOTE else color_of(a).rgb()
+                colors[i] = known[look]
+            self._mark_colors = (annotations, colors)
+        return self._mark_colors[1]
 
     def _outline(self, annotation: Annotation) -> Outline:
         outline = self._outlines.get(annotation.id)

@@ -18,6 +18,8 @@ from her2viewer.domain.editing import rings
 CHUNK = 256
 """Corners of one piece."""
 KEPT_LEVELS = 3
+FEW = 24
+"""An outline of fewer corners is not worth the time that thinning it further takes, of thousands least of all."""
 CLIP_FROM = 4_000
 """Fills with more corners are clipped to the view before they are drawn."""
 
@@ -73,6 +75,8 @@ def _thinned(xy: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
     keep[1:] = (spot[1:] != spot[:-1]).any(axis=1)
     keep[-1] = True
     thinned = xy[keep]
+    if len(thinned) < FEW:
+        return thinned if len(thinned) >= 4 else xy
     # The grid takes out the crowd at no cost, Douglas-Peucker what is left of the jitter.
     line = shapely.simplify(shapely.LineString(thinned), tolerance, preserve_topology=False)
     simple = shapely.get_coordinates(line)
