@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from her2viewer.api import (
     Quality,
     TissueMask,
 )
-from her2viewer_surface.plan import CELL, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, Block, Plan
-from her2viewer_surface.segmentation import TISSUE_UM, block_means, tissue_cells, tumour_mask
+from her2viewer_surface.plan import CELL, CELLS, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, Block, Plan
+from her2viewer_surface.segmentation import TISSUE_UM, tissue_cells, tumour_mask
 
 CLASSES = "HER2 class of the tumour surface"
 TUMOUR = "Invasive tumour"
@@ -57,18 +57,20 @@ class Tally:
     unread: int = 0
     """Blocks of which a part could not be read."""
 
-    def add(self, class_map: ClassMap) -> None:
-        """Count the tumour of a block."""
-        area = self.pixel_size.mm2(class_map.grid.step**2)
-        self.tumour_mm2 += float(class_map.weight.sum()) * area
-        self.counted_mm2 += float(class_map.weight[class_map.shown].sum()) * area
-
-    def add_quality(self, quality: ClassMap) -> None:
-        """Count the artefacts of a block."""
-        area = self.pixel_size.mm2(quality.grid.step**2)
-        for code in Quality:
-            if count := int((quality.classes == code).sum()):
-                self.artefacts_mm2[code] = self.artefacts_mm2.get(code, 0.0) + count * area
+    def add(self, answer: Answer, evidence: tuple[Evidence, ...]) -> None:
+        """Count the final evidence of a block."""
+        self.unread += bool((answer.block.inside & ~answer.inside).any())
+        for item in evidence:
+            if not isinstance(item, ClassMap):
+                continue
+            area = self.pixel_size.mm2(item.grid.step**2)
+            if item.scheme.counted:
+                self.tumour_mm2 += float(item.weight.sum()) * area
+                self.counted_mm2 += float(item.weight[item.shown].sum()) * area
+                continue
+            for code in Quality:
+                if count := int((item.classes == code).sum()):
+                    self.artefacts_mm2[code] = self.artefacts_mm2.get(code, 0.0) + count * area
 
 
 @dataclass(frozen=True)
@@ -80,48 +82,65 @@ class Means:
     alphas: NDArray[np.float32]
     """(4,) factors of the logits."""
     threshold: float
-    artefacts: ArtefactMap | None
 
 
-def evidence_of(
-    block: Block,
-    picture: Picture,
-    tumour: tuple[NDArray[np.float32], NDArray[np.bool_]],
-    means: Means,
-    tally: Tally,
-) -> tuple[Evidence, ...]:
-    """Mask, classes and artefacts of a block; what of them there is.
+@dataclass(frozen=True)
+class Answer:
+    """What the networks say of a block, before artefacts are left out."""
+
+    block: Block
+    inside: NDArray[np.bool_]
+    """(PATCHES, PATCHES): patches of the region that could be read."""
+    mask: NDArray[np.bool_]
+    """(BLOCK / CELL, same): tumour."""
+    class_map: ClassMap | None
+    """None where there is no tissue."""
+
+
+def answer_of(
+    block: Block, picture: Picture, tumour: tuple[NDArray[np.float32], NDArray[np.bool_]], means: Means
+) -> Answer:
+    """Tumour and classes of a block.
 
     Args:
         block: which one.
         picture: its pixels.
         tumour: probability and what was seen, with halo, as ``Segmentation.probability`` gives them.
         means: of the run.
-        tally: is added to.
+
+    Raises:
+        Cancelled, ScorerError: from the network.
     """
     probability, seen = tumour
     readable = _cells_to_patches(seen[HALO_CELLS:-HALO_CELLS, HALO_CELLS:-HALO_CELLS]).all(axis=(1, 3))
-    readable &= ~picture.unread
-    inside = block.inside & readable
-    if (block.inside & ~readable).any():
-        tally.unread += 1
-    tissue = block_means(tissue_cells(picture.rgb).astype(np.float32), PATCH // TISSUE_UM)
-    wanted = inside & (tissue >= LEAST_TISSUE)
-    quality = _quality(block, inside, means)
+    inside = block.inside & readable & ~picture.unread
+    tissue = tissue_cells(picture.rgb).reshape(PATCHES, PATCH // TISSUE_UM, PATCHES, PATCH // TISSUE_UM)
+    wanted = inside & (tissue.mean(axis=(1, 3)) >= LEAST_TISSUE)
+    if not wanted.any():
+        return Answer(block, inside, np.zeros((CELLS, CELLS), bool), None)
+    mask = tumour_mask(probability, means.threshold) & _enlarged(wanted, CELLS_PER_PATCH)
+    return Answer(block, inside, mask, _classes(block, picture.rgb, wanted, _weight(mask), means))
+
+
+def evidence_of(answer: Answer, plan: Plan, artefacts: ArtefactMap | None) -> tuple[Evidence, ...]:
+    """Mask and classes of a block, what lies under artefacts taken out of the mask, and the artefacts, if any."""
+    mask, class_map = answer.mask, answer.class_map
+    quality = None if artefacts is None else _quality(answer, plan, artefacts)
     found: list[Evidence] = []
-    if wanted.any():
-        mask = tumour_mask(probability, means.threshold) & _enlarged(wanted, CELLS_PER_PATCH)
+    if class_map is not None:
         if quality is not None:
-            mask &= ~_enlarged(_left_out(quality), QUALITY_STEP // CELL)
-        weight = block_means(mask.astype(np.float32), CELLS_PER_PATCH)
-        values = np.where(_enlarged(inside, CELLS_PER_PATCH), mask, NOT_SCORED).astype(np.uint8)
-        class_map = _classes(block, picture.rgb, wanted, weight, means)
-        tally.add(class_map)
-        found += [TissueMask(TUMOUR, means.plan.grid(block, CELL), values), class_map]
+            mask = mask & ~_enlarged(_left_out(quality), QUALITY_STEP // CELL)
+            class_map = replace(class_map, weight=_weight(mask))
+        values = np.where(_enlarged(answer.inside, CELLS_PER_PATCH), mask, NOT_SCORED).astype(np.uint8)
+        found += [TissueMask(TUMOUR, plan.grid(answer.block, CELL), values), class_map]
     if quality is not None:
-        tally.add_quality(quality)
         found.append(quality)
     return tuple(found)
+
+
+def _weight(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(PATCHES, PATCHES): share of each patch that is tumour."""
+    return np.asarray(_cells_to_patches(mask).mean(axis=(1, 3)), np.float32)
 
 
 def _classes(
@@ -139,13 +158,11 @@ def _classes(
     return ClassMap(CLASSES, grid, TUMOUR_SCHEME, classes, weight, probabilities, LEAST_TUMOUR)
 
 
-def _quality(block: Block, inside: NDArray[np.bool_], means: Means) -> ClassMap | None:
+def _quality(answer: Answer, plan: Plan, artefacts: ArtefactMap) -> ClassMap | None:
     """Artefacts of the region's part of a block; None where there are none."""
-    if means.artefacts is None:
-        return None
-    grid = means.plan.grid(block, QUALITY_STEP)
-    codes = means.artefacts.at(*grid.centres())
-    codes[~_enlarged(inside, PATCH // QUALITY_STEP)] = GOOD
+    grid = plan.grid(answer.block, QUALITY_STEP)
+    codes = artefacts.at(*grid.centres())
+    codes[~_enlarged(answer.inside, PATCH // QUALITY_STEP)] = GOOD
     if (codes == GOOD).all():
         return None
     return ClassMap(QUALITY, grid, QUALITY_SCHEME, codes, np.ones(grid.shape, np.float32))

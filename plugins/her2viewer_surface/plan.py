@@ -22,6 +22,7 @@ CELL = 4
 HALO = 128
 """um around a patch that decide whether a speck or a hole in it is a small one; see ``segmentation``."""
 PATCHES = BLOCK // PATCH
+CELLS = BLOCK // CELL
 CELLS_PER_PATCH = PATCH // CELL
 HALO_CELLS = HALO // CELL
 FRAME_CELLS = (BLOCK + 2 * HALO) // CELL

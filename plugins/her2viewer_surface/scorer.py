@@ -18,7 +18,6 @@ from her2viewer.api import (
     ModelFolder,
     Network,
     NotAssessable,
-    Partial,
     Progress,
     ResultWarning,
     Runtime,
@@ -35,7 +34,8 @@ from her2viewer.api import (
     find_artefacts,
     find_model,
 )
-from her2viewer_surface.blocks import Means, Tally, evidence_of
+from her2viewer_surface.blocks import Means, Tally, answer_of
+from her2viewer_surface.delivery import Delivery
 from her2viewer_surface.pipeline import segmented, wait
 from her2viewer_surface.plan import Plan
 from her2viewer_surface.reading import Reader
@@ -68,36 +68,35 @@ class SurfaceScorer:
             return
         if request.region.empty:
             raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
-        # Networks load while the stain is estimated. Loading cannot be interrupted, so a cancel does not wait for it.
-        loader = ThreadPoolExecutor(1, thread_name_prefix="surface-loader")
+        # Networks load while the stain is estimated, and artefacts are looked for while the first blocks are scored.
+        helpers = ThreadPoolExecutor(2, thread_name_prefix="surface-helper")
         try:
-            loading = loader.submit(_networks, request.settings, runtime)
+            loading = helpers.submit(_networks, request.settings, runtime)
             yield Progress("Estimating stain", 0, 0)
             estimate, warnings, reason = _estimate(request, runtime)
             if reason is not None:
                 yield Finished(not_assessable=reason, warnings=tuple(warnings))
                 return
-            artefacts = None
-            if request.settings["leave_out_artefacts"]:
-                yield Progress("Looking for artefacts", 0, 0)
-                artefacts = _artefacts(request, estimate, runtime)
+            looking = helpers.submit(_artefacts, request, estimate, runtime)
             yield Progress("Loading networks", 0, 0)
             models, networks = wait(loading, runtime.check)
+            plan = Plan.of(request.pixel_size, int(request.settings["stride"]))
+            blocks = plan.blocks(request.region, request.focus)
+            means = Means(plan, networks[1], _alphas(models[1]), float(request.settings["threshold"]))
+            reader = Reader(request.slide, plan, estimate.background)
+            tally = Tally(request.pixel_size)
+            delivery = Delivery(plan, request.region, looking, tally)
+            yield Progress(STAGE, 0, len(blocks))
+            done = segmented(blocks, reader, Segmentation(networks[0], plan, blocks), runtime)
+            for number, (block, picture, tumour) in enumerate(done, start=1):
+                yield from delivery.parts(answer_of(block, picture, tumour, means))
+                yield Progress(STAGE, number, len(blocks))
+            if not looking.done():
+                yield Progress("Looking for artefacts", 0, 0)
+            yield from delivery.rest(runtime.check)
         finally:
-            loader.shutdown(wait=False, cancel_futures=True)
-        plan = Plan.of(request.pixel_size, int(request.settings["stride"]))
-        segmenter, classifier = networks
-        means = Means(plan, classifier, _alphas(models[1]), float(request.settings["threshold"]), artefacts)
-        tally = Tally(request.pixel_size)
-        reader = Reader(request.slide, plan, estimate.background)
-        blocks = plan.blocks(request.region, request.focus)
-        done = segmented(blocks, reader, Segmentation(segmenter, plan, blocks), runtime)
-        yield Progress(STAGE, 0, len(blocks))
-        for number, (block, picture, tumour) in enumerate(done, start=1):
-            evidence = evidence_of(block, picture, tumour, means, tally)
-            if evidence:
-                yield Partial(evidence, request.region.intersection(plan.square(block)))
-            yield Progress(STAGE, number, len(blocks))
+            # Loading cannot be interrupted: a cancel does not wait for it.
+            helpers.shutdown(wait=False, cancel_futures=True)
         entire = request.region.area_px >= 0.99 * request.whole.area_px
         reason = after_all(tally) if entire else None
         warnings += warnings_for(estimate, tally, len(blocks), entire=entire)
@@ -181,7 +180,9 @@ def _fields(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) ->
     return averaged(found)
 
 
-def _artefacts(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> ArtefactMap:
+def _artefacts(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> ArtefactMap | None:
+    if not request.settings["leave_out_artefacts"]:
+        return None
     return find_artefacts(
         request.slide,
         request.pixel_size,

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.api import Network
-from her2viewer_surface.plan import BLOCK, CELL, FRAME_CELLS, HALO, HALO_CELLS, WINDOW, Block, Place, Plan
+from her2viewer_surface.plan import CELL, FRAME_CELLS, HALO, HALO_CELLS, WINDOW, Block, Place, Plan
 
 TISSUE_UM = 16
 """Side of what is judged to be tissue or not, um."""
 BRIGHTEST_TISSUE = 244
 """Mean of the darkest channel, glass being 255: pale stroma of a HER2 0 section lies near 235."""
 TISSUE_IN_WINDOW = 0.01
+"""Share of a window's own square (as wide as the stride, in its middle) from which it is computed."""
 SMALL_CELLS = 15
 """Specks and holes of up to so many px of the mask (240 um2, one or two tumour cells) are removed."""
 _WINDOW_CELLS = WINDOW // CELL
+_Square = tuple[slice, slice]
 
 # A speck and then a hole of 15 px reach no further than 30 px: what lies within the halo decides, so that a block
 # comes out the same whatever is scored beside it.
@@ -30,18 +32,16 @@ def tissue_cells(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     import cv2
 
     height, width = rgb.shape[:2]
-    darkest = rgb.min(axis=2)
-    mean = cv2.resize(darkest, (width // TISSUE_UM, height // TISSUE_UM), interpolation=cv2.INTER_AREA)
-    return np.asarray(mean < BRIGHTEST_TISSUE)
+    mean = cv2.resize(rgb, (width // TISSUE_UM, height // TISSUE_UM), interpolation=cv2.INTER_AREA)
+    return np.asarray(mean.min(axis=2) < BRIGHTEST_TISSUE)
 
 
-def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Mean over squares of ``side``, (..., h / side, w / side), of (..., h, w)."""
-    *front, rows, columns = values.shape
-    # Column pairs first: they lie side by side in memory.
-    part = values.reshape(*front, rows, columns // side, side).mean(axis=-1)
-    mean: NDArray[np.float32] = part.reshape(*front, rows // side, side, columns // side).mean(axis=-2)
-    return mean
+def _cell_means(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(64, 64) of a window: mean over each px of the mask."""
+    import cv2
+
+    means = cv2.resize(probability, (_WINDOW_CELLS, _WINDOW_CELLS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32)
 
 
 class Segmentation:
@@ -54,6 +54,8 @@ class Segmentation:
         self._claimed: set[Place] = set()
         self._known: dict[Place, NDArray[np.float32] | None] = {}
         self._weights = _blending_weights()
+        edge = (WINDOW - plan.stride) // 2
+        self._own = slice(edge, WINDOW - edge)
 
     def claim(self, block: Block) -> list[Place]:
         """The windows that must be added for a block, in the order of the blocks: no two blocks get the same one."""
@@ -62,7 +64,7 @@ class Segmentation:
         return places
 
     def add(self, places: list[Place], pictures: list[NDArray[np.uint8] | None]) -> None:
-        """Compute windows; those without tissue are known to hold no tumour.
+        """Compute windows; where one has no tissue in its own square, its neighbours see what else there is.
 
         Args:
             places: of the windows.
@@ -74,17 +76,16 @@ class Segmentation:
         readable = [(at, rgb) for at, rgb in zip(places, pictures, strict=True) if rgb is not None]
         busy = []
         for at, rgb in readable:
-            if tissue_cells(rgb).mean() >= TISSUE_IN_WINDOW:
+            if tissue_cells(rgb[self._own, self._own]).mean() >= TISSUE_IN_WINDOW:
                 busy.append((at, rgb))
             else:
                 self._known[at] = None
         if not busy:
             return
         logits = self._network(np.stack([rgb for _, rgb in busy]))
-        with np.errstate(over="ignore"):
-            probability = block_means(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), CELL)
-        for (at, _), found in zip(busy, probability, strict=True):
-            self._known[at] = found
+        for (at, _), (other, tumour) in zip(busy, logits, strict=True):
+            with np.errstate(over="ignore"):
+                self._known[at] = _cell_means(1 / (1 + np.exp(other - tumour)))
 
     def probability(self, block: Block) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Probability of invasive tumour in a block and its halo; windows that no later block needs are forgotten.
@@ -95,14 +96,26 @@ class Segmentation:
         """
         total = np.zeros((FRAME_CELLS, FRAME_CELLS), np.float32)
         weight = np.zeros((FRAME_CELLS, FRAME_CELLS), np.float32)
+        seen = np.zeros((FRAME_CELLS, FRAME_CELLS), bool)
         for at in self._windows[(block.column, block.row)]:
             if at in self._known:
-                x, y = self._plan.corner(at)
-                _blend(total, weight, self._known[at], self._weights, (x - block.x + HALO, y - block.y + HALO))
+                frame, window = self._overlap(block, at)
+                seen[frame] = True
+                if (found := self._known[at]) is not None:
+                    weight[frame] += self._weights[window]
+                    total[frame] += self._weights[window] * found[window]
             self._uses[at] -= 1
             if self._uses[at] == 0:
                 self._known.pop(at, None)
-        return np.asarray(total / np.maximum(weight, 1e-6), np.float32), weight > 0
+        return np.asarray(total / np.maximum(weight, 1e-6), np.float32), seen
+
+    def _overlap(self, block: Block, at: Place) -> tuple[_Square, _Square]:
+        """Where a window lies in a block with its halo, and that part of the window, px of the mask."""
+        x, y = self._plan.corner(at)
+        left, top = (x - block.x + HALO) // CELL, (y - block.y + HALO) // CELL
+        y0, y1 = max(0, top), min(FRAME_CELLS, top + _WINDOW_CELLS)
+        x0, x1 = max(0, left), min(FRAME_CELLS, left + _WINDOW_CELLS)
+        return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
 
     @property
     def kept(self) -> int:
@@ -134,23 +147,3 @@ def _blending_weights() -> NDArray[np.float32]:
     ramp = np.sin(np.pi * (np.arange(_WINDOW_CELLS) + 0.5) / _WINDOW_CELLS) ** 2
     weights = np.outer(ramp, ramp) + 1e-3
     return weights.astype(np.float32)
-
-
-def _blend(
-    total: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    found: NDArray[np.float32] | None,
-    weights: NDArray[np.float32],
-    corner: tuple[int, int],
-) -> None:
-    """Add a window at ``corner`` (um from the frame's corner) to the sums of a frame."""
-    left, top = corner[0] // CELL, corner[1] // CELL
-    y0, y1 = max(0, top), min(FRAME_CELLS, top + _WINDOW_CELLS)
-    x0, x1 = max(0, left), min(FRAME_CELLS, left + _WINDOW_CELLS)
-    own = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-    weight[y0:y1, x0:x1] += weights[own]
-    if found is not None:
-        total[y0:y1, x0:x1] += weights[own] * found[own]
-
-
-assert BLOCK % WINDOW == 0

@@ -24,9 +24,11 @@ from her2viewer.api import (
     ScoringInput,
     TileError,
     TissueMask,
+    find_artefacts,
 )
 from her2viewer.domain.result import Result
 from her2viewer.scoring.job import JobRequest, score_slide
+from her2viewer.scoring.merge import EvidenceStore
 from her2viewer.scoring.registry import available_scorers, find_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from tests.helpers.array_slide import ArraySlide
@@ -218,6 +220,36 @@ def test_ink_is_no_tumour_and_shown_as_ink(slide: ArraySlide, pixels: np.ndarray
     assert (cut(mask(left_out).values, mask(left_out).grid, ink) == 0).all()
     assert "Image quality" in [e.name for e in left_out.evidence]
     assert "artefacts" in [w.code for w in left_out.warnings]
+
+
+def test_artefacts_that_are_found_late_put_right_what_was_handed_over_before(
+    slide: ArraySlide, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inked = pixels.copy()
+    inked[300:700, 1000:1300] = (30, 60, 160)
+    dirty = ArraySlide(inked, UM, downsamples=(1, 2))
+    at_once = scored(dirty)
+    all_done = threading.Event()
+
+    def late(*arguments: Any, **more: Any) -> Any:
+        assert all_done.wait(60)
+        return find_artefacts(*arguments, **more)
+
+    monkeypatch.setattr("her2viewer_surface.scorer.find_artefacts", late)
+    store, parts = EvidenceStore(), 0
+    for event in SurfaceScorer().score(given(dirty), LocalRuntime(2)):
+        if isinstance(event, Progress) and event.total and event.done == event.total:
+            all_done.set()
+        if isinstance(event, Partial):
+            parts += 1
+            store.add(event.evidence)
+    assert isinstance(event, Finished)
+    assert "artefacts" in [w.code for w in event.warnings]
+    # Four blocks, and those with ink once more.
+    assert 4 < parts <= 8
+    again = {e.name: e for e in store.merged()}
+    np.testing.assert_array_equal(again["Invasive tumour"].values, mask(at_once).values)
+    np.testing.assert_array_equal(again[class_map(at_once).name].weight, class_map(at_once).weight)
 
 
 @pytest.mark.parametrize(

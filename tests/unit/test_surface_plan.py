@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 from her2viewer_surface.plan import BLOCK, CELL, FRAME_CELLS, HALO, HALO_CELLS, PATCH, PATCHES, WINDOW, Block, Plan
-from her2viewer_surface.segmentation import SMALL_CELLS, Segmentation, block_means, tissue_cells, tumour_mask
+from her2viewer_surface.segmentation import SMALL_CELLS, Segmentation, tissue_cells, tumour_mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +34,12 @@ class Constant:
         logits = np.zeros((len(batch), 2, WINDOW, WINDOW), np.float32)
         logits[:, 1] = self._logit
         return logits
+
+
+def means(values: np.ndarray, side: int) -> np.ndarray:
+    """Mean over squares."""
+    rows, columns = values.shape
+    return values.reshape(rows // side, side, columns // side, side).mean(axis=(1, 3))
 
 
 def tissue(count: int) -> list[np.ndarray | None]:
@@ -93,7 +99,7 @@ def test_blending_leaves_no_seams(stride: int) -> None:
     probability, seen = work.probability(block)
     assert seen.all()
     steps = max(np.abs(np.diff(probability, axis=axis)).max() for axis in (0, 1))
-    alone = np.abs(np.diff(block_means(1 / (1 + np.exp(-network(np.zeros((1,)))[0, 1])), CELL), axis=0)).max()
+    alone = np.abs(np.diff(means(1 / (1 + np.exp(-network(np.zeros((1,)))[0, 1])), CELL), axis=0)).max()
     # No steeper than the network itself, where windows overlap; without overlap nothing can be blended.
     assert steps <= (1.5 * alone if stride < WINDOW else 1.0)
     flat = Segmentation(Constant(1.0), at, [block])
@@ -132,6 +138,23 @@ def test_windows_without_tissue_cost_no_network_and_hold_no_tumour() -> None:
     assert (probability == 0).all()
 
 
+def test_a_window_with_tissue_at_its_edge_alone_is_left_to_its_neighbour() -> None:
+    block = Block(0, 0, WHOLE)
+    network = Constant(9.0)
+    work = Segmentation(network, plan(), [block])
+    places = work.claim(block)
+    pictures = [np.full((WINDOW, WINDOW, 3), 255, np.uint8) for _ in places]
+    # 32 um on both sides of x = 224 um, where the window at 192 um begins to be nearer than that at 0.
+    pictures[places.index((0, 1))][:, 224:] = 150
+    pictures[places.index((1, 1))][:, 32:64] = 150
+    work.add(places, pictures)
+    probability, seen = work.probability(block)
+    assert network.seen == 1
+    assert seen.all()
+    inside = (224 + HALO) // CELL, (192 + 100 + HALO) // CELL
+    assert probability[inside[1], inside[0]] > 0.99
+
+
 def test_what_only_unreadable_windows_see_counts_as_not_seen() -> None:
     block = Block(0, 0, WHOLE)
     work = Segmentation(Constant(9.0), plan(), [block])
@@ -151,7 +174,7 @@ def drawn(seed: int) -> np.ndarray:
     """Probabilities with many specks and holes of all sizes."""
     rng = np.random.default_rng(seed)
     noise = rng.random((2 * FRAME_CELLS, 2 * FRAME_CELLS)).astype(np.float32)
-    return np.clip(block_means(noise[None], 2)[0] + 0.02, 0, 1)
+    return np.clip(means(noise, 2) + 0.02, 0, 1)
 
 
 def test_small_specks_and_holes_go_and_larger_ones_stay() -> None:
