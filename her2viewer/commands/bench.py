@@ -1,5 +1,7 @@
 """``her2viewer bench viewer [SLIDE]``: how fast slides are decoded, painted and moved on this machine.
 
+``her2viewer bench score [SLIDE]``: how fast a scorer is and each of its parts.
+
 ``her2viewer bench endurance [SLIDE]``: whether the window holds more and more while it is used for long.
 """
 
@@ -28,13 +30,20 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="her2viewer bench",
         description="Measures the viewer on this machine: decoding, frames, time to sharp, panning, memory. Figures "
-        "are compared with others of the same run: a raw JPEG decoder, OpenSlide, one blit of the whole view.",
+        "are compared with others of the same run: a raw JPEG decoder, OpenSlide, one blit of the whole view. "
+        "bench score measures a scorer: reading, each network, the whole.",
     )
     parser.add_argument(
-        "what", choices=["viewer", "endurance", "napari"], help="speed, memory over a long time, or napari"
+        "what",
+        choices=["viewer", "score", "endurance", "napari"],
+        help="the viewer, a scorer, memory over a long time, or napari",
     )
     parser.add_argument(
-        "slide", nargs="?", type=Path, metavar="SLIDE", help="default: a slide of 12,288 px made from the sample"
+        "slide",
+        nargs="?",
+        type=Path,
+        metavar="SLIDE",
+        help="default: a slide of 12,288 px made from the sample; for score the sample itself",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     parser.add_argument(
@@ -46,10 +55,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--minutes", type=float, default=5.0, metavar="N", help="of endurance (default 5; a leak shows in 60)"
     )
+    from her2viewer.commands import bench_score
+
+    bench_score.add_options(parser)
     # Intermixed: the slide may come after options.
     options = parser.parse_intermixed_args(argv)
     output = Output(options.json)
     try:
+        if options.what == "score":
+            return _score(options, output)
         if options.what == "endurance":
             return _endurance(options, output)
         if options.what == "napari":
@@ -63,6 +77,17 @@ def main(argv: Sequence[str]) -> int:
         from her2viewer.commands.bench_table import show
 
         show(output.people(), figures)
+    return exit_codes.OK
+
+
+def _score(options: argparse.Namespace, output: Output) -> int:
+    from her2viewer.commands import bench_score
+
+    figures = bench_score.measure(options, output)
+    if options.json:
+        output.machine({"ok": True, **figures})
+    else:
+        bench_score.show(output.people(), figures)
     return exit_codes.OK
 
 

@@ -261,18 +261,41 @@ def available_memory() -> int | None:
 
 
 def _device() -> list[Check]:
-    """Processor and graphics card, by looking: nothing is imported that could take seconds or fail."""
+    """Processor and graphics card, by looking, and what networks run on."""
     from her2viewer.scoring.runtime.local import usable_cores
 
     cores = usable_cores()
     results = [Check("Processor", "PASS", f"{_processor_name()}, {cores} core{'s' * (cores != 1)} usable")]
     card = _nvidia_card()
     torch = "torch is installed" if importlib.util.find_spec("torch") else "torch is not installed"
-    if card:
-        detail = f"{card}; {torch}. The scorers of this version run on the processor."
-    else:
-        detail = f"no NVIDIA card found; {torch}. The scorers of this version need neither."
-    return [*results, Check("Graphics card", "PASS", detail)]
+    detail = f"{card or 'no NVIDIA card found'}; {torch}"
+    return [*results, Check("Graphics card", "PASS", detail), *_networks(bool(card))]
+
+
+def _networks(card: bool) -> list[Check]:
+    """Where networks run, at which precision, and where what was compiled is kept."""
+    from her2viewer.scoring.contract import ScorerError
+    from her2viewer.scoring.runtime.devices import devices, openvino_version, pick_device, precisions
+    from her2viewer.scoring.runtime.kept import kept_folder
+    from her2viewer.scoring.runtime.local import LocalRuntime
+
+    wish = LocalRuntime().wish
+    try:
+        chosen = pick_device(wish)
+    except ScorerError as error:
+        asked = f"Set the environment variable HER2VIEWER_DEVICE to another device, or remove it ({wish} now)."
+        return [Check("Networks", "FAIL", str(error), "pip install openvino" if wish == "auto" else asked)]
+    others = ", ".join(d.title for d in devices() if d != chosen)
+    how = " or ".join(precisions(chosen))
+    detail = (
+        f"run on {chosen.title} ({how}{', by a trial' if len(precisions(chosen)) > 1 else ''})"
+        f"{f', could run on {others}' if others else ''}; OpenVINO {openvino_version() or 'is missing'}; compiled "
+        f"networks are kept in {kept_folder()}"
+    )
+    if card and wish == "auto" and chosen.kind != "cuda":
+        fix = "Install a CUDA build of PyTorch and a driver for it (docs/training.md); networks then run on the card."
+        return [Check("Networks", "WARN", f"{detail}. The NVIDIA card is not used.", fix)]
+    return [Check("Networks", "PASS", detail)]
 
 
 def _processor_name() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,17 @@ from her2viewer.commands.scored import CASE_FIELDS, Scored
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
+from her2viewer.scoring.contract import DEVICES
 from her2viewer.scoring.registry import DEVICE_SETTING
-from her2viewer.scoring.runtime.devices import WISHES
 from her2viewer.slides.slide import Slide, SlideError
 
 if TYPE_CHECKING:
     from her2viewer.cases.case import Case
     from her2viewer.domain.result import Result
     from her2viewer.guidelines.profiles import Profile
-    from her2viewer.scoring.job import JobRequest
+    from her2viewer.scoring.job import JobEvent, JobRequest
     from her2viewer.scoring.manifest import Manifest
+    from her2viewer.scoring.runtime import LocalRuntime
 
 _NOTABLE = 0.005
 """Part of an outline outside the slide from which it is worth a word."""
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
     parser.add_argument(
         "--device",
-        choices=WISHES,
+        choices=DEVICES,
         help="where networks run: gpu and npu are Intel's, mps is Apple's, auto (the default) takes the fastest",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
@@ -91,12 +92,13 @@ def _score(options: argparse.Namespace, output: Output) -> int:
     from her2viewer.scoring.calibration_file import with_calibration
     from her2viewer.scoring.contract import ScorerError
     from her2viewer.scoring.registry import find_scorer
+    from her2viewer.scoring.runtime import LocalRuntime
     from her2viewer.slides.open import open_slide
 
     slide_path, roi = _inputs(options)
     try:
         manifest = find_scorer(options.scorer)
-        pairs = [*options.set, *_device_pair(options.device, manifest)]
+        pairs = [*options.set, *device_pair(options.device, manifest)]
         settings = manifest.complete(with_calibration(manifest, _settings(pairs, manifest)))
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
@@ -114,7 +116,7 @@ def _score(options: argparse.Namespace, output: Output) -> int:
         make_out_folder(options.out)
         before = case_before(slide, options.out)
         request = _request(options, slide, size, annotations, settings)
-        result = _run(request, slide, options.threads, output)
+        result = _run(request, slide, LocalRuntime(options.threads), output)
         scored = _decided(
             options,
             slide,
@@ -159,7 +161,7 @@ def _inputs(options: argparse.Namespace) -> tuple[Path, Path | None]:
     return options.slide, options.roi
 
 
-def _device_pair(wish: str | None, manifest: Manifest) -> list[str]:
+def device_pair(wish: str | None, manifest: Manifest) -> list[str]:
     """``--device`` as a setting.
 
     Raises:
@@ -294,13 +296,21 @@ def _request(
     )
 
 
-def _run(request: JobRequest, slide: Slide, threads: int | None, output: Output) -> Result:
+def _run(
+    request: JobRequest,
+    slide: Slide,
+    runtime: LocalRuntime,
+    output: Output,
+    watch: Callable[[JobEvent], None] = lambda event: None,
+) -> Result:
     from her2viewer.commands.score_progress import ScoringProgress
     from her2viewer.scoring.contract import Cancelled, ScorerError
     from her2viewer.scoring.job import score_slide
-    from her2viewer.scoring.runtime import LocalRuntime
 
-    runtime = LocalRuntime(threads)
+    def told(event: JobEvent) -> None:
+        progress.on_event(event)
+        watch(event)
+
     try:
         # What a scorer prints is no result: stdout stays for the answer.
         with (
@@ -308,7 +318,7 @@ def _run(request: JobRequest, slide: Slide, threads: int | None, output: Output)
             _cancelled_by_signal(runtime),
             ScoringProgress(output.aside()) as progress,
         ):
-            return score_slide(request, slide, runtime, on_event=progress.on_event)
+            return score_slide(request, slide, runtime, on_event=told)
     except Cancelled as error:
         raise CommandError(exit_codes.CANCELLED, "Cancelled. Nothing was written.") from error
     except ScorerError as error:

@@ -18,6 +18,8 @@ from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.slides.slide import Slide
 
 API_VERSION = 1
+DEVICES = ("auto", "cpu", "gpu", "npu", "cuda", "mps")
+"""Where a user can want networks to run; ``gpu`` and ``npu`` are Intel's, by OpenVINO."""
 
 
 class Cancelled(Exception):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from her2viewer import __version__
 from her2viewer.domain.evidence import Evidence
@@ -19,8 +19,10 @@ from her2viewer.scoring.contract import Event, Finished, Partial, ScorerError, S
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.merge import EvidenceStore
 from her2viewer.scoring.registry import DEVICE_SETTING, find_scorer, load_scorer
-from her2viewer.scoring.runtime.local import LocalRuntime
 from her2viewer.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from her2viewer.scoring.runtime.local import LocalRuntime
 
 _LEAST_NEW_PX = 4.0
 """New area below this is the rounding of outlines, not a part to score (level-0 px2)."""

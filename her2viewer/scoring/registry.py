@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from her2viewer.scoring.contract import Scorer, ScorerError
+from her2viewer.scoring.contract import DEVICES, Scorer, ScorerError
 from her2viewer.scoring.manifest import Manifest, ManifestError, Setting, read_manifest
 
 if TYPE_CHECKING:
@@ -108,7 +108,6 @@ def _entry(point: EntryPoint) -> ScorerEntry:
 def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
     """The manifest with a choice of the models that fit each role and of the device, and what keeps it from use."""
     from her2viewer.scoring.model_store import usable_models
-    from her2viewer.scoring.runtime.devices import WISHES
 
     installed = usable_models(manifest.id)
     choices, lacking = [], []
@@ -135,7 +134,7 @@ def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
             title="Device",
             type="choice",
             default="auto",
-            choices=WISHES,
+            choices=DEVICES,
             help="Where the networks run. auto takes the first that is there: cuda (NVIDIA), mps (Apple), gpu (Intel "
             "graphics), cpu. npu is Intel's. her2viewer doctor says what is there.",
             group="Networks",

@@ -9,11 +9,9 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from her2viewer.scoring.contract import ScorerError
+from her2viewer.scoring.contract import DEVICES, ScorerError
 
 Kind = Literal["cpu", "gpu", "npu", "cuda", "mps"]
-WISHES = ("auto", "cpu", "gpu", "npu", "cuda", "mps")
-"""``gpu`` and ``npu`` are Intel's, by OpenVINO."""
 TITLES = {"cpu": "CPU", "gpu": "Intel GPU", "npu": "NPU", "cuda": "CUDA", "mps": "Apple GPU"}
 _ORDER: tuple[Kind, ...] = ("cuda", "mps", "gpu", "cpu")
 """``auto`` takes the first that is there. An NPU has to be asked for: it refuses some networks."""
@@ -45,8 +43,8 @@ def pick_device(wish: str = "auto") -> Device:
     Raises:
         ScorerError: it is not there, or nothing is.
     """
-    if wish not in WISHES:
-        raise ScorerError(f"There is no device {wish!r}; choose one of {', '.join(WISHES)}.")
+    if wish not in DEVICES:
+        raise ScorerError(f"There is no device {wish!r}; choose one of {', '.join(DEVICES)}.")
     there = devices()
     for device in there:
         if wish in ("auto", device.kind):
@@ -60,6 +58,32 @@ def pick_device(wish: str = "auto") -> Device:
     raise ScorerError(
         f"{TITLES[wish]} was asked for and is not there; networks can run on {titles}. Choose one of them or auto."
     )
+
+
+def precisions(device: Device) -> tuple[str, ...]:
+    """The precisions that a network may run at on a device, the full one first; a trial chooses."""
+    low: str | None = None
+    if device.kind == "cuda":
+        import torch
+
+        low = "bf16" if torch.cuda.is_bf16_supported() else None
+    elif not device.by_torch:
+        if device.kind == "npu":
+            # It knows nothing else.
+            return ("fp16",)
+        wanted = "bf16" if device.kind == "cpu" else "fp16"
+        able = openvino_core().get_property(device.kind.upper(), "OPTIMIZATION_CAPABILITIES")
+        low = wanted if wanted.upper() in able else None
+    return ("fp32",) if low is None else ("fp32", low)
+
+
+def openvino_version() -> str:
+    """OpenVINO's version, "2026.4.1"; "" where it is missing."""
+    if openvino_core() is None:
+        return ""
+    import openvino
+
+    return str(openvino.__version__).partition("-")[0]
 
 
 def openvino_core() -> Any:

@@ -64,15 +64,15 @@ class LocalRuntime:
 
     @property
     def wish(self) -> str:
-        """Where networks are to run, one of ``devices.WISHES``."""
+        """Where networks are to run, one of ``contract.DEVICES``."""
         if self._wish != "auto":
             return self._wish
         return os.environ.get(DEVICE_VARIABLE, "").strip().lower() or "auto"
 
     def prefer(self, wish: str) -> None:
-        """Say where networks are to run from now on, one of ``devices.WISHES``; networks at hand stay where they are.
+        """Say where networks are to run from now on, one of ``contract.DEVICES``.
 
-        ``device`` says so only when the next network has been asked for: until then nothing was loaded.
+        ``device`` follows when the next network is asked for; until then the processor works.
         """
         self._wish, self.device = wish, "CPU"
 

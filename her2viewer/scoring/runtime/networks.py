@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
-from her2viewer.scoring.runtime.devices import Device, openvino_core
+from her2viewer.scoring.runtime.devices import Device, openvino_core, openvino_version, precisions
 from her2viewer.scoring.runtime.inputs import input_side, scaling
 from her2viewer.scoring.runtime.kept import Kept
 from her2viewer.scoring.runtime.openvino_network import OpenVinoNetwork
@@ -52,14 +52,10 @@ def load_network(model: ModelFolder, device: Device, threads: int, kept: Kept | 
 def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -> Loaded:
     """A network of its own, as ``load_network``."""
     made: Callable[[str], Loaded]
-    low: str | None
     if device.by_torch:
-        import torch
-
         from her2viewer.scoring.runtime.torch_network import TorchNetwork
 
         where = device.title
-        low = "bf16" if device.kind == "cuda" and torch.cuda.is_bf16_supported() else None
 
         def made(precision: str) -> Loaded:
             return TorchNetwork(model, device.kind, precision)
@@ -70,18 +66,14 @@ def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -
             raise ScorerError("OpenVINO is missing from this installation. Install her2viewer again.")
         source, name = _Source(core, model, kept), device.kind.upper()
         where = f"{core.get_property(name, 'FULL_DEVICE_NAME')}, {threads} threads"
-        able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-        low = next((p for p in ("bf16", "fp16") if p.upper() in able and (p == "bf16") == (name == "CPU")), None)
 
         def made(precision: str) -> Loaded:
             return OpenVinoNetwork(core, source, model, device=name, precision=precision, threads=threads, kept=kept)
 
-        if device.kind == "npu":
-            # It knows nothing else.
-            return made("fp16")
-    if low is None or not model.more.get("bf16"):
-        return made("fp32")
-    return _chosen(made, low, model, kept, where)
+    full, *low = precisions(device)
+    if not low or not model.more.get("bf16"):
+        return made(full)
+    return _chosen(made, low[0], model, kept, where)
 
 
 def _chosen(made: Callable[[str], Loaded], low: str, model: ModelFolder, kept: Kept, where: str) -> Loaded:
@@ -173,6 +165,4 @@ class _Source:
 
 
 def _key(model: ModelFolder) -> str:
-    import openvino
-
-    return f"{model.sha256[:32]}-{str(openvino.__version__).partition('-')[0]}"
+    return f"{model.sha256[:32]}-{openvino_version()}"

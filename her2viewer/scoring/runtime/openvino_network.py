@@ -7,15 +7,18 @@ import io
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
+from her2viewer.scoring.runtime.devices import openvino_version
 from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
 from her2viewer.scoring.runtime.kept import Kept
+
+T = TypeVar("T")
 
 CPU_PIXELS = 1 << 16
 """Of one request on a processor: one image of 256 px is as fast as four, and a cancel waits for less."""
@@ -74,7 +77,7 @@ class OpenVinoNetwork:
         with self._busy:
             return self._fitting(lambda: self._run(images, check))
 
-    def _fitting(self, work: Callable[[], Any]) -> Any:
+    def _fitting(self, work: Callable[[], T]) -> T:
         """``work``, with requests of half the size where the device's memory is too small.
 
         Raises:
@@ -137,16 +140,13 @@ class OpenVinoNetwork:
         return self._queues[kind]
 
     def _compiled(self, kind: str) -> Any:
-        import openvino
-
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": HINTS[self.precision],
         }
         if self._device == "CPU":
             options["INFERENCE_NUM_THREADS"] = self._threads
-        version = str(openvino.__version__).partition("-")[0]
-        what = f"{self._device}-{self.precision}-{kind}-{self._size}-{self._threads}-{version}"
+        what = f"{self._device}-{self.precision}-{kind}-{self._size}-{self._threads}-{openvino_version()}"
         name = f"{self._model.sha256[:32]}-{_digest(self._model)}-{what}.blob"
         data = self._kept.data(name)
         if data is not None:

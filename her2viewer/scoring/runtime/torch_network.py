@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,17 @@ def network_of(architecture: str) -> torch.nn.Module:
     return network
 
 
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads of the processor meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def apart(core: Any, converted: Any, module: torch.nn.Module, shape: tuple[int, ...]) -> float:
     """Largest difference of OpenVINO's answers from torch's on noise of (n, c, h, w), in units of their spread.
 
@@ -89,7 +101,10 @@ class TorchNetwork:
         offset, scale = scaling(model)
         shape = (1, -1, 1, 1)
         self._side, self._channels = input_side(model), len(offset)
-        self._network = build_module(model).to(self._device, memory_format=torch.channels_last)
+        self._network = build_module(model).to(self._device)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self._offset = torch.tensor(offset, device=self._device).reshape(shape)
         self._scale = torch.tensor(scale, device=self._device).reshape(shape)
         self._busy = threading.Lock()
