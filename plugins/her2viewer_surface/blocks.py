@@ -46,7 +46,7 @@ class Picture:
 
 @dataclass
 class Tally:
-    """What comes together over the blocks."""
+    """What comes together over the blocks, in the region."""
 
     pixel_size: PixelSize
     tumour_mm2: float = 0.0
@@ -65,8 +65,9 @@ class Tally:
                 continue
             area = self.pixel_size.mm2(item.grid.step**2)
             if item.scheme.counted:
-                self.tumour_mm2 += float(item.weight.sum()) * area
-                self.counted_mm2 += float(item.weight[item.shown].sum()) * area
+                tumour = item.weight * answer.block.cover
+                self.tumour_mm2 += float(tumour.sum()) * area
+                self.counted_mm2 += float(tumour[item.shown].sum()) * area
                 continue
             for code in Quality:
                 if count := int((item.classes == code).sum()):

@@ -21,6 +21,8 @@ CELL = 4
 """Side of a px of the tumour mask, um."""
 HALO = 128
 """um around a patch that decide whether a speck or a hole in it is a small one; see ``segmentation``."""
+LEAST_COVER = 1e-6
+"""Share of a patch below which an outline that touches it does not count."""
 PATCHES = BLOCK // PATCH
 CELLS = BLOCK // CELL
 CELLS_PER_PATCH = PATCH // CELL
@@ -38,8 +40,13 @@ class Block:
 
     column: int
     row: int
-    inside: NDArray[np.bool_]
-    """(PATCHES, PATCHES): patches that share area with the region."""
+    cover: NDArray[np.float32]
+    """(PATCHES, PATCHES): share of each patch that lies in the region, 0 to 1."""
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(PATCHES, PATCHES): patches that share area with the region."""
+        return np.asarray(self.cover > 0)
 
     @property
     def x(self) -> int:
@@ -96,9 +103,9 @@ class Plan:
         found = []
         for k in np.flatnonzero(shapely.intersects(region.geometry, squares)):
             column, row = int(columns[k]), int(rows[k])
-            inside = np.ones((PATCHES, PATCHES), bool) if whole[k] else self._patches_in(column, row, region)
-            if inside.any():
-                found.append(Block(column, row, inside))
+            cover = np.ones((PATCHES, PATCHES), np.float32) if whole[k] else self._cover(column, row, region)
+            if cover.any():
+                found.append(Block(column, row, cover))
         if focus is None or not (x0 <= focus[0] <= x1 and y0 <= focus[1] <= y1):
             focus = ((x0 + x1) / 2, (y0 + y1) / 2)
         fx, fy = focus[0] / side - 0.5, focus[1] / side - 0.5
@@ -127,15 +134,18 @@ class Plan:
         """Upper left corner of a window, um."""
         return place[0] * self.stride, place[1] * self.stride
 
-    def _patches_in(self, column: int, row: int, region: Region) -> NDArray[np.bool_]:
-        """(PATCHES, PATCHES): the patches of a block that share area with the region."""
+    def _cover(self, column: int, row: int, region: Region) -> NDArray[np.float32]:
+        """(PATCHES, PATCHES): share of each patch of a block that lies in the region."""
         step = PATCH * self.downsample
         columns, rows = np.meshgrid(np.arange(PATCHES), np.arange(PATCHES))
         x, y = (column * PATCHES + columns) * step, (row * PATCHES + rows) * step
-        # Touching along an edge is no area; a hair's breadth off the squares' edges decides that.
-        off = 1e-6 * step
-        squares = shapely.box(x + off, y + off, x + step - off, y + step - off)
-        return np.asarray(shapely.intersects(squares, region.geometry), dtype=bool)
+        squares = shapely.box(x, y, x + step, y + step)
+        cover = np.asarray(shapely.contains_properly(region.geometry, squares), np.float32)
+        crossed = (cover == 0) & shapely.intersects(region.geometry, squares)
+        cover[crossed] = shapely.area(shapely.intersection(squares[crossed], region.geometry)) / step**2
+        # Less is the rounding of outlines: touching along an edge is no area.
+        cover[cover < LEAST_COVER] = 0
+        return cover
 
 
 def _spread(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
