@@ -62,3 +62,6 @@ class MaskChange:
     def any(self) -> bool:
         """True where something was changed."""
         return self.added > 0 or self.removed > 0
+
+
+NO_CHANGE = MaskChange()

@@ -12,9 +12,10 @@ import numpy as np
 import her2viewer
 from her2viewer.domain.annotation import AnnotationSet, Role
 from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.corrections import NO_CHANGE, NO_CORRECTIONS, Corrections, MaskChange
 from her2viewer.domain.evidence import CellTable, ClassMap
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
-from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.domain.pixelsize import PixelSize, mm2_number
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.domain.reviewed import MAGNIFICATION, ReviewedMap
@@ -30,8 +31,9 @@ from her2viewer.reports.model import (
     ReportError,
     Reviewed,
 )
-from her2viewer.reports.pictures import field_pictures, overview_picture, region_picture
+from her2viewer.reports.pictures import by_weight, field_pictures, overview_picture, region_picture
 from her2viewer.reports.regions import regions_apart
+from her2viewer.scoring.aggregate import SurfaceCounter
 from her2viewer.slides.slide import Slide, SlideError
 
 _LIBRARIES = (
@@ -59,6 +61,8 @@ def build_report(  # noqa: PLR0917
     palette: str = "",
     created: datetime | None = None,
     reviewed: ReviewedMap | None = None,
+    corrections: Corrections = NO_CORRECTIONS,
+    change: MaskChange = NO_CHANGE,
 ) -> ReportData:
     """Everything that a report says. Reads the slide, so it belongs into a worker thread.
 
@@ -75,6 +79,8 @@ def build_report(  # noqa: PLR0917
         palette: id in ``domain.palette``; the default one where empty.
         created: time of the report; now where None.
         reviewed: which places were looked at closely; None where nobody knows.
+        corrections: of the tumour mask by the reader; the evidence of ``result`` follows them already.
+        change: how much of the mask they changed in the region.
 
     Raises:
         ReportError: the slide can no longer be read.
@@ -96,7 +102,7 @@ def build_report(  # noqa: PLR0917
         image, um_per_px = overview_picture(slide, annotations, choices, mpp)
         close = region_picture(slide, annotations, evidence, mpp=mpp, palette=palette)
         fields = tuple(
-            _field(slide, choice, result if number < scored else None, region, mpp=mpp, palette=palette)
+            _field(slide, choice, result if number < scored else None, region, pixel_size=pixel_size, palette=palette)
             for number, choice in enumerate(choices)
         )
     except SlideError as error:
@@ -120,6 +126,8 @@ def build_report(  # noqa: PLR0917
         fields=fields,
         regions=regions_apart(annotations, result, pixel_size, whole, reviewed),
         reviewed=_reviewed(reviewed, region),
+        corrections=corrections,
+        change=change,
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
         created=now.isoformat(timespec="seconds"),
@@ -156,13 +164,20 @@ def _areas(annotations: AnnotationSet, region: Region, result: Result | None, pi
 
 
 def _field(
-    slide: Slide, choice: FieldChoice, result: Result | None, region: Region, *, mpp: float, palette: str
+    slide: Slide,
+    choice: FieldChoice,
+    result: Result | None,
+    region: Region,
+    *,
+    pixel_size: PixelSize,
+    palette: str,
 ) -> FieldPicture:
+    mpp = pixel_size.mpp
     evidence = () if result is None else result.evidence
     plain, overlay, um_per_px = field_pictures(slide, choice, evidence, region, mpp=mpp, palette=palette)
     x, y = choice.x - choice.side / 2, choice.y - choice.side / 2
     box = Region.rectangle(x, y, choice.side, choice.side).intersection(region)
-    parts = [] if box.empty else [_composition(result, box)]
+    parts = [] if box.empty else [_composition(result, box, pixel_size)]
     if result is not None and overlay is None:
         parts.append("no evidence here")
     side = choice.side * mpp
@@ -171,7 +186,7 @@ def _field(
     return FieldPicture(choice.title, "\n".join(p for p in parts if p), x, y, choice.side, um_per_px, plain, overlay)
 
 
-def _composition(result: Result | None, box: Region) -> str:
+def _composition(result: Result | None, box: Region, pixel_size: PixelSize) -> str:
     """The classes of a field in words."""
     for item in () if result is None else result.evidence:
         if isinstance(item, CellTable):
@@ -186,11 +201,20 @@ def _composition(result: Result | None, box: Region) -> str:
                     for label, n in zip(HER2_LABELS, counts, strict=True)
                 )
             return text
+        if isinstance(item, ClassMap) and item.scheme.counted:
+            shares = SurfaceCounter(item, pixel_size).shares(box)
+            text = f"{mm2_number(shares.total)} mm² of tumour surface"
+            if shares.total > 0:
+                text += ": " + ", ".join(
+                    f"{label}:\u00a0{percent:.0f}\u00a0%"
+                    for label, percent in zip(HER2_LABELS, shares.percent, strict=True)
+                )
+            return text
     return ""
 
 
 def _legend(result: Result | None, region: Region, pixel_size: PixelSize, palette: str) -> tuple[LegendEntry, ...]:
-    for item in () if result is None else result.evidence:
+    for item in () if result is None else by_weight(result.evidence):
         if isinstance(item, CellTable):
             inside = region.contains_points(item.x, item.y)
             amounts = np.bincount(item.classes[inside], minlength=len(item.scheme.names)).astype(np.float64)

@@ -14,8 +14,9 @@ import numpy as np
 
 from her2viewer import RESEARCH_USE
 from her2viewer.cases.atomic import StorageError, atomic_text
+from her2viewer.cases.corrections_file import corrections_json
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVotes, Heatmap
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVotes, Heatmap, TissueMask
 from her2viewer.domain.result import Result
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
@@ -52,6 +53,11 @@ def report_json(data: ReportData) -> dict[str, Any]:
         },
         "areas_mm2": plain(data.areas),
         "result": None if data.result is None else _result(data.result, data.scorer_title),
+        "corrections": {
+            "added_mm2": data.change.added,
+            "removed_mm2": data.change.removed,
+            "outlines_px": corrections_json(data.corrections),
+        },
         "decision": None if data.decision is None else _decision(data.decision),
         "reviewed": None
         if data.reviewed is None
@@ -125,6 +131,17 @@ def _shares(shares: Shares) -> dict[str, Any]:
         "total": shares.total,
         "percent": plain(shares.percent),
         "excluded": shares.excluded,
+        "unclassified": shares.unclassified,
+        "unclassified_percent_of_tumour": 100 * shares.unclassified_fraction,
+        "interval": None
+        if shares.interval is None
+        else {
+            "low_percent": [100 * v for v in shares.interval.low],
+            "high_percent": [100 * v for v in shares.interval.high],
+            "level_percent": 95,
+            "over": "blocks of tissue",
+            "block_um": shares.interval.block_um,
+        },
         "half_width_percent": None if shares.half_width is None else [100 * h for h in shares.half_width],
     }
 
@@ -157,10 +174,14 @@ def _evidence(item: Evidence) -> dict[str, Any]:
         counts = np.bincount(item.classes, minlength=len(item.scheme.names))
         out |= {"cells": len(item), "by_class": dict(zip(item.scheme.names, counts.tolist(), strict=True))}
         out["features"] = {name: item.feature_units.get(name, "") for name in item.features}
-    elif isinstance(item, ClassMap | Heatmap):
+    elif isinstance(item, ClassMap | Heatmap | TissueMask):
         out["grid"] = plain(item.grid)
         if isinstance(item, Heatmap):
             out |= {"unit": item.unit, "low": plain(item.low), "high": plain(item.high), "scale": item.scale}
+        elif isinstance(item, ClassMap):
+            out["least_weight"] = item.least_weight
+        else:
+            out["cells_of_tumour"] = int((item.values == 1).sum())
     elif isinstance(item, FieldVotes):
         out["fields"] = plain(item.fields)
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from her2viewer.domain.corrections import NO_CHANGE, NO_CORRECTIONS, Corrections, MaskChange
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
@@ -136,6 +137,10 @@ class ReportData:
     """Each outline by itself; of interest where there is more than one."""
     reviewed: Reviewed | None = None
     """None where nobody knows: no window was used, or the case is from before it was kept."""
+    corrections: Corrections = NO_CORRECTIONS
+    """Of the tumour mask by the reader."""
+    change: MaskChange = NO_CHANGE
+    """How much of the tumour mask they changed in the ROI."""
     legend: tuple[LegendEntry, ...] = ()
     palette: str = DEFAULT_PALETTE
     created: str = ""

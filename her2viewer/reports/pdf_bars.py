@@ -32,7 +32,10 @@ def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: f
         drawing.add(String(0, y + 2, label, fontName=BOLD, fontSize=8.6, fillColor=INK))
         drawing.add(Rect(left, y, span, _BAR, fillColor=None, strokeColor=RULE, strokeWidth=0.4))
         swatch(drawing, (left, y, span * percent / 100, _BAR), row, palette)
-        if shares.half_width is not None:
+        if shares.interval is not None:
+            ends = (shares.interval.low[row], shares.interval.high[row])
+            _whisker(drawing, left + span * ends[0], left + span * ends[1], y + _BAR / 2)
+        elif shares.half_width is not None:
             low = max(0.0, percent - 100 * shares.half_width[row])
             high = min(100.0, percent + 100 * shares.half_width[row])
             _whisker(drawing, left + span * low / 100, left + span * high / 100, y + _BAR / 2)

@@ -11,6 +11,7 @@ from reportlab.platypus import Spacer, Table
 
 from her2viewer import RESEARCH_USE
 from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.pixelsize import PixelSize, mm2_number
 from her2viewer.domain.reviewed import share_text
 from her2viewer.domain.shares import CountedUnit, percent_text
@@ -79,6 +80,11 @@ def answer(data: ReportData) -> list[Any]:
     if decision.shares is not None and decision.shares.excluded > 0:
         left.append(para(f"Seen and left out as not tumour: {_amount(decision)}.", "small"))
     shares = decision.shares
+    if shares is not None and shares.unclassified > 0:
+        share = percent_text(100 * shares.unclassified_fraction, limits=())
+        left.append(para(f"Tumour without a class: {mm2_number(shares.unclassified)} mm² ({share}).", "small"))
+    if data.change.any:
+        left.append(para(change_sentence(data.change), "small"))
     if shares is None or shares.total <= 0:
         return [_box(left, WIDTH)]
     half = WIDTH / 2 - 14
@@ -86,7 +92,10 @@ def answer(data: ReportData) -> list[Any]:
         para(f"Shares of {shares.unit.value}", "label"),
         share_bars(shares, decision.limits, data.palette, half),
     ]
-    if shares.half_width is not None:
+    if shares.interval is not None:
+        side = f"{shares.interval.block_um / 1000:g} mm"
+        bars.append(para(f"Lines in the bars: 95 % interval over blocks of tissue of {side}.", "tiny"))
+    elif shares.half_width is not None:
         bars.append(para("Lines in the bars: 95 % interval of each share.", "tiny"))
     table = Table([[left, bars]], colWidths=[WIDTH / 2 - 3, WIDTH / 2 + 3])
     table.setStyle(BOXED)
@@ -222,6 +231,16 @@ def regions(apart: Sequence[RegionShares]) -> list[Any]:
     if len(apart) > _MOST_REGIONS:
         out.append(para(f"and {len(apart) - _MOST_REGIONS} more (complete in the JSON file)", "tiny"))
     return out
+
+
+def change_sentence(change: MaskChange) -> str:
+    """``The reader added 0.12 mm² and removed 0.30 mm² of tumour.``"""
+    parts = [
+        f"{verb} {mm2_number(amount)} mm²"
+        for verb, amount in (("added", change.added), ("removed", change.removed))
+        if amount > 0
+    ]
+    return f"The reader {' and '.join(parts)} of tumour."
 
 
 def _looked_at(reviewed: Reviewed) -> str:

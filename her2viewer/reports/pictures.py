@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import DEFAULT_CLASS, RGB, AnnotationSet, Role
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, Grid, Heatmap
+from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap, Evidence, Grid, Heatmap, TissueMask
 from her2viewer.domain.palette import class_colors, her2_colors, sequential_colormap
 from her2viewer.domain.region import Region
 from her2viewer.reports.fields import FieldChoice
@@ -123,14 +123,15 @@ def region_picture(
     width, height = max(1, round((x1 - x0) / frame.downsample)), max(1, round((y1 - y0) / frame.downsample))
     image = read_area(slide, frame, width, height)
     colors = np.array(her2_colors(palette), dtype=np.uint8)
-    for item in evidence:
+    items = by_weight(evidence)
+    for item in items:
         if isinstance(item, CellTable):
             inside = replace(item, contours=None, contour_starts=None).selected(
                 region.contains_points(item.x, item.y)
             )
             _draw_dots(image, inside, frame, colors, _DOT_UM / (mpp * frame.downsample))
         elif isinstance(item, ClassMap):
-            _draw_map(image, item, frame, palette)
+            _draw_map(image, item, tumour_mask(items, item), frame, palette)
         elif isinstance(item, Heatmap):
             _draw_heat(image, item, frame)
         else:
@@ -164,11 +165,12 @@ def field_pictures(
     plain = read_area(slide, frame, size, size)
     overlay = plain.copy()
     drawn = False
-    for item in evidence:
+    items = by_weight(evidence)
+    for item in items:
         if isinstance(item, CellTable):
             drawn = _draw_cells(overlay, item, region, frame, palette)
         elif isinstance(item, ClassMap):
-            drawn = _draw_map(overlay, item, frame, palette)
+            drawn = _draw_map(overlay, item, tumour_mask(items, item), frame, palette)
         elif isinstance(item, Heatmap):
             drawn = _draw_heat(overlay, item, frame)
         if drawn:
@@ -177,6 +179,26 @@ def field_pictures(
     _scale_bar(overlay, um_per_px)
     _scale_bar(plain, um_per_px)
     return plain, overlay if drawn else None, um_per_px
+
+
+def by_weight(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """What counts comes first: cells, classes of the tumour, numbers; a map of artefacts is no result."""
+
+    def rank(item: Evidence) -> int:
+        if isinstance(item, CellTable):
+            return 0
+        if isinstance(item, ClassMap):
+            return 1 if item.scheme.counted else 3
+        return 2
+
+    return tuple(sorted(evidence, key=rank))
+
+
+def tumour_mask(evidence: Iterable[Evidence], class_map: ClassMap) -> TissueMask | None:
+    """The mask that a map of tumour classes hangs on; None where there is none."""
+    if not class_map.scheme.counted:
+        return None
+    return next((e for e in evidence if isinstance(e, TissueMask)), None)
 
 
 def _rings(geometry: BaseGeometry, frame: Frame) -> list[NDArray[np.int32]]:
@@ -245,13 +267,36 @@ def _blend(image: RGBImage, colors: NDArray[np.uint8], where: NDArray[np.bool_])
     return bool(where.any())
 
 
-def _draw_map(image: RGBImage, item: ClassMap, frame: Frame, palette: str) -> bool:
+def _draw_map(image: RGBImage, item: ClassMap, mask: TissueMask | None, frame: Frame, palette: str) -> bool:
+    """Classes in their colours, only where the mask says tumour if there is one, with a line around the tumour."""
     rows, columns = _sampled(item.grid, image, frame)
     inside = (rows >= 0)[:, None] & (columns >= 0)[None, :]
     codes = np.where(inside & item.shown[np.ix_(rows, columns)], item.classes[np.ix_(rows, columns)], NOT_SCORED)
+    tumour = None if mask is None else _tumour(mask, image, frame)
+    if tumour is not None:
+        codes[tumour == 0] = NOT_SCORED
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(item.scheme.names)] = class_colors(item.scheme, palette)
-    return _blend(image, table[codes], codes != NOT_SCORED)
+    drawn = _blend(image, table[codes], codes != NOT_SCORED)
+    if tumour is not None:
+        _outline_tumour(image, tumour)
+        drawn = drawn or bool(tumour.any())
+    return drawn
+
+
+def _tumour(mask: TissueMask, image: RGBImage, frame: Frame) -> NDArray[np.uint8]:
+    rows, columns = _sampled(mask.grid, image, frame)
+    inside = (rows >= 0)[:, None] & (columns >= 0)[None, :]
+    return np.where(inside & (mask.values[np.ix_(rows, columns)] == 1), 1, 0).astype(np.uint8)
+
+
+def _outline_tumour(image: RGBImage, tumour: NDArray[np.uint8]) -> None:
+    """Dark on the edge of the tumour, pale beyond it: seen on every tissue and in a grey print."""
+    import cv2
+
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    image[(cv2.dilate(tumour, cross) == 1) & (tumour == 0)] = (255, 255, 255)
+    image[(cv2.erode(tumour, cross, borderType=cv2.BORDER_REPLICATE) == 0) & (tumour == 1)] = (20, 20, 30)
 
 
 def _draw_heat(image: RGBImage, item: Heatmap, frame: Frame) -> bool:

@@ -37,7 +37,7 @@ def write_cells_csv(
         if isinstance(item, CellTable):
             return write_cells(item, pixel_size, path, region, reviewed)
     for item in result.evidence:
-        if isinstance(item, ClassMap):
+        if isinstance(item, ClassMap) and item.scheme.counted:
             return write_patches(item, pixel_size, path, region, reviewed)
     raise ReportError("This scorer lists neither cells nor patches, so there is no table to write.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import Evidence
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.actions import Actions
@@ -76,6 +77,7 @@ class Comparing(QObject):
         # While a scorer runs, its view gets each part as the main one does.
         controller.evidence_added.connect(self._add_evidence)
         controller.evidence_changed.connect(lambda _: self._show_evidence())
+        controller.evidence_corrected.connect(self._correct_evidence)
         controller.scored_changed.connect(lambda *_: self._show_evidence())
         self.keeping = ViewsKeeping(
             self, grid=grid, session=session, controller=controller, keeper=keeper, storage=storage, messages=messages
@@ -344,6 +346,12 @@ class Comparing(QObject):
         for view in self._grid.views:
             if view.kind is Kind.SCORER:
                 view.show_evidence(controller.evidence_of(view.scorer), region, controller.scored_by(view.scorer))
+
+    def _correct_evidence(self, evidence: tuple[Evidence, ...], box: Bounds) -> None:
+        controller = self._controller
+        for view in self._grid.views:
+            if view.scorer == controller.scorer:
+                view.correct_evidence(evidence, box, controller.evidence)
 
     def _add_evidence(self, evidence: tuple[Evidence, ...]) -> None:
         for view in self._grid.views:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QStackedLayout, QVBoxLayout, 
 
 from her2viewer.cases.alignment_file import AlignedSlide
 from her2viewer.domain.alignment import Point
+from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
@@ -144,6 +145,12 @@ class FurtherView(QWidget):
             self._shown = evidence
             self.evidence.replace(evidence)
         self.evidence.set_region(region, scored)
+
+    def correct_evidence(self, changed: tuple[Evidence, ...], box: Bounds, evidence: tuple[Evidence, ...]) -> None:
+        """Tumour masks and class maps in place of those shown; ``evidence`` is all that is shown with them."""
+        if self.evidence is not None:
+            self.evidence.correct(changed, box)
+            self._shown = evidence
 
     def add_evidence(self, evidence: tuple[Evidence, ...]) -> None:
         """A part of what the scorer finds, while it runs."""

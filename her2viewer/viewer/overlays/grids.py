@@ -50,21 +50,21 @@ class ClassMapLayer(ClassLayer):
 
     def __init__(self, title: str, scheme: ClassScheme, parent: QObject | None = None) -> None:
         super().__init__(title, scheme, parent)
-        self._parts: list[tuple[ClassMap, QImage]] = []
+        self._parts: list[tuple[ClassMap, QImage | None]] = []
         self._masks: tuple[TissueMask, ...] = ()
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed)
 
     def append(self, part: ClassMap) -> None:
         """Add one part; it lies over earlier ones."""
-        self._parts.append((part, self._draw(part)))
+        self._parts.append((part, None))
         self._order(part.grid.bounds)
         self.changed.emit()
 
     def set_parts(self, parts: Sequence[ClassMap], box: Bounds) -> None:
         """Exactly these from now on; they differ from those before inside ``box`` (level-0 px) alone."""
         drawn = {id(part): image for part, image in self._parts}
-        self._parts = [(part, drawn[id(part)] if id(part) in drawn else self._draw(part)) for part in parts]
+        self._parts = [(part, drawn.get(id(part))) for part in parts]
         self._order(box)
         self.changed.emit()
 
@@ -97,11 +97,14 @@ class ClassMapLayer(ClassLayer):
         if self._masks:
             self._tiles.paint(painter, viewport)
             return
-        for part, image in self._parts:
+        # Drawn when first seen: a layer that nobody looks at costs nothing while its values change.
+        for number, (part, known) in enumerate(self._parts):
+            image = known if known is not None else self._draw(part)
+            self._parts[number] = (part, image)
             _paint_grid(painter, viewport, part.grid, image)
 
     def _restyled(self) -> None:
-        self._parts = [(part, self._draw(part)) for part, _ in self._parts]
+        self._parts = [(part, None) for part, _ in self._parts]
         if self._masks:
             self._tiles.set_render(self._render())
 
@@ -152,7 +155,7 @@ class HeatmapLayer(EvidenceLayer):
 
     def __init__(self, title: str, parent: QObject | None = None) -> None:
         super().__init__(title, parent)
-        self._parts: list[tuple[Heatmap, QImage]] = []
+        self._parts: list[tuple[Heatmap, QImage | None]] = []
         self._threshold: float | None = None
 
     @property
@@ -169,18 +172,18 @@ class HeatmapLayer(EvidenceLayer):
         """Draw only values of at least ``value``, in the unit of the map."""
         if value != self._threshold:
             self._threshold = value
-            self._parts = [(part, self._draw(part)) for part, _ in self._parts]
+            self._parts = [(part, None) for part, _ in self._parts]
             self.changed.emit()
 
     def set_parts(self, parts: Sequence[Heatmap]) -> None:
         """Exactly these from now on."""
-        self._parts = [(part, self._draw(part)) for part in parts]
+        self._parts = [(part, None) for part in parts]
         self.legend_changed.emit()
         self.changed.emit()
 
     def append(self, part: Heatmap) -> None:
         """Add one part; it lies over earlier ones."""
-        self._parts.append((part, self._draw(part)))
+        self._parts.append((part, None))
         self.legend_changed.emit()
         self.changed.emit()
 
@@ -208,7 +211,10 @@ class HeatmapLayer(EvidenceLayer):
         )
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
-        for part, image in self._parts:
+        # Drawn when first seen: a layer that nobody looks at costs nothing while its values change.
+        for number, (part, known) in enumerate(self._parts):
+            image = known if known is not None else self._draw(part)
+            self._parts[number] = (part, image)
             _paint_grid(painter, viewport, part.grid, image)
 
     def _draw(self, part: Heatmap) -> QImage:

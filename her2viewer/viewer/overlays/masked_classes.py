@@ -53,7 +53,7 @@ def masked_render(
 
 
 def _sample_classes(
-    part: ClassMap, into: NDArray[np.uint8], xs: NDArray[np.float64], ys: NDArray[np.float64]
+    part: ClassMap, into: NDArray[np.uint8], xs: NDArray[np.floating], ys: NDArray[np.floating]
 ) -> None:
     """Write the classes that count into the pixels of a tile whose centres are ``xs`` and ``ys``."""
     grid = part.grid
