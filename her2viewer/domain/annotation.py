@@ -146,15 +146,6 @@ class AnnotationSet:
             for name in ("_known", "_region", "bounds"):
                 other.__dict__.pop(name, None)
 
-    def united(self) -> AnnotationSet:
-        """The same region as disjoint polygons: drawing over it is quick, however many outlines it was made of."""
-        net = self._net
-        inside, outside = AreaUnion.of_disjoint(net.inside.parts), AreaUnion.of_disjoint(net.outside.parts)
-        drawn = [Annotation(part, Role.ROI) for part in inside.parts]
-        other = AnnotationSet((*drawn, *(Annotation(part, Role.EXCLUDE) for part in outside.parts)))
-        other.__dict__["_known"] = NetArea(inside, outside, net.parts, net.owner)
-        return other
-
     def control_region(self) -> Region:
         """The on-slide control tissue, possibly empty."""
         return Region.of(a.geometry for a in self.with_role(Role.CONTROL))
@@ -167,10 +158,11 @@ class AnnotationSet:
 
     @cached_property
     def _region(self) -> Region:
-        return Region.of_net(self._net)
+        return Region.of_net(self.net)
 
     @property
-    def _net(self) -> NetArea:
+    def net(self) -> NetArea:
+        """The region as disjoint polygons, to go on from where an edit is being drawn."""
         include = [a.geometry for a in self.items if a.role is Role.ROI]
         exclude = [a.geometry for a in self.items if a.role is Role.EXCLUDE or a.role is Role.CONTROL]
         known = self._known

@@ -101,11 +101,6 @@ class AreaUnion:
         parts, piece = _united(pieces, first, second)
         return cls(members, group, parts, group[owner[piece]], _bounds(parts))
 
-    @classmethod
-    def of_disjoint(cls, parts: Areas) -> AreaUnion:
-        """Polygons that are known not to meet in an area."""
-        return cls(parts, np.arange(len(parts)), parts, np.arange(len(parts)), _bounds(parts))
-
     def changed_to(self, geometries: Iterable[BaseGeometry]) -> AreaUnion:
         """The union of other geometries, most of which are members already.
 
@@ -131,6 +126,18 @@ class AreaUnion:
             np.concatenate([self.part_group[stay], again.part_group + shift]),
             np.concatenate([self.bounds[stay], again.bounds]),
         )
+
+    def plus(self, area: BaseGeometry) -> AreaUnion:
+        """With one more area, of which nobody will ask again what is member of what: for a stroke that grows."""
+        area = polygonal(area)
+        near = self._met_by(_array([area]))
+        made = shapely.get_parts(shapely.union_all([*self.parts[near], area]))
+        made = made[~shapely.is_empty(made)]
+        stay = np.ones(len(self.parts), dtype=bool)
+        stay[near] = False
+        parts = np.concatenate([self.parts[stay], made])
+        number = np.arange(len(parts))
+        return AreaUnion(parts, number, parts, number, np.concatenate([self.bounds[stay], _bounds(made)]))
 
     def _met_by(self, geometries: Areas) -> NDArray[np.int64]:
         """Positions of the parts that some of these geometries meet."""
@@ -168,6 +175,16 @@ class NetArea:
         inside, outside = self.inside.changed_to(include), self.outside.changed_to(exclude)
         if inside is self.inside and outside is self.outside:
             return self
+        return self._of(inside, outside)
+
+    def plus(self, area: BaseGeometry, *, inside: bool) -> NetArea:
+        """With one more area that counts or, where ``inside`` is False, does not; as ``AreaUnion.plus``."""
+        if inside:
+            return self._of(self.inside.plus(area), self.outside)
+        return self._of(self.inside, self.outside.plus(area))
+
+    def _of(self, inside: AreaUnion, outside: AreaUnion) -> NetArea:
+        """The same of unions that have most of their parts in common with its own."""
         if not len(outside.parts):
             return NetArea(inside, outside, inside.parts, inside.parts)
         other = [

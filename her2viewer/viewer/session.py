@@ -117,6 +117,10 @@ class Session(QObject):
         """While a drag is on: let the numbers follow without an undo step. The drag ends with ``edit``."""
         self._set_region(annotations.region())
 
+    def preview_region(self, region: Region) -> None:
+        """As ``preview`` of annotations that have this region."""
+        self._set_region(region)
+
     def correct(self, text: str, corrections: Corrections) -> None:
         """One undoable stroke on the tumour mask."""
         if not self.locked:

@@ -100,20 +100,20 @@ def test_a_set_that_another_follows_forgets_and_finds_out_again() -> None:
     assert drawn.region() is drawn.region()
 
 
-def test_what_is_united_once_stands_for_all_that_it_was_made_of() -> None:
-    drawn = AnnotationSet(
-        (
-            Annotation(shapely.box(0, 0, 10, 10)),
-            Annotation(shapely.box(5, 0, 20, 10)),
-            Annotation(shapely.box(2, 2, 4, 4), Role.EXCLUDE),
-            Annotation(shapely.box(3, 3, 6, 6), Role.CONTROL),
-        )
-    )
-    united = drawn.united()
-    assert len(united) == 2
-    assert united.region().hash == drawn.region().hash
-    more = Annotation(shapely.box(18, 5, 30, 8))
-    assert united.added(more).region().hash == drawn.added(more).region().hash
+@given(st.lists(things, max_size=8), st.lists(st.tuples(shapes, st.booleans()), max_size=8))
+@settings(deadline=None)
+def test_a_stroke_that_grows_piece_by_piece_covers_what_it_covers_at_once(
+    first: list[Annotation], pieces: list[tuple[Polygon, bool]]
+) -> None:
+    drawn = AnnotationSet(tuple(first))
+    net, whole = drawn.net, list(first)
+    for piece, inside in pieces:
+        net = net.plus(piece, inside=inside)
+        whole.append(Annotation(piece, Role.ROI if inside else Role.CONTROL))
+        found, wanted = Region.of_net(net), AnnotationSet(tuple(whole)).region()
+        assert found.geometry.is_valid
+        assert found.geometry.symmetric_difference(wanted.geometry).area == 0
+        assert found.area_px == wanted.area_px
 
 
 def test_regions_and_annotations_go_to_another_process_without_what_was_worked_out() -> None:

@@ -160,6 +160,7 @@ class BrushTool(DrawingTool):
         self._timer.stop()
         began = time.perf_counter()
         todo = self._points[max(0, self._done - 1) :]
+        began_now = self._done == 0
         piece = brush_stroke(todo, self._radius, TOLERANCE_PX / self._scale)
         self._done = len(self._points)
         if self._erasing and self._target is None:
@@ -170,15 +171,17 @@ class BrushTool(DrawingTool):
                 self.previewer.start((self._target.id,))
         if self._erasing:
             self._area = subtract(self._area, [piece])
+            self._show()
         else:
+            grown = merge([self._area, piece]) if began_now else piece
             self._area = merge([self._area, piece])
-        self._show()
+            self._show(grown)
         self._next_flush = began + 3 * (time.perf_counter() - began)
 
-    def _show(self) -> None:
+    def _show(self, grown: BaseGeometry | None = None) -> None:
         shown = self._target or self._fresh
         if shown is not None:
-            self.previewer.show(shown.with_geometry(self._area))
+            self.previewer.show(shown.with_geometry(self._area), grown=grown)
         self.repaint()
 
     def _commit(self) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from PySide6.QtCore import QObject, QTimer
 from shapely.geometry.base import BaseGeometry
 
-from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.region import Region
+from her2viewer.domain.union import NetArea
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.tools.drawing_state import DrawingState
 
@@ -25,10 +27,12 @@ class Previewer(QObject):
         self._session = session
         self._state = state
         self._others: tuple[Annotation, ...] = ()
-        self._united = AnnotationSet()
-        self._rest: AnnotationSet | None = None
+        self._united = AnnotationSet().net
+        self._rest: NetArea | None = None
         """What stays during the drag that is on; None between drags."""
         self._wanted: tuple[Annotation, ...] | None = None
+        self._grown: list[tuple[BaseGeometry, bool]] = []
+        """Pieces that the region does not hold yet, and whether they count."""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._send)
@@ -39,22 +43,30 @@ class Previewer(QObject):
         others = tuple(a for a in self._session.annotations if a.id not in ids)
         if self._others != others:
             # All that stays is united once, so that each step of the drag unites two shapes and not hundreds.
-            self._united = self._session.annotations.with_items(others).united()
+            self._united = self._session.annotations.with_items(others).net
             self._others = others
         self._rest = self._united
         self._wanted = None
+        self._grown = []
 
-    def show(self, *annotations: Annotation, draw: bool = True) -> None:
+    def show(self, *annotations: Annotation, draw: bool = True, grown: BaseGeometry | None = None) -> None:
         """These annotations look like this now.
 
         Args:
             annotations: what is being changed or drawn.
             draw: let the annotation layer draw them in place of the session's; not for shapes that the tool
                 draws itself.
+            grown: all by which one annotation has grown since the last call (the first: since ``start``): then the
+                numbers follow at the cost of this piece, however large the annotation is.
         """
+        if grown is not None and self._rest is not None:
+            self._grown.append((grown, annotations[0].role is Role.ROI))
+            annotations_wanted: tuple[Annotation, ...] = ()
+        else:
+            annotations_wanted = annotations
         if draw:
             self._state.set_live({a.id: a for a in annotations})
-        self._wanted = annotations
+        self._wanted = annotations_wanted
         if not self._timer.isActive():
             self._send()
 
@@ -62,6 +74,7 @@ class Previewer(QObject):
         """The drag is over. Without ``commit`` the numbers go back to the session's own."""
         self._timer.stop()
         self._wanted, self._rest = None, None
+        self._grown = []
         self._state.set_live({})
         if not commit:
             self._session.preview(self._session.annotations)
@@ -70,7 +83,14 @@ class Previewer(QObject):
         if self._wanted is None or self._rest is None:
             return
         began = time.perf_counter()
-        self._session.preview(self._rest.added(*self._wanted))
+        for piece, inside in self._grown:
+            self._rest = self._rest.plus(piece, inside=inside)
+        self._grown = []
+        shown = self._rest
+        for a in self._wanted:
+            if a.role is not Role.NOTE:
+                shown = shown.plus(a.geometry, inside=a.role is Role.ROI)
+        self._session.preview_region(Region.of_net(shown))
         self._wanted = None
         spent = (time.perf_counter() - began) * 1000
         self._timer.start(max(MIN_PAUSE_MS, int(LOAD * spent)))
