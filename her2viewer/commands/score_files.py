@@ -105,7 +105,8 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
             write_cells_geojson(written["cells_geojson"], evidence.selected(inside))
             break
     if scored.result.evidence:
-        written["table"] = folder / "cells.csv"
+        cells = any(isinstance(e, CellTable) for e in scored.result.evidence)
+        written["table"] = folder / ("cells.csv" if cells else "patches.csv")
         write_cells_csv(written["table"], scored.result, region, scored.pixel_size)
     written["case"] = _write_case(scored, folder, [path.name for path in written.values()])
     return written

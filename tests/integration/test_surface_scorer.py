@@ -26,6 +26,7 @@ from her2viewer.api import (
     TissueMask,
     find_artefacts,
 )
+from her2viewer.cli import main
 from her2viewer.domain.result import Result
 from her2viewer.scoring.job import JobRequest, score_slide
 from her2viewer.scoring.merge import EvidenceStore
@@ -34,7 +35,7 @@ from her2viewer.scoring.runtime import LocalRuntime
 from tests.helpers.array_slide import ArraySlide
 from tests.helpers.drawn_tissue import UM, draw_cells, draw_he
 from tests.helpers.surface_models import install
-from tests.helpers.surface_slide import PATCH_PX, STRIP, strips
+from tests.helpers.surface_slide import PATCH_PX, STRIP, strips, write_strips
 
 
 @pytest.fixture(scope="module")
@@ -347,3 +348,29 @@ class Cancelling(LocalRuntime):
         self._looks -= 1
         if self._looks < 0:
             raise Cancelled
+
+
+def test_on_the_command_line_it_scores_and_speaks_of_tumour_surface(
+    own_user_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install()
+    path = write_strips(tmp_path / "strips.ome.tif")
+    command = ["score", str(path), "--whole-slide", "--scorer", "surface", "--out", str(tmp_path / "out")]
+    assert main([*command, "--set", "stride=256"]) == 0
+    printed = capsys.readouterr().out
+    assert "mm² of tumour surface" in printed
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"report.pdf", "report.json", "patches.csv"} <= written
+    assert "cells.csv" not in written
+    table = (tmp_path / "out" / "patches.csv").read_text(encoding="utf-8").splitlines()
+    assert "tumour_fraction" in table[0]
+    assert len(table) > 100
+
+
+def test_on_the_command_line_missing_networks_are_a_sentence(
+    slide: ArraySlide, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("her2viewer.scoring.model_store._roots", list)
+    path = write_strips(tmp_path / "strips.ome.tif")
+    assert main(["score", str(path), "--whole-slide", "--scorer", "surface", "--out", str(tmp_path / "out")]) == 2
+    assert "no trained model" in capsys.readouterr().err
