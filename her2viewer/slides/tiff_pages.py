@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.jpeg import JpegTiles
-from her2viewer.slides.pixels import RGB, Alpha, Samples, UnsupportedPixelsError, filled, to_rgb
-from her2viewer.slides.slide import BGRAImage, RGBImage
+from her2viewer.slides.pixels import RGB, Alpha, Samples, UnsupportedPixelsError
+from her2viewer.slides.slide import RGBImage
+from her2viewer.slides.tile_grid import TileGrid
 
 TILE_CACHE_BYTES = 48 * 2**20
 LARGE_TABLE = 10_000
@@ -88,7 +89,7 @@ def _stamp(file: BinaryIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-class TiffLevel:
+class TiffLevel(TileGrid):
     """One image of a TIFF file, as tiles or strips of one page, or of one page for each of three channels."""
 
     def __init__(
@@ -100,132 +101,34 @@ class TiffLevel:
         cache: ByteCache[tuple[int, int], RGBImage],
     ) -> None:
         first = pages[0].keyframe
-        self.width = int(first.imagewidth)
-        self.height = int(first.imagelength)
+        size = (int(first.imagewidth), int(first.imagelength))
         self.tiled = bool(first.is_tiled)
-        self.tile_width = int(first.tilewidth) if self.tiled else self.width
-        self.tile_height = int(first.tilelength) if self.tiled else min(int(first.rowsperstrip), self.height)
+        strip = (size[0], size[1] if self.tiled else min(int(first.rowsperstrip), size[1]))
+        tile = (int(first.tilewidth), int(first.tilelength)) if self.tiled else strip
+        jpeg = JpegTiles.of(first) if len(pages) == 1 and samples == Samples("rgb") else None
+        super().__init__(size, tile, cache, samples=samples, jpeg=jpeg, background=background)
         self._file = file
         self._pages = pages
-        self._samples = samples
-        self._background = background
-        self._cache = cache
-        self._across = -(-self.width // self.tile_width)
-        self._down = -(-self.height // self.tile_height)
         self._planes = int(first.samplesperpixel) if int(first.planarconfig) == 2 else 1
         self._decoders = [(page.keyframe.decode, page) for page in pages]
-        self._jpeg = JpegTiles.of(first) if len(pages) == 1 and samples == Samples("rgb") else None
         for page in pages:
             _shrink_tables(page)
         self._counts, self._offsets = pages[0].databytecounts, pages[0].dataoffsets
 
-    def read(self, x: int, y: int, width: int, height: int) -> RGBImage:
-        """Pixels of an area inside the level, (height, width, 3) uint8 RGB.
-
-        Raises:
-            Exception: whatever the file system or the codecs raise; the reader turns it into a sentence.
-        """
-        tw, th = self.tile_width, self.tile_height
-        if x % tw == 0 and y % th == 0 and (width, height) == self._extent(x // tw, y // th):
-            # A whole tile is handed over: its reader has no cause to ask again, and a copy costs a sixth of decoding.
-            known = self._cache.get((id(self), y // th * self._across + x // tw))
-            return self._decoded(x // tw, y // th) if known is None else known.copy()
-        out = np.empty((height, width, 3), dtype=np.uint8)
-        for row in range(y // th, (y + height - 1) // th + 1):
-            for column in range(x // tw, (x + width - 1) // tw + 1):
-                left, top = column * tw, row * th
-                inside = x <= left and y <= top and left + tw <= x + width and top + th <= y + height
-                # Tiles on the edge of the area will be wanted again for the area beside it.
-                tile = self._decoded(column, row) if inside else self._tile(column, row)
-                x0, y0 = max(x, left), max(y, top)
-                x1, y1 = min(x + width, left + tile.shape[1]), min(y + height, top + tile.shape[0])
-                out[y0 - y : y1 - y, x0 - x : x1 - x] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
-        return out
-
-    def read_bgra(self, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
-        """As ``Slide.read_bgra``, for an area inside the level that consists of whole JPEG tiles; else None.
-
-        None also where a tile is missing or damaged: the general way decides.
-        """
-        jpeg, tw, th = self._jpeg, self.tile_width, self.tile_height
-        if jpeg is None or not jpeg.reduces(reduce) or x % tw or y % th:
-            return None
-        x1, y1 = x + width, y + height
-        if (x1 % tw and x1 != self.width) or (y1 % th and y1 != self.height) or width % reduce or height % reduce:
-            return None
-        out: BGRAImage | None = None
-        for row in range(y // th, -(-y1 // th)):
-            for column in range(x // tw, -(-x1 // tw)):
-                index = row * self._across + column
-                size = self._counts[index]
-                if size == 0:
-                    return None
-                try:
-                    tile = jpeg.decode(self._file.read_at(int(self._offsets[index]), int(size)), "BGRA", reduce)
-                except (ValueError, EOFError):
-                    return None
-                if (width, height) == (tw, th):
-                    return tile
-                if out is None:
-                    out = np.empty((height // reduce, width // reduce, 4), dtype=np.uint8)
-                left, top = (column * tw - x) // reduce, (row * th - y) // reduce
-                part = out[top : top + tile.shape[0], left : left + tile.shape[1]]
-                part[:] = tile[: part.shape[0], : part.shape[1]]
-        return out
-
-    def has_data(self, x: int, y: int, width: int, height: int) -> bool:
-        """Whether every tile under the area is present in the file (sparse files leave empty ones out)."""
-        counts = self._counts
-        return all(
-            counts[row * self._across + column] > 0
-            for row in range(y // self.tile_height, (y + height - 1) // self.tile_height + 1)
-            for column in range(x // self.tile_width, (x + width - 1) // self.tile_width + 1)
-        )
-
     def raw_samples(self) -> NDArray[Any]:
         """Undecoded samples of the middle tile, (h, w, s) of the file's number type."""
-        samples = self._samples_of(self._across // 2, self._down // 2)
+        samples = self._samples_of(self._down // 2 * self._across + self._across // 2)
         if samples is None:
             raise UnsupportedPixelsError("no data in the middle of the image")
         return samples
 
-    def _extent(self, column: int, row: int) -> tuple[int, int]:
-        return (
-            min(self.tile_width, self.width - column * self.tile_width),
-            min(self.tile_height, self.height - row * self.tile_height),
-        )
+    def _present(self, index: int) -> bool:
+        return bool(self._counts[index] > 0)
 
-    def _tile(self, column: int, row: int) -> RGBImage:
-        key = (id(self), row * self._across + column)
-        known = self._cache.get(key)
-        if known is not None:
-            return known
-        tile = self._decoded(column, row)
-        self._cache.put(key, tile)
-        return tile
+    def _encoded(self, index: int) -> bytes:
+        return self._file.read_at(int(self._offsets[index]), int(self._counts[index]))
 
-    def _decoded(self, column: int, row: int) -> RGBImage:
-        """One tile cut to the image, fresh from the file."""
-        width, height = self._extent(column, row)
-        index = row * self._across + column
-        if self._jpeg is not None and self._counts[index]:
-            data = self._file.read_at(int(self._offsets[index]), int(self._counts[index]))
-            try:
-                tile = self._jpeg.decode(data)
-            except ValueError:
-                # The general way below knows more kinds, or says what is wrong.
-                pass
-            else:
-                whole = (width, height) == (self.tile_width, self.tile_height)
-                return tile if whole else np.ascontiguousarray(tile[:height, :width])
-        samples = self._samples_of(column, row)
-        if samples is None:
-            return filled(width, height, self._background)
-        return to_rgb(samples[:height, :width], self._samples, self._background)
-
-    def _samples_of(self, column: int, row: int) -> NDArray[Any] | None:
-        """Samples (h, w, s) of one tile, None where the file left it out."""
-        index = row * self._across + column
+    def _samples_of(self, index: int) -> NDArray[Any] | None:
         per_plane = self._across * self._down
         parts = []
         for decode, page in self._decoders:
