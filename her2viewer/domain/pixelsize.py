@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,6 +57,13 @@ class PixelSize:
 def mm2_number(mm2: float) -> str:
     """An area as it is printed: two decimals keep columns aligned; small areas get four, for "0.00" tells nothing."""
     return f"{mm2:,.2f}" if mm2 >= 0.01 or mm2 == 0 else f"{mm2:.4f}"
+
+
+def mm2_column(amounts: Iterable[float]) -> tuple[str, ...]:
+    """Areas that stand below one another, all with the same decimals: three where they come to less than 1 mm2."""
+    values = tuple(amounts)
+    decimals = 2 if sum(values) >= 1 else 3
+    return tuple(f"{value:,.{decimals}f} mm²" for value in values)
 
 
 def mpp_from_objective(power: float) -> float:

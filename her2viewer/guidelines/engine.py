@@ -332,5 +332,6 @@ def _shortage(profile: Profile, shares: Shares) -> list[str]:
     least = profile.minimum.get(shares.unit)
     if least is None or shares.total >= least:
         return []
-    unit = "tumour cells" if shares.unit is CountedUnit.CELLS else "mm² of tumour"
-    return [f"Too little tumour: {shares.total:,.4g} {unit}, where at least {least:g} are wanted (limit ours)."]
+    cells = shares.unit is CountedUnit.CELLS
+    found = f"{shares.total:,.0f} tumour cells" if cells else f"{shares.total:.3f} mm² of tumour"
+    return [f"Too little tumour: {found}, where at least {least:g} are wanted (limit ours)."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
@@ -9,7 +10,7 @@ from reportlab.lib.colors import white
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import her2_colors
-from her2viewer.domain.pixelsize import mm2_number
+from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.reports.pdf_style import AMBER, BOLD, INK, MUTED, REGULAR, RULE, register_fonts, rgb
 
@@ -27,7 +28,8 @@ def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: f
     height = 4 * _ROW + 20
     drawing = Drawing(width, height)
     top = height - 4
-    for row, (label, percent, amount) in enumerate(zip(HER2_LABELS, shares.percent, shares.amounts, strict=True)):
+    amounts = _amounts(shares.amounts, shares.unit)
+    for row, (label, percent, amount) in enumerate(zip(HER2_LABELS, shares.percent, amounts, strict=True)):
         y = top - (row + 1) * _ROW + (_ROW - _BAR) / 2
         drawing.add(String(0, y + 2, label, fontName=BOLD, fontSize=8.6, fillColor=INK))
         drawing.add(Rect(left, y, span, _BAR, fillColor=None, strokeColor=RULE, strokeWidth=0.4))
@@ -49,9 +51,7 @@ def share_bars(shares: Shares, limits: tuple[float, ...], palette: str, width: f
                 textAnchor="end",
             )
         )
-        drawing.add(
-            String(width, y + 2.4, _amount(amount, shares.unit), fontName=REGULAR, fontSize=7, textAnchor="end")
-        )
+        drawing.add(String(width, y + 2.4, amount, fontName=REGULAR, fontSize=7, textAnchor="end"))
     bottom = top - 4 * _ROW
     for limit in limits:
         x = left + span * limit / 100
@@ -112,5 +112,5 @@ def _whisker(drawing: Any, x0: float, x1: float, y: float) -> None:
         drawing.add(Line(x, y - 2.5, x, y + 2.5, strokeColor=AMBER, strokeWidth=1.1))
 
 
-def _amount(amount: float, unit: CountedUnit) -> str:
-    return f"{amount:,.0f} cells" if unit is CountedUnit.CELLS else f"{mm2_number(amount)} mm²"
+def _amounts(amounts: Iterable[float], unit: CountedUnit) -> tuple[str, ...]:
+    return tuple(f"{n:,.0f} cells" for n in amounts) if unit is CountedUnit.CELLS else mm2_column(amounts)

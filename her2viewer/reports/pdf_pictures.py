@@ -10,7 +10,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Image, Spacer, Table
 
-from her2viewer.domain.pixelsize import mm2_number
+from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.reports.model import ReportData
 from her2viewer.reports.pdf_bars import swatch
 from her2viewer.reports.pdf_style import FLAT, INK, REGULAR, WIDTH, markup, para, printable, rgb, rich
@@ -81,13 +81,14 @@ def _legend(data: ReportData) -> Any | None:
         return None
     cells: list[Any] = []
     widths: list[float] = []
-    for entry in data.legend:
+    areas = mm2_column(entry.amount for entry in data.legend)
+    for entry, area in zip(data.legend, areas, strict=True):
         drawing = Drawing(14, 8)
         if entry.her2 >= 0:
             swatch(drawing, (0, 0, 13, 7.5), entry.her2, data.palette)
         else:
             drawing.add(Rect(0, 0, 13, 7.5, fillColor=rgb(entry.color), strokeColor=INK, strokeWidth=0.5))
-        amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else f"{mm2_number(entry.amount)} mm²"
+        amount = f"{entry.amount:,.0f} cells" if entry.unit == "cells" else area
         cells += [drawing, rich(f"{markup(entry.name)}:  <font color='#5b6570'>{amount}</font>", "small")]
         widths += [17, stringWidth(f"{printable(entry.name)}:  {amount}", REGULAR, 7.6) + 2]
     # What is left lies between the entries; many entries share the width and wrap.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
-from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource, mm2_number
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource, mm2_column, mm2_number
 from her2viewer.domain.region import Region, polygonal
 
 boxes = st.builds(
@@ -116,3 +116,8 @@ def test_a_small_area_is_never_printed_as_nothing() -> None:
     assert mm2_number(0.0032) == "0.0032"
     assert mm2_number(0.54) == "0.54"
     assert mm2_number(1234.5) == "1,234.50"
+
+
+def test_areas_below_one_another_have_the_same_decimals() -> None:
+    assert mm2_column([0.0085, 0.024, 0.0]) == ("0.009 mm²", "0.024 mm²", "0.000 mm²")
+    assert mm2_column([0.5, 0.004, 1234.5]) == ("0.50 mm²", "0.00 mm²", "1,234.50 mm²")

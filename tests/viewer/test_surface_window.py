@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from her2viewer.cases.geojson import load_geojson
 from her2viewer.domain.annotation import Annotation, Role
 from her2viewer.domain.evidence import ClassMap, TissueMask
+from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.viewer.main_window import MainWindow
@@ -107,8 +108,8 @@ def test_mask_classes_and_uncertainty_are_layers_with_legends_and_numbers(window
     assert legend is not None
     shares = window.controller.shares
     assert shares is not None
-    assert legend.rows[0].amount == f"{shares.total:.2f} mm²"
-    assert window.panels.answer.bars.amounts[1] == f"{shares.amounts[1]:.2f} mm²"
+    assert legend.rows[0].amount == mm2_column([shares.total])[0]
+    assert window.panels.answer.bars.amounts == mm2_column(shares.amounts)
     assert "95 % interval over blocks of tissue" in window.panels.answer.bars.toolTip()
     uncertain = layer(window, HeatmapLayer)
     uncertain.visible = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.editing import rings
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
+from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
@@ -165,11 +167,12 @@ class ClassLayer(EvidenceLayer):
         amounts = self._amounts()
         counted = self._shares if amounts is not None else None
         rows = []
+        texts = () if counted is None or amounts is None else amount_texts(amounts, counted.unit)
         for i, (name, color) in enumerate(zip(self.scheme.names, self.colors().tolist(), strict=True)):
             code = self.scheme.her2[i]
             amount = percent = ""
-            if counted is not None and amounts is not None:
-                amount = amount_text(amounts[i], counted.unit)
+            if counted is not None and texts:
+                amount = texts[i]
                 if code >= 0 and counted.total > 0:
                     percent = percent_text(counted.percent[code])
             rows.append(LegendRow((color[0], color[1], color[2]), name, amount, percent, bool(self._shown[i])))
@@ -190,6 +193,6 @@ class ClassLayer(EvidenceLayer):
         self.changed.emit()
 
 
-def amount_text(amount: float, unit: CountedUnit) -> str:
-    """Amount as printed: ``4,312`` cells or ``1.24 mm²``."""
-    return f"{amount:,.0f}" if unit is CountedUnit.CELLS else f"{amount:,.2f} mm²"
+def amount_texts(amounts: Sequence[float], unit: CountedUnit) -> tuple[str, ...]:
+    """Amounts of a column as printed: ``4,312`` cells or ``1.24 mm²``."""
+    return tuple(f"{n:,.0f}" for n in amounts) if unit is CountedUnit.CELLS else mm2_column(amounts)

@@ -83,8 +83,8 @@ class ClassMapLayer(ClassLayer):
         self._tiles.stop()
 
     def viewport_changed(self, viewport: Viewport) -> None:
-        if self._masks:
-            self._tiles.set_viewport(viewport)
+        # Also before there is a mask: its tiles are ordered for the view of that moment.
+        self._tiles.set_viewport(viewport)
 
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         for part, _ in reversed(self._parts):

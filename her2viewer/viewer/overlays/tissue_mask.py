@@ -14,7 +14,7 @@ from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import NOT_SCORED, TissueMask
 from her2viewer.domain.shares import CountedUnit, Shares
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.overlays.base import EvidenceLayer, Legend, LegendRow, amount_text
+from her2viewer.viewer.overlays.base import EvidenceLayer, Legend, LegendRow, amount_texts
 from her2viewer.viewer.overlays.cell_index import Box
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
@@ -75,7 +75,7 @@ class TissueMaskLayer(EvidenceLayer):
     def legend(self) -> Legend | None:
         shares, amount = self._shares, ""
         if shares is not None and shares.unit is CountedUnit.SURFACE:
-            amount = amount_text(shares.total + shares.excluded + shares.unclassified, shares.unit)
+            amount = amount_texts([shares.total + shares.excluded + shares.unclassified], shares.unit)[0]
         return Legend(self.title, (LegendRow(COLOR, "in the ROI", amount),))
 
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.palette import DEFAULT_PALETTE, her2_colors
-from her2viewer.domain.pixelsize import mm2_number
+from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer import theme
 
@@ -45,7 +45,7 @@ class ShareBars(QWidget):
         shares = self._shares
         if shares is None or shares.total <= 0 or shares.unit is not CountedUnit.SURFACE:
             return ("", "", "", "")
-        return tuple(f"{mm2_number(amount)} mm²" for amount in shares.amounts)
+        return mm2_column(shares.amounts)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class ShareBars(QWidget):
         metrics = QFontMetrics(self.font())
         number = metrics.horizontalAdvance("100.0 %") + 12
         amounts = self.amounts
-        room = metrics.horizontalAdvance("99.99 mm²") + 8 if any(amounts) else 0
+        room = max(map(metrics.horizontalAdvance, (*amounts, "99.99 mm²"))) + 8 if any(amounts) else 0
         left, width = float(_NAME), max(20.0, float(self.width() - _NAME - number - room))
         shares = self._shares if self._shares is not None and self._shares.total > 0 else None
         fractions = shares.fractions if shares is not None else (0.0,) * 4
