@@ -82,13 +82,14 @@ def warnings_for(estimate: StainEstimate, tally: Tally, blocks: int, *, entire: 
             )
         )
     left = tally.tumour_mm2 - tally.counted_mm2
-    if tally.tumour_mm2 > 0 and left > NOT_CLASSED * tally.tumour_mm2:
+    # Of the whole region or not at all: of a part that was added it would gainsay the share beside the answer.
+    if entire and left > NOT_CLASSED * tally.tumour_mm2:
         found.append(
             ResultWarning(
                 "not_classed",
                 f"{100 * left / tally.tumour_mm2:.0f} % of the tumour lies in patches that hold hardly any (10 % or "
                 "less) and is not classed: tumour that grows in single cells is read less well.",
-                of_region=entire,
+                of_region=True,
             )
         )
     if tally.unread:
