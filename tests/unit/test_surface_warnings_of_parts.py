@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from her2viewer_surface.blocks import Tally
+from her2viewer_surface.verdict import warnings_for
 
 from her2viewer.api import StainEstimate
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
-from her2viewer_surface.blocks import Tally
-from her2viewer_surface.verdict import warnings_for
 
 ESTIMATE = StainEstimate.from_json(
     {
