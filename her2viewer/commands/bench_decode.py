@@ -136,7 +136,7 @@ def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack) ->
     """Bytes in memory to RGB by nothing but the decoder."""
     page = _page(path, slide)
     if page is None:
-        return None
+        return _raw_dicom(path, slide, places)
     across = -(-page.imagewidth // page.tilewidth)
     data = {}
     with path.open("rb") as file:
@@ -164,6 +164,26 @@ def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack) ->
     return generally
 
 
+def _raw_dicom(path: Path, slide: Slide, places: Sequence[Place]) -> Decode | None:
+    """The same for JPEG frames of a DICOM slide; None for other files."""
+    if slide.properties.get("openslide.vendor") != "dicom":
+        return None
+    import simplejpeg
+
+    from her2viewer.slides.cache import ByteCache
+    from her2viewer.slides.dicom_level import DicomLevel, series_of
+
+    with ExitStack() as stack, suppress(Exception):
+        parts = next(p for p in series_of(path) if p[0].size == (slide.width, slide.height))
+        level = DicomLevel(parts, slide.background, ByteCache(0))
+        stack.callback(level.close)
+        across = parts[0].tiles[0]
+        data = {(column, row): level.encoded(row * across + column) for column, row in places}
+        simplejpeg.decode_jpeg(next(iter(data.values())))
+        return lambda at: simplejpeg.decode_jpeg(data[at])
+    return None
+
+
 def _jpeg_head(page: Any) -> bytes | None:
     """What comes before the tile's own bytes; None where the tiles are no JPEG."""
     if int(page.compression) != 7 or page.samplesperpixel != 3:
@@ -176,5 +196,5 @@ def _jpeg_head(page: Any) -> bytes | None:
 def _raw_name(path: Path, slide: Slide) -> str | None:
     page = _page(path, slide)
     if page is None:
-        return None
+        return "simplejpeg" if _raw_dicom(path, slide, [(0, 0)]) is not None else None
     return "simplejpeg" if _jpeg_head(page) is not None else f"imagecodecs ({page.compression.name})"

@@ -122,10 +122,12 @@ class TiffLevel(TileGrid):
             raise UnsupportedPixelsError("no data in the middle of the image")
         return samples
 
-    def _present(self, index: int) -> bool:
+    def present(self, index: int) -> bool:
+        """As the grid says."""
         return bool(self._counts[index] > 0)
 
-    def _encoded(self, index: int) -> bytes:
+    def encoded(self, index: int) -> bytes:
+        """As the grid says."""
         return self._file.read_at(int(self._offsets[index]), int(self._counts[index]))
 
     def _samples_of(self, index: int) -> NDArray[Any] | None:

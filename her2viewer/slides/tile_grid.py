@@ -37,11 +37,11 @@ class TileGrid(ABC):
         self._down = -(-self.height // self.tile_height)
 
     @abstractmethod
-    def _present(self, index: int) -> bool:
+    def present(self, index: int) -> bool:
         """Whether the file holds a tile; index = row x tiles across + column."""
 
     @abstractmethod
-    def _encoded(self, index: int) -> bytes:
+    def encoded(self, index: int) -> bytes:
         """A tile that is present, as the file has it."""
 
     @abstractmethod
@@ -86,10 +86,10 @@ class TileGrid(ABC):
         for row in range(y // th, -(-y1 // th)):
             for column in range(x // tw, -(-x1 // tw)):
                 index = row * self._across + column
-                if not self._present(index):
+                if not self.present(index):
                     return None
                 try:
-                    tile = jpeg.decode(self._encoded(index), "BGRA", reduce)
+                    tile = jpeg.decode(self.encoded(index), "BGRA", reduce)
                 except (ValueError, EOFError):
                     return None
                 if (width, height) == (tw, th):
@@ -104,7 +104,7 @@ class TileGrid(ABC):
     def has_data(self, x: int, y: int, width: int, height: int) -> bool:
         """Whether every tile under the area is present in the file (sparse files leave empty ones out)."""
         return all(
-            self._present(row * self._across + column)
+            self.present(row * self._across + column)
             for row in range(y // self.tile_height, (y + height - 1) // self.tile_height + 1)
             for column in range(x // self.tile_width, (x + width - 1) // self.tile_width + 1)
         )
@@ -128,8 +128,8 @@ class TileGrid(ABC):
         """One tile cut to the image, fresh from the file."""
         width, height = self._extent(column, row)
         index = row * self._across + column
-        if self._jpeg is not None and self._present(index):
-            data = self._encoded(index)
+        if self._jpeg is not None and self.present(index):
+            data = self.encoded(index)
             try:
                 tile = self._jpeg.decode(data)
             except ValueError:
