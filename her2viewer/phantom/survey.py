@@ -47,6 +47,9 @@ class Survey:
     dab: NDArray[np.float32]
     completeness: NDArray[np.float32]
     radius: NDArray[np.float32]
+    nucleus_x: NDArray[np.float32]
+    """Centre of the nucleus, NaN for a cell whose nucleus the section has missed."""
+    nucleus_y: NDArray[np.float32]
     counted: NDArray[np.bool_]
     """Invasive cells inside the ROI less its exclusions."""
     tissue: NDArray[np.uint8]
@@ -198,7 +201,9 @@ def _finished(plan: SlidePlan, cells: Any, masks: tuple[Any, Any], outlines: Ann
         plan.thresholds = np.array([padded[min(e, len(scores))] for e in ends])
     # Traits of many cells at a time would need more memory than the cells themselves.
     pieces = [_brief(plan, cells[k : k + 200_000], _traits) for k in range(0, len(cells), 200_000)]
-    her2, dab, completeness, radius = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    her2, dab, completeness, radius, nucleus_x, nucleus_y = (
+        np.concatenate(column) for column in zip(*pieces, strict=True)
+    )
     rows, columns = tissue.shape
     quality = Flaws(plan).quality(
         ((np.arange(columns) + 0.5) * step * plan.mpp)[None, :], ((np.arange(rows) + 0.5) * step * plan.mpp)[:, None]
@@ -207,20 +212,22 @@ def _finished(plan: SlidePlan, cells: Any, masks: tuple[Any, Any], outlines: Ann
     her2_mask = np.append(her2, NO_CLASS).astype(np.uint8)[nearest]
     her2_mask[tissue != INVASIVE] = NO_CLASS
     return Survey(
-        step, x.astype(np.float32), y.astype(np.float32), kind, her2, dab, completeness, radius, counted, tissue,
-        her2_mask, quality, outlines,
+        step, x.astype(np.float32), y.astype(np.float32), kind, her2, dab, completeness, radius, nucleus_x, nucleus_y,
+        counted, tissue, her2_mask, quality, outlines,
     )  # fmt: skip
 
 
-def _brief(plan: SlidePlan, cells: Any, t: Any) -> tuple[Any, Any, Any, Any]:
+def _brief(plan: SlidePlan, cells: Any, t: Any) -> tuple[Any, ...]:
     traits = plan.traits(np.ascontiguousarray(cells))
     mean = traits[:, t.INTENSITY] * traits[:, t.COMPLETENESS]
     radius = np.sqrt(traits[:, t.NUCLEUS_LONG] * traits[:, t.NUCLEUS_SHORT]) / plan.mpp
+    seen = traits[:, t.DENSITY] > 0
     return (
         traits[:, t.HER2].astype(np.uint8),
         mean.astype(np.float32),
         traits[:, t.COMPLETENESS].copy(),
         radius.astype(np.float32),
+        *(np.where(seen, traits[:, k] / plan.mpp, np.nan).astype(np.float32) for k in (t.NUCLEUS_X, t.NUCLEUS_Y)),
     )
 
 

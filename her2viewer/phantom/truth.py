@@ -35,7 +35,8 @@ def write_truth(path: Path, plan: SlidePlan, survey: Survey, stain: str) -> None
     Root attributes: format, version, seed, recipe (TOML), organ, stain, lab, scanner, mpp, width, height,
     background, stain_vectors (rows haematoxylin and DAB, or haematoxylin and eosin), shares_by_cell and
     shares_by_surface (% of 0, 1+, 2+, 3+ in the ROI), score. ``/cells``: x, y (level-0 px), kind, her2 (255: no
-    tumour cell), dab (mean OD on the whole outline), completeness, radius (nucleus, px), counted.
+    tumour cell), dab (mean OD on the whole outline), completeness, radius (nucleus, px), nucleus_x, nucleus_y (its
+    centre, level-0 px; NaN where the section has missed it), counted.
     ``/masks``: tissue, her2, quality, every ``step`` px.
     """
     import h5py
@@ -58,7 +59,8 @@ def write_truth(path: Path, plan: SlidePlan, survey: Survey, stain: str) -> None
         cells.attrs["kinds"] = json.dumps(KINDS)
         columns: dict[str, Any] = {
             "x": survey.x, "y": survey.y, "kind": survey.kind, "her2": her2, "dab": survey.dab,
-            "completeness": survey.completeness, "radius": survey.radius, "counted": survey.counted.astype(np.uint8),
+            "completeness": survey.completeness, "radius": survey.radius, "nucleus_x": survey.nucleus_x,
+            "nucleus_y": survey.nucleus_y, "counted": survey.counted.astype(np.uint8),
         }  # fmt: skip
         for name, values in columns.items():
             cells.create_dataset(name, data=values, **(packed if len(values) else {}))

@@ -138,6 +138,23 @@ def test_dab_on_the_outline_rises_with_the_class_in_truth_and_in_pixels() -> Non
     assert complete[1] < 0.7 < 0.9 < complete[2] <= complete[3]
 
 
+def test_nuclei_of_the_truth_are_where_they_are_painted_also_in_glands() -> None:
+    plan = _plan(Recipe("glands", Tissue(organ="gastric", growth=("glands", "glands"), coverage=1.5), Her2()))
+    truth = survey(plan, workers=2)
+    blue = Renderer(plan, "ihc").stains(0, 0).blue
+
+    def density(x: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> float:
+        return float(blue[y[chosen].astype(int), x[chosen].astype(int)].mean())
+
+    invasive = (truth.kind == 1) & (truth.x < BLOCK) & (truth.y < BLOCK)
+    there = invasive & (truth.nucleus_x >= 0) & (truth.nucleus_x < BLOCK)
+    there &= (truth.nucleus_y >= 0) & (truth.nucleus_y < BLOCK)
+    assert there.sum() > 100
+    # The middle of a tall cell is beside its nucleus; some cells are cut where there is none.
+    assert density(truth.nucleus_x, truth.nucleus_y, there) > 1.15 * density(truth.x, truth.y, there)
+    assert 0.01 < np.isnan(truth.nucleus_x[truth.kind == 1]).mean() < 0.12
+
+
 def _cut(renderer: Renderer, column: int, row: int, plan: SlidePlan) -> np.ndarray:
     stain = renderer.stains(column, row).other.copy()
     return stain[: plan.height - row * BLOCK, : plan.width - column * BLOCK]

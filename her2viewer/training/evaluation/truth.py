@@ -14,6 +14,7 @@ from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.engine import decide
 from her2viewer.guidelines.profiles import Profile
 from her2viewer.training.dataset import SlideEntry
+from her2viewer.training.truth import nuclei_of
 
 NOT_TUMOUR = 4
 UNKNOWN_HER2 = 255
@@ -80,8 +81,7 @@ def _phantom(path: Path) -> tuple[int | None, Percent | None, TrueCells]:
             group = file["cells"]
             her2 = group["her2"][:]
             cells = TrueCells(
-                group["x"][:].astype(np.float64),
-                group["y"][:].astype(np.float64),
+                *(np.asarray(places, np.float64) for places in nuclei_of(group)),
                 np.where(her2 == UNKNOWN_HER2, NOT_TUMOUR, her2).astype(np.uint8),
             )
     except (OSError, KeyError, ValueError) as error:
