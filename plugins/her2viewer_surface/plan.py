@@ -16,7 +16,7 @@ PATCH = 64
 WINDOW = 256
 """Side of what the segmentation sees at a time, um."""
 BLOCK = 768
-"""Side of what is delivered at a time, um: whole patches and whole strides."""
+"""Side of what is delivered at a time, um: whole patches."""
 CELL = 4
 """Side of a px of the tumour mask, um."""
 HALO = 128
@@ -66,7 +66,7 @@ class Plan:
     downsample: float
     """Level-0 px per um."""
     stride: int
-    """Between windows of the segmentation, um; divides ``BLOCK``."""
+    """Between windows of the segmentation, um; a multiple of ``CELL``."""
 
     @classmethod
     def of(cls, pixel_size: PixelSize, stride: int) -> Plan:
