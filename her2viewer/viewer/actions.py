@@ -58,6 +58,7 @@ VIEW = (
     Command("zoom_out", "Zoom out", ("-",), "zoom-out"),
     Command("rotate", "Rotate right", ("R",), "rotate", "Turn the slide by a quarter, clockwise"),
     Command("rotate_back", "Rotate left", ("Shift+R",), "rotate-back", "Turn the slide by a quarter, back"),
+    Command("read_again", "Read again", ("F5",), "", "Try anew what could not be read and is hatched"),
     Command(
         "next_field", "Next field", ("Tab",), "next-field", "Go through the region field by field", on_canvas=True
     ),

@@ -26,6 +26,7 @@ _NEED_SLIDE = (
     "zoom_out",
     "rotate",
     "rotate_back",
+    "read_again",
     "next_field",
     "previous_field",
     "copy_view",

@@ -75,6 +75,7 @@ class Commanding(QObject):
             "zoom_out": lambda: look(lambda c: c.zoom_out()),
             "rotate": lambda: look(lambda c: c.rotate(90)),
             "rotate_back": lambda: look(lambda c: c.rotate(-90)),
+            "read_again": w.comparing.read_again,
             "copy_view": w.pictures.copy,
             "save_view": w.pictures.ask,
             "next_field": lambda: w.walk.step(1),

@@ -208,6 +208,11 @@ class Comparing(QObject):
         alone = any(view.canvas is active and not view.canvas.linked for view in self._grid.views)
         do(active if alone else self._grid.main)
 
+    def read_again(self) -> None:
+        """Try anew, in all views, what could not be read."""
+        for canvas in self._grid.canvases:
+            canvas.read_again()
+
     # -- aligning -------------------------------------------------------------------------------------------------
 
     def mark(self) -> None:

@@ -20,7 +20,7 @@ _LAYOUT = {
         "open sample recent close_slide | slide_info pixel_size case_details | import export | save show_case | quit"
     ),
     "View": (
-        "fit *zoom zoom_in zoom_out | rotate rotate_back | next_field previous_field next_unseen *fields "
+        "fit *zoom zoom_in zoom_out | rotate rotate_back read_again | next_field previous_field next_unseen *fields "
         "reset_reviewed | go_decisive next_deciding previous_deciding | overlays opacity_down opacity_up *palette | "
         "icc smooth_zoom | *compare copy_view save_view | left_column right_column *panels toolbar overview | "
         "*theme full_screen"

@@ -17,6 +17,8 @@ from pytestqt.qtbot import QtBot
 from her2viewer.phantom.pyramid import reduced, write_pyramid
 from her2viewer.slides.open import open_slide
 from her2viewer.slides.slide import Slide
+from her2viewer.slides.tiff_reader import open_tiff
+from her2viewer.viewer.canvas import retrying
 from tests.helpers.canvases import MakeCanvas, tissue, wait_idle
 from tests.helpers.slow_disk import Disk
 
@@ -68,7 +70,7 @@ def test_the_window_stays_alive_on_a_slow_disk(
     # Whenever one more read was done the event loop had been round meanwhile: a loop that waited for reads would
     # have seen their number jump. Several readers may end within one turn.
     jumps = np.diff(np.array([*turns_at_read, disk.reads]))
-    assert jumps.max() <= 2 * canvas.loader._workers
+    assert jumps.max() <= 2 * (canvas.loader._workers + canvas.loader._helpers)
     assert len(turns_at_read) > disk.reads
 
 
@@ -121,3 +123,63 @@ def test_a_file_cut_off_while_it_is_looked_at_hatches_what_is_gone(
     canvas.set_viewport(canvas.viewport.centred(1500, 700))
     wait_idle(qtbot, canvas)
     assert not hatched(tissue(canvas)).any(), "the rest of the slide goes on"
+
+
+def away(disk: Disk, rows: range, path: Path) -> None:
+    """The drive fails for these rows of tiles of the finest level."""
+    with tifffile.TiffFile(path) as tiff:
+        offsets = tiff.pages[0].dataoffsets
+    across = WIDTH // SIDE
+    lost = {offsets[row * across + column] for row in rows for column in range(across)}
+    disk.trouble = lambda offset: OSError("the drive is away") if offset in lost else None
+
+
+def test_what_could_not_be_read_for_a_while_comes_by_itself(
+    path: Path, make_canvas: MakeCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "FIRST_MS", 300)
+    disk = Disk(monkeypatch)
+    canvas = make_canvas()
+    said: list[str] = []
+    canvas.message.connect(said.append)
+    with open_tiff(path) as slide:
+        away(disk, range(8, 16), path)
+        canvas.set_slide(slide, slide.pixel_size)
+        canvas.one_to_one()
+        # Not in the centre, which was read when the slide was opened.
+        canvas.set_viewport(canvas.viewport.centred(5200, HEIGHT // 2))
+        wait_idle(qtbot, canvas)
+        shown = tissue(canvas)
+        middle = shown.shape[0] // 2
+        assert hatched(shown)[middle + 2 :].all()
+        # Tried again and again while it is away, and hatched all the time.
+        tries = disk.reads
+        qtbot.waitUntil(lambda: disk.reads > tries, timeout=10_000)
+        assert hatched(tissue(canvas))[middle + 2 :].all()
+        disk.trouble = lambda offset: None
+        qtbot.waitUntil(lambda: not hatched(tissue(canvas)).any(), timeout=20_000)
+        assert len(said) == 1
+        canvas.shutdown()
+
+
+def test_reading_again_does_not_wait(
+    path: Path, make_canvas: MakeCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "FIRST_MS", 3_600_000)
+    disk = Disk(monkeypatch)
+    canvas = make_canvas()
+    with open_tiff(path) as slide:
+        away(disk, range(16), path)
+        canvas.set_slide(slide, slide.pixel_size)
+        canvas.one_to_one()
+        canvas.set_viewport(canvas.viewport.centred(1500, 1000))
+        wait_idle(qtbot, canvas)
+        assert hatched(tissue(canvas)).all()
+        disk.trouble = lambda offset: None
+        # A broken place that is not in view is read again when it is looked at.
+        canvas.set_viewport(canvas.viewport.centred(5000, 3500))
+        wait_idle(qtbot, canvas)
+        canvas.read_again()
+        canvas.set_viewport(canvas.viewport.centred(1500, 1000))
+        qtbot.waitUntil(lambda: not hatched(tissue(canvas)).any(), timeout=20_000)
+        canvas.shutdown()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from her2viewer.slides.slide import BGRAImage, Slide
+from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
 from her2viewer.viewer.canvas.store import Tile
@@ -45,6 +45,8 @@ class LoadedTile:
 
     tile: Tile[QImage]
     problem: str | None
+    broken: bool = False
+    """A part of it could not be read."""
 
 
 _loaders: weakref.WeakSet[TileLoader] = weakref.WeakSet()
@@ -86,7 +88,7 @@ class TileLoader(QObject):
         """Changes with the slide and with the display transform."""
         self._crew = 0
         """Changes with the slide only."""
-        self._tray: list[tuple[int, TileKey, BGRAImage, QImage, str | None]] = []
+        self._tray: list[tuple[int, TileKey, Rendered, QImage]] = []
         self._told = False
         self._stopping = False
         self._timer = QTimer(self)
@@ -151,6 +153,11 @@ class TileLoader(QObject):
             self._decoded = max_bytes
             if self._renderer is not None:
                 self._renderer.resize(max_bytes)
+
+    def forget_failures(self) -> None:
+        """Read anew what could not be read, the next time that it is wanted."""
+        if self._renderer is not None:
+            self._renderer.forget_failures()
 
     @property
     def outstanding(self) -> int:
@@ -257,7 +264,7 @@ class TileLoader(QObject):
         with self._lock:
             if generation != self._generation or self._stopping:
                 return False
-            self._tray.append((generation, key, done.pixels, image, done.problem))
+            self._tray.append((generation, key, done, image))
             had_urgent = key in self._urgent
             self._urgent.discard(key)
             complete = had_urgent and not self._urgent
@@ -285,8 +292,8 @@ class TileLoader(QObject):
             self._lock.notify_all()
             generation = self._generation
         tiles = [
-            LoadedTile(Tile(key, key.scale.box(key.column, key.row), image, pixels), problem)
-            for made, key, pixels, image, problem in tray
+            LoadedTile(Tile(key, key.scale.box(key.column, key.row), image, done.pixels), done.problem, done.broken)
+            for made, key, done, image in tray
             if made == generation
         ]
         if tiles:
@@ -299,4 +306,4 @@ def _blank(key: TileKey) -> Rendered:
 
     box = key.scale.box(key.column, key.row)
     pixels = np.full((max(1, box.height), max(1, box.width), 4), 190, dtype=np.uint8)
-    return Rendered(pixels, "A part of this slide cannot be shown and is grey; the rest can be used.")
+    return Rendered(pixels, "A part of this slide cannot be shown and is grey; the rest can be used.", True)

@@ -122,7 +122,7 @@ class OverviewMap(QWidget):
             self.update()
 
     def set_outline(self, outline: QPainterPath | NDArray[np.bool_]) -> None:
-        """The region: its outline in level-0 px or, of thousands of polygons, a raster (rows, columns) of the slide."""
+        """The region: its outline in level-0 px, or a raster (rows, columns) for thousands of polygons."""
         self._outline, self._drawn, self._whole_picture = outline, None, None
         self.update()
 

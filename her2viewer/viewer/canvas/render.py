@@ -44,6 +44,8 @@ class Rendered:
     pixels: BGRAImage
     problem: str | None = None
     """A sentence, where a part could not be read and is hatched."""
+    broken: bool = False
+    """A part could not be read: another try may help, when its drive answers again."""
 
 
 class Scratch(threading.local):
@@ -79,6 +81,8 @@ class TileRenderer:
             default_budget().decoded if max_bytes is None else max_bytes
         )
         """Decoded blocks are kept, so that the next zoom of the same level only resamples."""
+        self._failed: set[BlockKey] = set()
+        """Blocks that could not be read, kept as pixels of none until ``forget_failures``."""
         self._pending: dict[BlockKey, threading.Event] = {}
         self._lock = threading.Lock()
 
@@ -86,7 +90,15 @@ class TileRenderer:
         """The same slide with another display transform; what is decoded is shared."""
         other = TileRenderer(self.slide, transform, 0)
         other._blocks, other._pending, other._lock = self._blocks, self._pending, self._lock
+        other._failed = self._failed
         return other
+
+    def forget_failures(self) -> None:
+        """Read anew what could not be read, the next time that it is wanted."""
+        with self._lock:
+            for key in self._failed:
+                self._blocks.discard(key)
+            self._failed.clear()
 
     def resize(self, max_bytes: int) -> None:
         """Keep so many bytes of decoded blocks at most."""
@@ -138,12 +150,12 @@ class TileRenderer:
                 log.exception("display transform failed")
                 problem = "The colour profile of this slide could not be applied; its raw colours are shown."
         if problems:
-            problem = _BROKEN
+            problem = BROKEN
             # At 1:1 they may be those of the cache, which are not to be drawn on.
             pixels = pixels.copy()
             for broken in problems:
                 _hatch(pixels, box, broken, ratio)
-        return Rendered(pixels, problem)
+        return Rendered(pixels, problem, bool(problems))
 
     def _region(self, level: int, area: Box, reduce: int, problems: list[Box]) -> BGRAImage:
         """Pixels of a rectangle inside a level made smaller by ``reduce``, from decoded blocks. Not to be written to,
@@ -192,6 +204,8 @@ class TileRenderer:
                 self._blocks.put(key, block)
             finally:
                 with self._lock:
+                    if block is not None and block.size == 0:
+                        self._failed.add(key)
                     self._pending.pop(key).set()
         if block.size == 0:
             problems.append(area)
@@ -235,7 +249,7 @@ class TileRenderer:
         return np.full(size, (blue, green, red, 255), dtype=np.uint8)
 
 
-_BROKEN = "A part of this slide cannot be read and is hatched; the rest can be used."
+BROKEN = "A part of this slide cannot be read and is hatched; the rest can be used."
 
 
 def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], size: tuple[int, int]) -> BGRAImage:

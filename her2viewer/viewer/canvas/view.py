@@ -14,8 +14,9 @@ from her2viewer.viewer.canvas.budget import Budget, default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
 from her2viewer.viewer.canvas.ground import Ground
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
-from her2viewer.viewer.canvas.render import Transform
+from her2viewer.viewer.canvas.render import BROKEN, Transform
 from her2viewer.viewer.canvas.requests import tiles_in_view, wanted
+from her2viewer.viewer.canvas.retrying import Retrying
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene, TissuePainter
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -55,6 +56,7 @@ class TiledView(QWidget):
         self.pyramid: Pyramid | None = None
         self._state = 0
         self._problems: set[str] = set()
+        self._retrying = Retrying(self._read_again, self)
         self._transform: Transform | None = None
         self._viewport = Viewport(0.0, 0.0, 1.0, 1, 1)
         self.frame_view = self._viewport
@@ -119,10 +121,23 @@ class TiledView(QWidget):
 
     def _restart(self) -> None:
         self._state += 1
+        self._retrying.clear()
         self.loader.set_source(self.slide, self._transform)
         self.pyramid = None if self.slide is None else Pyramid.of(self.slide, self._state)
         self.tiles_version += 1
         self._pyramid_changed()
+
+    def read_again(self) -> None:
+        """Ask anew for what could not be read, at once and not after a while."""
+        self._retrying.now()
+
+    def _read_again(self) -> None:
+        self.loader.forget_failures()
+        self._orders_due = True
+        self.schedule()
+
+    def _has(self, key: TileKey) -> bool:
+        return key in self.store and not self._retrying.due(key)
 
     def _at_rest(self) -> None:
         """What was painted quickly is painted again smoothly."""
@@ -136,6 +151,7 @@ class TiledView(QWidget):
         """End the workers; the canvas shows nothing afterwards. Returns when they have let go of the slide."""
         self._frame.stop()
         self._rest.stop()
+        self._retrying.clear()
         self.loader.shutdown()
         self.slide = None
         self.pyramid = None
@@ -288,8 +304,8 @@ class TiledView(QWidget):
             self.loader.set_wanted([])
             return
         view = self._ordered_view()
-        keys, urgent = wanted(view, self.pyramid, self.store.__contains__, self._expected_views())
-        extra = [key for key in self._kept_tiles() if key not in self.store]
+        keys, urgent = wanted(view, self.pyramid, self._has, self._expected_views())
+        extra = [key for key in self._kept_tiles() if not self._has(key)]
         keys[urgent:urgent] = [key for key in extra if key not in keys]
         self.loader.set_wanted(keys, urgent)
         self._prepare_layers(view)
@@ -322,6 +338,7 @@ class TiledView(QWidget):
             if tile.key.scale.state != self._state:
                 continue
             self.store.put(tile, tile.pixels.nbytes, pinned=tile.key.scale in pinned)
+            self._retrying.note(tile.key, loaded.broken)
             if tile.key.scale == scale:
                 area = self._area_of(tile.key)
                 if not self.frame_view.rotation:
@@ -332,6 +349,9 @@ class TiledView(QWidget):
             if loaded.problem is not None and loaded.problem not in self._problems:
                 self._problems.add(loaded.problem)
                 self.message.emit(loaded.problem)
+        if not self._retrying.broken:
+            # Should it happen again, it is said again.
+            self._problems.discard(BROKEN)
         self.tiles_version += 1
         self.tiles_changed.emit()
         if whole or self.frame_view.rotation:
