@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,12 +53,14 @@ class ClassMapLayer(ClassLayer):
         super().__init__(title, scheme, parent)
         self._parts: list[tuple[ClassMap, QImage | None]] = []
         self._masks: tuple[TissueMask, ...] = ()
+        self._occurring: set[int] = set()
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed)
 
     def append(self, part: ClassMap) -> None:
         """Add one part; it lies over earlier ones."""
         self._parts.append((part, None))
+        self._note(part)
         self._order(part.grid.bounds)
         self.changed.emit()
 
@@ -65,6 +68,8 @@ class ClassMapLayer(ClassLayer):
         """Exactly these from now on; they differ from those before inside ``box`` (level-0 px) alone."""
         drawn = {id(part): image for part, image in self._parts}
         self._parts = [(part, drawn.get(id(part))) for part in parts]
+        for part in parts:
+            self._note(part)
         self._order(box)
         self.changed.emit()
 
@@ -81,6 +86,13 @@ class ClassMapLayer(ClassLayer):
     def stop(self) -> None:
         """End the work in the background; the layer is about to go."""
         self._tiles.stop()
+
+    def legend(self) -> Legend | None:
+        whole = super().legend()
+        if whole is None or self.scheme.counted:
+            return whole
+        # Of what is not counted, flaws of the slide, only what occurs.
+        return replace(whole, rows=tuple(row for i, row in enumerate(whole.rows) if i in self._occurring))
 
     def viewport_changed(self, viewport: Viewport) -> None:
         # Also before there is a mask: its tiles are ordered for the view of that moment.
@@ -107,6 +119,15 @@ class ClassMapLayer(ClassLayer):
         self._parts = [(part, None) for part, _ in self._parts]
         if self._masks:
             self._tiles.set_render(self._render())
+
+    def _note(self, part: ClassMap) -> None:
+        """Classes that occur, for the legend of what is not counted; of the others all are named."""
+        if self.scheme.counted:
+            return
+        before = len(self._occurring)
+        self._occurring |= set(np.flatnonzero(np.bincount(part.classes[part.shown], minlength=1)).tolist())
+        if len(self._occurring) > before:
+            self.legend_changed.emit()
 
     def _order(self, box: Bounds) -> None:
         """A patch whose weight is another one is drawn anew as a whole."""
