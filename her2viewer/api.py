@@ -21,6 +21,7 @@ from her2viewer.domain.evidence import (
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import NotAssessable, ResultWarning, Status
+from her2viewer.scoring.ahead import in_order, wait
 from her2viewer.scoring.assessable import (
     about_artefacts,
     about_glass,
@@ -46,6 +47,9 @@ from her2viewer.scoring.contract import (
 )
 from her2viewer.scoring.model_folder import ModelError, ModelFolder
 from her2viewer.scoring.model_store import find_model
+from her2viewer.scoring.preparation import Prepared, prepared, tables_of
+from her2viewer.scoring.tile_quality import flaws_within, tile_quality, under_flaw
+from her2viewer.scoring.tiles import PATCHES_PER_TILE, Tile, TilePlan
 from her2viewer.slides.slide import RGBImage, Slide, SlideError, TileError
 from her2viewer.stains.artefacts import GOOD, QUALITY_SCHEME, ArtefactMap, Quality, find_artefacts
 from her2viewer.stains.background import Background, brightest_colour, glass_colour, on_white_glass
@@ -54,6 +58,19 @@ from her2viewer.stains.deconvolution import Deconvolution, deconvolution, deconv
 from her2viewer.stains.density import density_table, optical_density
 from her2viewer.stains.estimate import Entered, StainEstimate, estimate_stains
 from her2viewer.stains.kind import CompactDab, KindEvidence, StainKind, compact_dab, stain_kind
+from her2viewer.stains.membranes import (
+    OUTLINE_POINTS,
+    SECTORS,
+    CellReach,
+    Rings,
+    membrane_of,
+    outlines_of,
+    parts_of,
+    rings_of,
+    stained_part,
+    stands_out,
+)
+from her2viewer.stains.nuclei import Nuclei, watershed
 from her2viewer.stains.quality import blurred, sharpness
 from her2viewer.stains.tissue import tissue_mask
 from her2viewer.stains.vectors import DAB, HAEMATOXYLIN, VectorEstimate, angle, estimate_vectors, unit
@@ -66,11 +83,15 @@ __all__ = [
     "HAEMATOXYLIN",
     "HER2_LABELS",
     "NOT_SCORED",
+    "OUTLINE_POINTS",
+    "PATCHES_PER_TILE",
     "QUALITY_SCHEME",
+    "SECTORS",
     "TUMOUR_SCHEME",
     "ArtefactMap",
     "Background",
     "Cancelled",
+    "CellReach",
     "CellTable",
     "ClassMap",
     "ClassScheme",
@@ -90,14 +111,17 @@ __all__ = [
     "ModelFolder",
     "Network",
     "NotAssessable",
+    "Nuclei",
     "Partial",
     "PixelSize",
     "PixelSizeSource",
+    "Prepared",
     "Progress",
     "Quality",
     "RGBImage",
     "Region",
     "ResultWarning",
+    "Rings",
     "Runtime",
     "Scorer",
     "ScorerError",
@@ -107,7 +131,9 @@ __all__ = [
     "StainEstimate",
     "StainKind",
     "Status",
+    "Tile",
     "TileError",
+    "TilePlan",
     "TissueMask",
     "VectorEstimate",
     "about_artefacts",
@@ -127,15 +153,29 @@ __all__ = [
     "estimate_vectors",
     "find_artefacts",
     "find_model",
+    "flaws_within",
     "glass_colour",
+    "in_order",
+    "membrane_of",
     "nuclear_stain",
     "on_white_glass",
     "optical_density",
+    "outlines_of",
+    "parts_of",
+    "prepared",
+    "rings_of",
     "sharpness",
     "stain_kind",
+    "stained_part",
+    "stands_out",
+    "tables_of",
+    "tile_quality",
     "tissue_mask",
     "too_coarse",
+    "under_flaw",
     "unit",
     "use_writable_cache",
+    "wait",
+    "watershed",
     "wrong_section",
 ]

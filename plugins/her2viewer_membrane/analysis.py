@@ -10,53 +10,44 @@ from numpy.typing import NDArray
 
 from her2viewer.api import (
     CELL_SCHEME,
-    GOOD,
-    NOT_SCORED,
-    QUALITY_SCHEME,
+    OUTLINE_POINTS,
+    PATCHES_PER_TILE,
+    SECTORS,
     ArtefactMap,
     CellTable,
     ClassMap,
     Deconvolution,
     Grid,
     Heatmap,
-    Quality,
     Region,
     RGBImage,
+    Rings,
     Slide,
-    blurred,
+    Tile,
+    TilePlan,
     deconvolve,
+    flaws_within,
+    rings_of,
+    tile_quality,
+    under_flaw,
 )
 from her2viewer_membrane.cells import (
     ALWAYS_OUT,
     NOT_TUMOUR,
-    OUTLINE_POINTS,
-    SECTORS,
     UNITS,
     Measured,
-    Rings,
     calibration_columns,
     measure,
-    rings_of,
 )
-from her2viewer_membrane.nuclei import Nuclei, detect
+from her2viewer_membrane.nuclei import detect
 from her2viewer_membrane.rules import Rules
-from her2viewer_membrane.tiles import PATCHES_PER_TILE, Plan, Tile
 
 CELLS = "Cells"
 HEATMAP = "Mean membrane OD"
-QUALITY = "Image quality"
-QUALITY_PER_PATCH = 4
-"""Blocks of the quality map per side of a patch: 16 um each."""
-LEFT_OUT = (Quality.BLUR, Quality.PEN, Quality.BUBBLE, Quality.DIRT)
-"""A fold may be a dense gland: it is shown, and its cells count."""
 HEATMAP_HIGH = 1.0
 """OD shown in the last colour of the heatmap."""
 EMPTY_DENSITY = 0.01
 """A tile whose 99th percentile of the OD of its grey, over 4 x 4 px, stays below this holds nothing to look at."""
-
-
-FOCUS_STEP = 16
-"""px of a block in which focus is looked up."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +78,12 @@ def cells_in(rgb: RGBImage, um: float, stain: Stain, rules: Rules) -> Measured:
     if len(nuclei) == 0:
         return _nothing(rules)
     rings = rings_of(nuclei, dab, um, rules.cells)
-    hue = hue_of(nuclei, rgb, stain.background)
+    hue = nuclei.hue(rgb, stain.background)
     return measure(nuclei, rings, hue, typical_density=stain.typical_density, um=um, rules=rules)
 
 
-def hue_of(nuclei: Nuclei, rgb: RGBImage, background: tuple[float, float, float]) -> NDArray[np.float64]:
-    """(OD red - OD blue) / OD sum of the mean colour of each nucleus, (n,)."""
-    from her2viewer_membrane import kernels
-
-    mean = kernels.colours(nuclei.labels, len(nuclei), np.ascontiguousarray(rgb))[1:]
-    density = np.log10(np.asarray(background)[None, :] / np.maximum(mean, 0.5))
-    total = np.maximum(density.sum(axis=1), 1e-6)
-    hue: NDArray[np.float64] = (density[:, 0] - density[:, 2]) / total
-    return hue
-
-
 def score_tile(
-    slide: Slide, tile: Tile, plan: Plan, region: Region, *, stain: Stain, rules: Rules
+    slide: Slide, tile: Tile, plan: TilePlan, region: Region, *, stain: Stain, rules: Rules
 ) -> tuple[CellTable, Heatmap, ClassMap | None]:
     """Cells of one tile that lie in the region, the mean membrane OD of its patches, and what is wrong with the image
     (None where nothing is).
@@ -113,73 +93,32 @@ def score_tile(
     Raises:
         TileError: the area cannot be read.
     """
-    margin, ds = plan.margin, plan.downsample
-    # Only what the region touches, on the tile's own pixel grid, so that any region sees the same pixels.
-    x0, y0, x1, y1 = region.intersection(tile.region).bounds
-    first_x, first_y = int((x0 - tile.x) // ds), int((y0 - tile.y) // ds)
-    width, height = int(np.ceil((x1 - tile.x) / ds)) - first_x, int(np.ceil((y1 - tile.y) / ds)) - first_y
-    left, top = tile.x + (first_x - margin) * ds, tile.y + (first_y - margin) * ds
-    rgb = slide.read_at(ds, left, top, width + 2 * margin, height + 2 * margin)
+    ds = plan.downsample
+    left, top, width, height = plan.window(tile, region)
+    rgb = slide.read_at(ds, left, top, width, height)
     found = cells_in(rgb, plan.um, stain, rules)
     x, y = left + (found.x + 0.5) * ds, top + (found.y + 0.5) * ds
     quality = None
     if stain.artefacts is not None:
-        soft = blurred(rgb, plan.um, rules.verdict.blurred, FOCUS_STEP)
-        quality = _quality(tile, plan, stain.artefacts, (left, top), soft)
+        quality = tile_quality(tile, plan, stain.artefacts, rgb, (left, top), least=rules.verdict.blurred)
         found = _left_out(found, x, y, quality)
     own = (x >= tile.x) & (x < tile.x + tile.size) & (y >= tile.y) & (y < tile.y + tile.size)
     inside = own & region.contains_points(x, y)
     xy = np.stack([x, y], axis=1)
     heatmap = _heatmap(tile, plan, xy, _membrane_of(found, own), inside)
     outlines = (found.outlines.astype(np.float64) + 0.5) * ds + (left, top)
-    return _table(found, xy, outlines, inside), heatmap, _within(quality, region)
-
-
-def _quality(
-    tile: Tile, plan: Plan, artefacts: ArtefactMap, corner: tuple[float, float], soft: NDArray[np.bool_]
-) -> ClassMap:
-    """Codes of the blocks of a tile.
-
-    Args:
-        tile: which one.
-        plan: how the slide is read.
-        artefacts: of the overview.
-        corner: of the picture that was read, level-0 px.
-        soft: blurred blocks of ``FOCUS_STEP`` px of that picture.
-    """
-    side = PATCHES_PER_TILE * QUALITY_PER_PATCH
-    grid = Grid(tile.x, tile.y, plan.patch / QUALITY_PER_PATCH, side, side)
-    x, y = grid.centres()
-    codes = artefacts.at(x, y)
-    column = np.floor((x - corner[0]) / plan.downsample / FOCUS_STEP).astype(np.int64)
-    row = np.floor((y - corner[1]) / plan.downsample / FOCUS_STEP).astype(np.int64)
-    seen = (row >= 0) & (row < soft.shape[0]) & (column >= 0) & (column < soft.shape[1])
-    codes[seen] = np.where((codes[seen] == GOOD) & soft[row[seen], column[seen]], Quality.BLUR, codes[seen])
-    return ClassMap(QUALITY, grid, QUALITY_SCHEME, codes, np.ones(grid.shape, np.float32))
+    return _table(found, xy, outlines, inside), heatmap, flaws_within(quality, region)
 
 
 def _left_out(found: Measured, x: NDArray[Any], y: NDArray[Any], quality: ClassMap) -> Measured:
     """The cells, those under artefacts as not tumour."""
-    grid = quality.grid
-    column = np.clip(((x - grid.x) // grid.step).astype(np.int64), 0, grid.columns - 1)
-    row = np.clip(((y - grid.y) // grid.step).astype(np.int64), 0, grid.rows - 1)
-    bad = np.isin(quality.classes[row, column], LEFT_OUT)
+    bad = under_flaw(quality, x, y)
     if not bad.any():
         return found
     features = found.features
     if "left_out" in features:
         features = {**features, "left_out": np.where(bad, np.float32(ALWAYS_OUT), features["left_out"])}
     return replace(found, classes=np.where(bad, np.uint8(NOT_TUMOUR), found.classes), features=features)
-
-
-def _within(quality: ClassMap | None, region: Region) -> ClassMap | None:
-    """The map without what lies outside the region; None where nothing is left."""
-    if quality is None or (quality.classes == GOOD).all():
-        return None
-    x, y = quality.grid.centres()
-    inside = region.contains_points(x.ravel(), y.ravel()).reshape(quality.grid.shape)
-    codes = np.where(inside, quality.classes, np.uint8(NOT_SCORED))
-    return None if (codes == NOT_SCORED).all() else replace(quality, classes=codes)
 
 
 def _table(found: Measured, xy: NDArray[np.float64], outlines: Any, keep: NDArray[np.bool_]) -> CellTable:
@@ -204,7 +143,7 @@ def _membrane_of(found: Measured, own: NDArray[np.bool_]) -> NDArray[np.float64]
 
 
 def _heatmap(
-    tile: Tile, plan: Plan, xy: NDArray[np.float64], membrane: NDArray[np.float64], inside: NDArray[np.bool_]
+    tile: Tile, plan: TilePlan, xy: NDArray[np.float64], membrane: NDArray[np.float64], inside: NDArray[np.bool_]
 ) -> Heatmap:
     """Mean over all tumour cells of a patch, given where at least one of them lies in the region.
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.api import CellTable
-from her2viewer_membrane.cells import ALWAYS_OUT, SECTORS, stained_part
+from her2viewer.api import SECTORS, CellTable, stained_part
+from her2viewer_membrane.cells import ALWAYS_OUT
 from her2viewer_membrane.rules import PATTERNS, Rules, rules_for
 
 STEPS = 15

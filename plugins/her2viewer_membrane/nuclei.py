@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from her2viewer.api import Nuclei, watershed
+
 Array = NDArray[np.float32]
 
 
@@ -30,19 +32,6 @@ class NucleusRules:
     roundness_min: float
 
 
-@dataclass(frozen=True)
-class Nuclei:
-    """Nuclei of one tile, n of them."""
-
-    labels: NDArray[np.int32]
-    """(h, w), 1 to n; 0 is none."""
-    shapes: NDArray[np.float64]
-    """(n, columns of ``kernels.shapes``), px of the tile."""
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-
 def detect(haematoxylin: Array, dab: Array, um: float, rules: NucleusRules) -> Nuclei:
     """Nuclei of a tile.
 
@@ -53,8 +42,6 @@ def detect(haematoxylin: Array, dab: Array, um: float, rules: NucleusRules) -> N
         rules: sizes and limits.
     """
     import cv2
-
-    from her2viewer_membrane import kernels
 
     signal: Any = haematoxylin - np.float32(rules.dab_weight) * np.maximum(dab, 0)
     fine = cv2.GaussianBlur(signal, (0, 0), rules.smoothing / um)
@@ -73,14 +60,7 @@ def detect(haematoxylin: Array, dab: Array, um: float, rules: NucleusRules) -> N
         um / rules.seed_distance
     )
     height = cv2.GaussianBlur(height, (0, 0), 0.5 / um)
-    labels, count = kernels.ascend(height, mask)
-    count = kernels.merge_basins(labels, count, height, rules.valley, 0.03)
-    table = kernels.shapes(labels, count, haematoxylin, dab)
-    area = table[:, 0] * um * um
-    roundness = table[:, 4] / np.maximum(table[:, 3], 1e-6)
-    keep = (area >= rules.area_min) & (area <= rules.area_max) & (roundness >= rules.roundness_min)
-    keep[0] = False
-    new = np.zeros(count + 1, np.int32)
-    new[keep] = np.arange(1, int(keep.sum()) + 1)
-    kernels.relabel(labels, new)
-    return Nuclei(labels, table[keep])
+    nuclei = watershed(height, mask, haematoxylin, dab, valley=rules.valley, least=0.03)
+    area = nuclei.shapes[:, 0] * um * um
+    keep = (area >= rules.area_min) & (area <= rules.area_max) & (nuclei.roundness >= rules.roundness_min)
+    return nuclei.kept(keep)

@@ -9,22 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from her2viewer.api import HER2_LABELS, Entered, ScorerError, entered_stains
+from her2viewer.api import HER2_LABELS, CellReach, Entered, ScorerError, entered_stains
 from her2viewer_membrane.nuclei import NucleusRules
 
 PATTERNS = ("none", "incomplete", "basolateral", "complete")
 """Codes of the feature ``pattern``, in this order."""
 INTENSITIES = ("none", "faint", "moderate", "intense")
-
-
-@dataclass(frozen=True)
-class CellRules:
-    """Lengths in um."""
-
-    expansion: float
-    beyond: float
-    inside: float
-    smoothing: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class Rules:
     """Everything that one run goes by."""
 
     nuclei: NucleusRules
-    cells: CellRules
+    cells: CellReach
     membrane: MembraneRules
     table: tuple[tuple[int, ...], ...]
     """HER2 class 0 to 3 by intensity (row) and pattern (column)."""
@@ -120,7 +110,7 @@ def rules_for(settings: Mapping[str, Any]) -> Rules:
         )
     return Rules(
         nuclei=replace(NucleusRules(**data["nuclei"]), contrast=float(settings["nucleus_contrast"])),
-        cells=replace(CellRules(**data["cells"]), expansion=float(settings["expansion"])),
+        cells=replace(CellReach(**data["cells"]), expansion=float(settings["expansion"])),
         membrane=membrane,
         table=_table(settings["table"]),
         not_tumour=NotTumourRules(

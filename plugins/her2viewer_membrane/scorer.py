@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +25,18 @@ from her2viewer.api import (
     ScorerError,
     ScoringInput,
     StainEstimate,
-    TileError,
+    Tile,
+    TilePlan,
     deconvolution,
     estimate_stains,
     find_artefacts,
+    in_order,
+    wait,
 )
 from her2viewer_membrane.analysis import Stain, cells_in, score_tile
 from her2viewer_membrane.cells import NOT_TUMOUR
 from her2viewer_membrane.rules import Rules, rules_for
 from her2viewer_membrane.survey import Survey, survey
-from her2viewer_membrane.tiles import Plan, Tile
 from her2viewer_membrane.verdict import (
     Tally,
     about_control,
@@ -48,10 +48,6 @@ from her2viewer_membrane.verdict import (
 )
 
 WORKING_UM = 0.5
-CHECK_S = 0.1
-"""Longest time between two looks at whether the reader has cancelled, while threads work."""
-
-T = TypeVar("T")
 
 
 class MembraneScorer:
@@ -73,7 +69,7 @@ class MembraneScorer:
         yield Progress("Preparing", 0, 0)
         with ThreadPoolExecutor(max_workers=max(1, runtime.threads), thread_name_prefix="membrane") as pool:
             try:
-                _wait(pool.submit(_compile, rules), runtime.check)
+                wait(pool.submit(_compile, rules), runtime.check)
                 yield from _score(request, runtime, rules, pool)
             finally:
                 # On cancel, what has not begun never begins; what runs ends within a fraction of a second.
@@ -88,7 +84,7 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
         return
     if request.region.empty:
         raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
-    plan = Plan.of(slide, pixel_size, WORKING_UM)
+    plan = TilePlan.of(slide, pixel_size, WORKING_UM)
     warnings: list[ResultWarning] = []
     if request.estimates:
         estimate, typical = _known(request.estimates)
@@ -130,7 +126,7 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
     def work(tile: Tile) -> tuple[CellTable, Heatmap, ClassMap | None]:
         return score_tile(slide, tile, plan, request.region, stain=stain, rules=rules)
 
-    for done, (tile, result) in enumerate(_in_order(tiles, work, pool, runtime), start=1):
+    for done, (tile, result) in enumerate(in_order(tiles, work, pool, runtime), start=1):
         if result is None:
             unread += 1
         else:
@@ -160,7 +156,7 @@ def _score(request: ScoringInput, runtime: Runtime, rules: Rules, pool: ThreadPo
 
 
 def _control(
-    request: ScoringInput, plan: Plan, stain: Stain, rules: Rules, means: tuple[ThreadPoolExecutor, Runtime]
+    request: ScoringInput, plan: TilePlan, stain: Stain, rules: Rules, means: tuple[ThreadPoolExecutor, Runtime]
 ) -> dict[str, Any]:
     """Cells of the control tissue by class: shown to the reader, not counted."""
 
@@ -168,7 +164,7 @@ def _control(
         return score_tile(request.slide, tile, plan, request.control, stain=stain, rules=rules)[0]
 
     counts = np.zeros(len(CELL_SCHEME.names), np.int64)
-    for _, table in _in_order(plan.tiles(request.control), work, *means):
+    for _, table in in_order(plan.tiles(request.control), work, *means):
         if table is not None:
             counts += np.bincount(table.classes, minlength=len(counts))
     tumour = counts[:NOT_TUMOUR]
@@ -202,36 +198,6 @@ def _go_on(reason: NotAssessable, rules: Rules, warnings: list[ResultWarning]) -
 
 def _plain(estimate: StainEstimate, request: ScoringInput, rules: Rules) -> tuple[ResultWarning, ...]:
     return warnings_for(estimate, request.pixel_size.mpp, None, entire=False, rules=rules)
-
-
-def _in_order(
-    tiles: list[Tile], work: Callable[[Tile], T], pool: ThreadPoolExecutor, runtime: Runtime
-) -> Iterator[tuple[Tile, T | None]]:
-    """Results in the order of the tiles; None for a tile that cannot be read. A few tiles ahead, to bound memory."""
-    ahead = max(1, runtime.threads) + 1
-    waiting: deque[tuple[Tile, Future[T]]] = deque()
-    rest = iter(tiles)
-    while True:
-        while len(waiting) < ahead and (tile := next(rest, None)) is not None:
-            waiting.append((tile, pool.submit(work, tile)))
-        if not waiting:
-            return
-        tile, future = waiting.popleft()
-        try:
-            yield tile, _wait(future, runtime.check)
-        except TileError:
-            yield tile, None
-
-
-def _wait(future: Future[T], check: Callable[[], None]) -> T:
-    while True:
-        check()
-        try:
-            return future.result(timeout=CHECK_S)
-        except NotYet:
-            # A result may itself be a TimeoutError from a network share.
-            if future.done():
-                raise
 
 
 def _compile(rules: Rules) -> None:

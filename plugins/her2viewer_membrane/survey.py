@@ -13,13 +13,13 @@ from her2viewer.api import (
     Slide,
     StainEstimate,
     TileError,
+    TilePlan,
     averaged,
     compact_dab,
     deconvolve,
 )
 from her2viewer_membrane.nuclei import detect
 from her2viewer_membrane.rules import Rules
-from her2viewer_membrane.tiles import Plan
 
 FIELDS = 12
 FIELD_PX = 448
@@ -44,7 +44,7 @@ class Survey:
 
 def survey(
     slide: Slide,
-    plan: Plan,
+    plan: TilePlan,
     estimate: StainEstimate,
     tables: Deconvolution,
     *,

@@ -8,12 +8,12 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from her2viewer_membrane import kernels
-from her2viewer_membrane.cells import rings_of
 from her2viewer_membrane.nuclei import detect
 from her2viewer_membrane.rules import rules_for
 
+from her2viewer.api import rings_of
 from her2viewer.scoring.registry import find_scorer
+from her2viewer.stains import _cell_kernels as kernels
 
 RULES = rules_for(find_scorer("membrane").complete({}))
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from her2viewer_membrane.cells import Rings, staining
-from her2viewer_membrane.kernels import SECTORS
+from her2viewer_membrane.cells import staining
 from her2viewer_membrane.rules import INTENSITIES, PATTERNS, rules_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her2viewer.api import ScorerError
+from her2viewer.api import SECTORS, Rings, ScorerError
 from her2viewer.scoring.registry import find_scorer
 
 DEFAULTS = find_scorer("membrane").complete({})

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="untyped-decorator"
-"""Compiled loops of the scorer (numba, no GIL). Arrays are C-contiguous; lengths in px of the working resolution."""
+"""Compiled loops over nuclei and cells (numba, no GIL). Arrays are C-contiguous; lengths in px of the picture."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from her2viewer.api import use_writable_cache
+from her2viewer.stains.compiled import use_writable_cache
+from her2viewer.stains.membranes import SECTORS
 
 use_writable_cache(__file__)
 
-SECTORS = 32
-"""Rays per cell."""
 COLUMNS = 12
 """Columns of ``shapes``."""
 
