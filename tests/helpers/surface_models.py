@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,29 @@ def install(alphas: tuple[float, ...] | None = None) -> Path:
 def _write(
     folder: Path, nodes: list[object], weights: Arrays, pixels: int, classes: tuple[str, ...], more: dict[str, object]
 ) -> None:
+    shapes = {"x": ["n", 3, pixels, pixels], "y": ["n", 2, pixels, pixels] if pixels == 256 else ["n", 4]}
+    model = ModelFolder(
+        folder,
+        "surface",
+        folder.name,
+        f"her2viewer_surface.network:{folder.name.capitalize()}",
+        1.0,
+        classes,
+        "",
+        0,
+        normalisation={"input": "rgb_on_glass", "offset": [0.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]},
+        more={"recipe": folder.name, "input_px": pixels, "bf16": False, **more},
+    )
+    write_network(model, nodes, weights, shapes)
+
+
+def write_network(
+    model: ModelFolder, nodes: list[object], weights: Arrays, shapes: Mapping[str, list[object]]
+) -> None:
+    """Write a model folder with a graph of these nodes from ``x`` to ``y``, whose shapes are given."""
     import onnx
 
+    folder = model.folder
     folder.mkdir(parents=True, exist_ok=True)
     header, data = {}, b""
     for name, values in weights.items():
@@ -81,22 +103,10 @@ def _write(
         )
         tensor.ClearField("raw_data")
         tensors.append(tensor)
-    shapes = {"x": ["n", 3, pixels, pixels], "y": ["n", 2, pixels, pixels] if pixels == 256 else ["n", 4]}
     ends = {name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, s) for name, s in shapes.items()}
     graph = onnx.helper.make_graph(nodes, folder.name, [ends["x"]], [ends["y"]], tensors)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
-    (folder / GRAPH_FILE).write_bytes(model.SerializeToString())
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    (folder / GRAPH_FILE).write_bytes(network.SerializeToString())
     digest, size = weights_digest(folder / WEIGHTS_FILE)
-    folder_says = ModelFolder(
-        folder,
-        "surface",
-        folder.name,
-        f"her2viewer_surface.network:{folder.name.capitalize()}",
-        1.0,
-        classes,
-        digest,
-        size,
-        normalisation={"input": "rgb_on_glass", "offset": [0.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]},
-        more={"recipe": folder.name, "input_px": pixels, "bf16": False, **more},
-    )
-    (folder / MODEL_FILE).write_text(toml_text(folder_says.as_toml()), encoding="utf-8")
+    said = replace(model, sha256=digest, size=size)
+    (folder / MODEL_FILE).write_text(toml_text(said.as_toml()), encoding="utf-8")
