@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,10 +155,9 @@ def test_aligned_views_of_one_zoom_and_turn_differ_by_whole_pixels(rotation: flo
 
 @pytest.mark.parametrize("origin", [(0, 0), (5, 3), (-7, -2), (123456, -98765), (11, 0), (0, 7)])
 def test_blocks_cover_a_view_once_and_share_the_ring(origin: tuple[int, int]) -> None:
-    view = Viewport(0, 0, 1.0, 11, 7)
     ring = np.zeros((77, 4), dtype=np.uint8)
     seen = np.zeros((7, 11), dtype=int)
-    for block in _blocks(ring, view, origin):
+    for block in _blocks(ring, (11, 7), origin):
         area = block.area
         seen[area.y() : area.y() + area.height(), area.x() : area.x() + area.width()] += 1
         block.pixels[:] += 1
@@ -179,3 +182,112 @@ def test_a_pan_keeps_what_stays_in_view() -> None:
             asked.clear()
     assert sum(r.width() * r.height() for r in asked) == 6 * 30
     assert all(r.x() >= 34 for r in asked)
+
+
+FRACTIONAL = """
+import random, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from PySide6.QtCore import QRect
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+app = QApplication([])
+from her2viewer.viewer.canvas.canvas import SlideCanvas
+from tests.helpers.canvases import rgb
+from tests.helpers.gated_slide import GatedSlide
+from her2viewer.commands.bench_load import cells
+from her2viewer.domain.classes import CELL_SCHEME
+from her2viewer.viewer.overlays.cells import CellLayer
+
+class Counted(CellLayer):
+    painted = 0
+    def paint(self, painter, viewport):
+        self.painted += 1
+        super().paint(painter, viewport)
+
+window = QWidget()
+window.resize(540, 420)
+canvas = SlideCanvas(window)
+canvas.setGeometry(13, 7, 401, 303)
+canvas.overview.shown = False
+window.show()
+slide = GatedSlide(8000, 6000, (1, 4))
+canvas.set_slide(slide, slide.pixel_size)
+marks = Counted("cells", CELL_SCHEME, (8000, 6000))
+marks.append(cells(60_000, 8000, 6000))
+canvas.add_layer(marks)
+dpr = canvas.devicePixelRatioF()
+assert dpr == float(sys.argv[1]), dpr
+
+def idle():
+    for _ in range(1000):
+        QTest.qWait(5)
+        if canvas.sharp and canvas.loader.outstanding == 0 and marks.idle:
+            return
+    raise AssertionError("tiles never came")
+
+def seen():
+    return rgb(window.grab().toImage())
+
+def worst(difference):
+    # In a view turned by any angle of all but one pixel in ten thousand.
+    but = difference[..., 0].size // 10_000 if rotation % 90 else 0
+    return int(np.sort(difference.max(axis=2), axis=None)[-1 - but])
+
+pick = random.Random(3)
+for rotation in (0.0, 90.0, 30.0):
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.3, cx=4000, cy=3000, rotation=rotation))
+    idle()
+    for _ in range(8):
+        x, y, more = pick.randint(0, 20), pick.randint(0, 20), pick.randint(0, 3)
+        canvas.setGeometry(x, y, 401 + more, 306 - more)
+        for _ in range(3):
+            canvas.set_viewport(canvas.viewport.panned(pick.uniform(-90, 90), pick.uniform(-90, 90)))
+            canvas.repaint()
+            canvas.repaint(QRect(40, 60, 201, 91))
+        idle()
+        seen()
+        kept = seen()
+        marks.painted = 0
+        again = seen()
+        assert marks.painted == 0, "what is kept was painted again"
+        canvas.ground.forget()
+        canvas.tissue.forget()
+        canvas.schedule()
+        fresh = seen()
+        assert marks.painted > 0
+        difference = np.abs(kept.astype(int) - fresh)
+        # Turned tissue and overlays are interpolated, and round the other way here and there.
+        assert worst(difference) <= (20 if rotation % 90 else 0), (rotation, difference.max())
+        still = rgb(canvas.grab_view(tool=False))
+        view = canvas.frame_view
+        x, y = canvas.x() * dpr, canvas.y() * dpr
+        fits = []
+        for t in {int(y), round(y), int(y + 0.99)}:
+            for l in {int(x), round(x), int(x + 0.99)}:
+                part = kept[t + 2 : t + view.height - 2, l + 2 : l + view.width - 2].astype(int)
+                fits.append(worst(np.abs(part - still[2:-2, 2:-2])))
+        assert min(fits) <= (20 if rotation % 90 else 0), (rotation, fits)
+        # Right up to the edges: the slide fills the view, and nothing there is as dark as what was never painted.
+        l, t = round(x), round(y)
+        inside = kept[t : t + view.height, l : l + view.width]
+        assert inside.max(axis=2).min() >= 25, rotation
+marks.stop()
+canvas.shutdown()
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("dpr", ["1.25", "1.5", "1.75"])
+def test_at_fractional_screen_scalings_the_kept_picture_is_the_one_painted_afresh(dpr: str) -> None:
+    environment = os.environ | {
+        "QT_QPA_PLATFORM": "offscreen",
+        "QT_SCALE_FACTOR": dpr,
+        "QT_SCALE_FACTOR_ROUNDING_POLICY": "PassThrough",
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
+    command = [sys.executable, "-c", FRACTIONAL, dpr]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "fine" in done.stdout

@@ -319,7 +319,7 @@ class SlideCanvas(TiledView):
         assert self.pyramid is not None
         view = self.frame_view
         scene = self.scene(self.pyramid.scale(view.downsample))
-        if self.tissue.begin(scene) or view.dpr != int(view.dpr):
+        if self.tissue.begin(scene):
             # Each frame of a zoom is another picture: keeping it would be a copy for nothing.
             self.ground.invalidate()
             self._paint_tissue(painter, rect)

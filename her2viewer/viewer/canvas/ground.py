@@ -72,22 +72,25 @@ class Ground:
             dirty: device px of the view.
             compose: called for what is not there yet.
         """
-        if self._ring is None or self._size != (view.width, view.height):
-            self._size = (view.width, view.height)
-            self._ring = np.empty((view.width * view.height, 4), dtype=np.uint8)
+        # At fractional screen scalings a widget may touch one more device pixel on each side than it has by its size.
+        rim = 0 if view.dpr == int(view.dpr) else 1
+        size = (view.width + 2 * rim, view.height + 2 * rim)
+        if self._ring is None or self._size != size:
+            self._size = size
+            self._ring = np.empty((size[0] * size[1], 4), dtype=np.uint8)
             self._blocks_of = None
             self._valid = QRegion()
         if key != self._key:
             self._key = key
             self._valid = QRegion()
         left, top = screen_origin(view)
-        shown = QRect(left, top, view.width, view.height)
+        shown = QRect(left - rim, top - rim, *size)
         there = dirty.translated(left, top).intersected(shown)
         # What left the view is overwritten by what came into it.
         self._valid &= shown
         missing = QRegion(there) - self._valid
         if self._blocks_of != (left, top):
-            self._blocks, self._blocks_of = _blocks(self._ring, view, (left, top)), (left, top)
+            self._blocks, self._blocks_of = _blocks(self._ring, size, (left, top), rim), (left, top)
         blocks = self._blocks
         if not missing.isEmpty():
             for rect in missing:  # type: ignore[attr-defined]
@@ -110,10 +113,17 @@ def _compose(block: Block, part: QRect, compose: Compose) -> None:
     painter.end()
 
 
-def _blocks(ring: BGRAImage, view: Viewport, origin: tuple[int, int]) -> list[Block]:
-    """The view as at most four blocks: whole rows up to the end of the ring, the row that is cut there, the rest."""
-    width, height = view.width, view.height
-    begin = (origin[1] * width + origin[0]) % (width * height)
+def _blocks(ring: BGRAImage, size: tuple[int, int], origin: tuple[int, int], rim: int = 0) -> list[Block]:
+    """The view as at most four blocks: whole rows up to the end of the ring, the row that is cut there, the rest.
+
+    Args:
+        ring: the memory.
+        size: of the view with its rim on all sides, px.
+        origin: of the view without it.
+        rim: px.
+    """
+    width, height = size
+    begin = ((origin[1] - rim) * width + origin[0] - rim) % (width * height)
     before, rest = divmod(width * height - begin, width)
     areas = [QRect(0, 0, width, before)]
     if rest:
@@ -128,5 +138,5 @@ def _blocks(ring: BGRAImage, view: Viewport, origin: tuple[int, int]) -> list[Bl
         first = (begin + area.y() * width + area.x()) % (width * height)
         pixels = ring[first : first + area.width() * area.height()].reshape(area.height(), area.width(), 4)
         image = QImage(pixels.data, area.width(), area.height(), 4 * area.width(), QImage.Format.Format_RGB32)
-        found.append(Block(area, image, pixels))
+        found.append(Block(area.translated(-rim, -rim), image, pixels))
     return found

@@ -180,7 +180,8 @@ class TissuePainter:
 
     def _turned(self, painter: QPainter, scene: Scene, dirty: QRect, quick: bool) -> None:
         # Tiles turned one by one would show their joints: compose the upright picture, turn what is needed of it.
-        dirty = dirty.intersected(QRect(0, 0, scene.view.width, scene.view.height))
+        # At fractional screen scalings a pixel more on each side may belong to the widget.
+        dirty = dirty.intersected(QRect(0, 0, scene.view.width, scene.view.height).adjusted(-1, -1, 1, 1))
         if dirty.isEmpty():
             return
         quick = quick and bool(scene.view.rotation % 90)
