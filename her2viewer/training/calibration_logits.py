@@ -88,6 +88,8 @@ def fit_alphas(slides: Sequence[SlideLogits], temperatures: Sequence[float] = (1
         hard = broken(slides, np.exp(found.x))
         if hard < least - 1e-12:
             least, best = hard, np.exp(found.x)
+    # A common factor changes no class, only how sure the probabilities look: that stays as the network has it.
+    best = best / np.exp(np.log(best).mean())
     return AlphaFit((float(best[0]), float(best[1]), float(best[2]), float(best[3])), before, least, smooth)
 
 
