@@ -31,14 +31,20 @@ from her2viewer.domain.result import Result
 from her2viewer.scoring.job import JobRequest, score_slide
 from her2viewer.scoring.registry import available_scorers, find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
+from tests.helpers import cells_models, surface_models
 from tests.helpers.array_slide import ArraySlide
 from tests.helpers.drawn_tissue import UM
-from tests.helpers.surface_models import install
 from tests.helpers.surface_slide import strips
 
-SCORERS = ("membrane", "surface")
+SCORERS = ("cells", "membrane", "surface")
 CORNER = 300
 """px at the upper left of the slide that the region leaves out."""
+
+
+def install() -> None:
+    """Small networks for the scorers that need some."""
+    cells_models.install()
+    surface_models.install()
 
 
 @pytest.fixture(params=SCORERS)
