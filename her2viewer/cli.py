@@ -19,7 +19,7 @@ COMMANDS = {
     "ablation": "what each stage of a training adds to the scores of slides",
     "models": "list, verify, install and remove trained networks",
     "evaluate": "compare scorers with what is known of a set of slides",
-    "calibrate": "fit the limits of a scorer to a laboratory's own slides",
+    "calibrate": "fit a scorer to a laboratory's own slides",
     "bench": "how fast slides are decoded, painted and moved on this machine",
     "phantom": "make a synthetic slide whose truth is known to the cell, or a set of them",
     "doctor": "what works on this machine, and how to mend what does not",

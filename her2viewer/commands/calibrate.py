@@ -1,4 +1,4 @@
-"""``her2viewer calibrate``: fit the limits of a scorer to a laboratory's own slides with known scores."""
+"""``her2viewer calibrate``: fit a scorer to a laboratory's own slides with known scores."""
 
 from __future__ import annotations
 
@@ -18,12 +18,6 @@ from her2viewer.commands.output import CommandError, Output
 if TYPE_CHECKING:
     from her2viewer.scoring.calibration_file import CalibrationFile
 
-FIGURES = (
-    ("accuracy", "right score", 100),
-    ("kappa_quadratic", "kappa, quadratic", 1),
-    ("score_distance", "mean distance from the score", 1),
-    ("share_mae", "mean error of the shares, points", 1),
-)
 COLUMNS = (
     ("before", "before"),
     ("after", "fitted (on these slides)"),
@@ -50,8 +44,9 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="her2viewer calibrate",
-        description="From 10 to 50 of the laboratory's own slides with known scores, fit the limits of a scorer and "
-        "tell by cross-validation what that is worth. Use the file with --set calibration=FILE, or in the window.",
+        description="From 10 to 50 of the laboratory's own slides with known scores, fit the limits of a scorer, or "
+        "the factors of its network's logits, and tell by cross-validation what that is worth. Use the file with "
+        "--set calibration=FILE, or in the window.",
         epilog="Exit codes: 0 written, 2 wrong option or a set that cannot be calibrated on, "
         "6 cannot write, 130 cancelled.",
     )
@@ -108,7 +103,7 @@ def _calibrate(options: argparse.Namespace, output: Output) -> int:
             redirect_stdout(sys.stderr),
             _Events(len(entries)) if options.events else SetProgress(output, len(entries)) as progress,
         ):
-            calibration, _ = calibrate(
+            calibration = calibrate(
                 data_set,
                 entries,
                 manifest,
@@ -191,10 +186,12 @@ def _show(output: Output, c: CalibrationFile, path: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from her2viewer.scoring.calibration_file import FIGURES
+
     console = output.people()
     console.print(f"\n[bold]{escape(c.name)}[/bold] for {escape(c.scorer)} {escape(c.scorer_version)}")
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("limit")
+    table.add_column("setting")
     for title in ("before", "fitted"):
         table.add_column(title, justify="right")
     for key, value in c.settings.items():
@@ -208,9 +205,8 @@ def _show(output: Output, c: CalibrationFile, path: Path) -> None:
         if key in c.before:
             values = [scale * getattr(c, column)[key] for column, _ in COLUMNS]
             unit = " %" if scale == 100 else ""
-            table.add_row(
-                title, *("-" if math.isnan(v) else f"{v:.0f}{unit}" if unit else f"{v:.2f}" for v in values)
-            )
+            texts = ("-" if math.isnan(v) else f"{v:.0f}{unit}" if unit else f"{v:.2f}" for v in values)
+            table.add_row(f"{title[0].lower()}{title[1:]}", *texts)
     console.print(table)
     wrong = [s for s in c.slides if s["held_out"] != s["truth"]]
     if wrong:

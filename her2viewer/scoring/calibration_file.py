@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ FORMAT = "her2viewer-calibration"
 VERSION = 1
 SETTING = "calibration"
 """Id of the setting that names the file."""
+FIGURES = (
+    ("accuracy", "Right score", 100),
+    ("kappa_quadratic", "Kappa, quadratic", 1),
+    ("score_distance", "Mean distance from the score", 1),
+    ("limits_broken", "Limits of the guideline broken by, mean", 100),
+    ("share_mae", "Mean error of the shares, points", 1),
+)
+"""What is shown of ``before``, ``after`` and ``cross_validated``: key, title, and 100 for parts shown as percent."""
 
 
 class CalibrationError(Exception):
@@ -46,6 +55,8 @@ class CalibrationFile:
     after: Mapping[str, float]
     cross_validated: Mapping[str, float]
     """Measures over slides that were not fitted on."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """sha256 by name of the networks that it was fitted with; {} for a scorer without any."""
     slides: tuple[Mapping[str, Any], ...] = ()
     """id, truth, before, after, held_out of each."""
     notes: tuple[str, ...] = ()
@@ -68,11 +79,11 @@ def calibration_text(calibration: CalibrationFile) -> str:
         f"made_by = {_value(c.made_by)}",
         f"notes = {_value(list(c.notes))}",
     ]
-    for table in ("settings", "fixed", "before", "after", "cross_validated", "extra"):
+    for table in ("settings", "fixed", "weights", "before", "after", "cross_validated", "extra"):
         lines += [
             "",
             f"[{table}]",
-            *(f"{key} = {_value(v)}" for key, v in getattr(c, table).items() if v is not None),
+            *(f"{_key(key)} = {_value(v)}" for key, v in getattr(c, table).items() if v is not None),
         ]
     for slide in c.slides:
         lines += ["", "[[slides]]", *(f"{key} = {_value(v)}" for key, v in slide.items() if v is not None)]
@@ -116,6 +127,7 @@ def read_calibration(path: Path) -> CalibrationFile:
             before=dict(data["before"]),
             after=dict(data["after"]),
             cross_validated=dict(data["cross_validated"]),
+            weights={str(k): str(v) for k, v in data.get("weights", {}).items()},
             slides=tuple(data.get("slides", ())),
             notes=tuple(data.get("notes", ())),
             extra=dict(data.get("extra", {})),
@@ -167,11 +179,18 @@ def with_calibration(manifest: Manifest, given: Mapping[str, Any]) -> dict[str, 
     return {**calibration.settings, **given, SETTING: str(Path(named).expanduser().absolute())}
 
 
-def applied(manifest: Manifest, settings: Mapping[str, Any]) -> tuple[dict[str, str], tuple[ResultWarning, ...]]:
+def applied(
+    manifest: Manifest, settings: Mapping[str, Any], weights: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[ResultWarning, ...]]:
     """What the provenance says of the calibration that a run names: its sha256 by name, and warnings.
 
-    The settings of a run hold the limits themselves, so a file that is gone or was changed alters no answer; but then
-    the answer may not go by its name.
+    The settings of a run hold what was fitted, so a file that is gone or was changed alters no answer; but then the
+    answer may not go by its name.
+
+    Args:
+        manifest: of the scorer.
+        settings: of the run.
+        weights: sha256 by name of the networks of the run; {} where it ended before they were loaded.
     """
     named = str(settings.get(SETTING, "") or "")
     if not named or manifest.calibration is None:
@@ -180,7 +199,7 @@ def applied(manifest: Manifest, settings: Mapping[str, Any]) -> tuple[dict[str, 
         calibration = read_calibration(Path(named))
         check_fits(calibration, manifest)
     except CalibrationError as error:
-        text = f"{error} The limits in the settings were used; the answer does not go by this calibration."
+        text = f"{error} The settings of the run were used; the answer does not go by this calibration."
         return {}, (ResultWarning("calibration_unusable", text),)
     # The window shows limits with few decimals.
     differ = [
@@ -192,7 +211,18 @@ def applied(manifest: Manifest, settings: Mapping[str, Any]) -> tuple[dict[str, 
             "does not go by this calibration."
         )
         return {}, (ResultWarning("calibration_overruled", text),)
+    if weights and (others := set(calibration.weights.values()) - set(weights.values())):
+        names = ", ".join(sorted(name for name, sha in calibration.weights.items() if sha in others))
+        text = (
+            f"The calibration {calibration.name!r} was made with another network ({names}): the answer does not go "
+            "by it. Calibrate again, or choose the network that it was made with."
+        )
+        return {}, (ResultWarning("calibration_of_other_network", text),)
     return {f"calibration {Path(named).name}": calibration.sha256}, ()
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
 
 
 def _value(value: Any) -> str:

@@ -133,7 +133,7 @@ def run_job(request: JobRequest, slide: Slide, runtime: LocalRuntime) -> Iterato
         if finished is None:
             raise ScorerError(f"The scorer {manifest.title!r} ended without an answer. Report this to its authors.")
     # The core says which calibration was used, so that no scorer can forget it.
-    hashes, warnings = applied(manifest, request.settings)
+    hashes, warnings = applied(manifest, request.settings, finished.weights)
     finished = replace(finished, weights={**finished.weights, **hashes}, warnings=(*finished.warnings, *warnings))
     yield JobDone(
         finished,

@@ -66,9 +66,9 @@ class CalibrationSpec:
     """What a lab may fit on its own slides."""
 
     method: str
-    """``cutoffs``: the plugin's module tells the shares of a slide under many settings at once."""
+    """``cutoffs`` (limits by which cells are classed) or ``logits`` (factors of a network's logits)."""
     entry: str
-    """Module of the plugin, imported only to calibrate; see ``training.calibration``."""
+    """Module of the plugin, imported only to calibrate; ``training.calibration_methods`` says what it holds."""
     settings: tuple[str, ...]
     """Ids of the settings that are fitted."""
 

@@ -71,6 +71,17 @@ def installed_models(plugin: str | None = None) -> list[InstalledModel]:
     return sorted(found.values(), key=lambda m: (m.plugin, m.bundled, m.name))
 
 
+def models_stamp() -> tuple[tuple[str, int], ...]:
+    """What changes when a model is installed, replaced or removed; costs some looks at folders, no file is read."""
+    found = []
+    for root, _ in _roots():
+        for of_plugin in _folders(root):
+            for folder in _folders(of_plugin):
+                with suppress(OSError):
+                    found.append((str(folder), (folder / MODEL_FILE).stat().st_mtime_ns))
+    return tuple(found)
+
+
 def usable_models(plugin: str) -> list[ModelFolder]:
     """The models that a plugin can be run with."""
     return [m.model for m in installed_models(plugin) if m.model is not None and m.problem is None]

@@ -1,9 +1,7 @@
-"""Fit what a scorer allows to a laboratory's own slides with known scores, with cross-validation by patient or slide.
+"""Choose among candidates by slides with known scores; measure by cross-validation what that is worth.
 
-A plugin that is fitted by ``cutoffs`` brings a module with two functions:
-``candidates(settings) -> {setting: (k,) values}``, the present settings first, and
-``counts(cells, settings, limits) -> (k, 4)`` tumour cells by class under each of them. All candidates are looked at,
-so there is no start to choose and no local minimum to be caught in.
+All candidates are looked at, so there is no start to choose and no local minimum to be caught in. Slides of a patient
+are left out of a fit together; see ``calibration_methods`` for what is fitted.
 """
 
 from __future__ import annotations
@@ -30,27 +28,33 @@ PRIOR_WEIGHT = 0.01
 """Of a doubled or halved setting: between settings that do alike, those nearest to the present ones."""
 FOLDS = 10
 LIMIT = 10.0
+TIE_BREAKS = ("limits_broken", "share_mae")
+"""Measures, less is better, that tell between fits that give the same slide scores."""
 
 
 @dataclass(frozen=True)
-class CalibrationSlide:
-    """What is known of one slide and what the candidates make of it."""
+class KnownSlide:
+    """What is known of one slide."""
 
     id: str
     group: str
     """Patient or slide: what stays together in the cross-validation."""
     score: int
     truth_shares: Percent | None
+
+
+@dataclass(frozen=True)
+class CalibrationSlide(KnownSlide):
+    """What is known of one slide and what the candidates make of it."""
+
     percent: Array
     """(k, 4) shares under each candidate; NaN where no tumour cell is left."""
 
 
 @dataclass(frozen=True)
-class Fit:
-    """The outcome of a calibration."""
+class Comparison:
+    """Slides scored before a fit, after it, and by fits that had not seen them."""
 
-    chosen: int
-    """Index of the candidate."""
     before: Mapping[str, float]
     after: Mapping[str, float]
     cross_validated: Mapping[str, float]
@@ -60,11 +64,23 @@ class Fit:
 
     @property
     def better(self) -> bool:
-        """Whether it does better than before on slides that it was not fitted on."""
-        return self.cross_validated["score_distance"] < self.before["score_distance"] - 1e-9 or (
-            self.cross_validated["score_distance"] <= self.before["score_distance"] + 1e-9
-            and self.cross_validated.get("share_mae", np.inf) < self.before.get("share_mae", np.inf)
-        )
+        """Whether it does better than before on slides that it was not fitted on.
+
+        Slide scores decide; where they do alike, the first of ``TIE_BREAKS`` that was measured.
+        """
+        gain = self.before["score_distance"] - self.cross_validated["score_distance"]
+        if abs(gain) > 1e-9:
+            return gain > 0
+        finer = next((key for key in TIE_BREAKS if key in self.before), None)
+        return finer is not None and self.cross_validated[finer] < self.before[finer] - 1e-9
+
+
+@dataclass(frozen=True)
+class Fit(Comparison):
+    """The outcome of a choice among candidates."""
+
+    chosen: int
+    """Index of the candidate."""
 
 
 def scores_of(percent: Array, profile: Profile) -> NDArray[np.int64]:
@@ -134,22 +150,45 @@ def fit(
         rest[part] = False
         held[part] = int(np.argmin(losses[rest].mean(axis=0) + cost))
     index = np.arange(len(slides))
-    candidates = {"before": np.zeros_like(index), "after": np.full_like(index, chosen), "held_out": held}
-    percent = {name: np.stack([slides[k].percent[c] for k, c in enumerate(at)]) for name, at in candidates.items()}
+    found = compared(
+        slides,
+        *(
+            np.stack([slides[k].percent[c] for k, c in enumerate(at)])
+            for at in (np.zeros_like(index), np.full_like(index, chosen), held)
+        ),
+        profile=profile,
+        parts=len(parts),
+    )
+    return Fit(found.before, found.after, found.cross_validated, found.slides, found.folds, chosen)
+
+
+def compared(
+    slides: Sequence[KnownSlide], before: Array, after: Array, held_out: Array, *, profile: Profile, parts: int
+) -> Comparison:
+    """Measures of three ways of scoring the same n slides.
+
+    Args:
+        slides: what is known of them.
+        before: (n, 4) shares, %, as the scorer was; NaN where it has none.
+        after: the same after a fit on all slides.
+        held_out: the same, each slide after a fit without its group.
+        profile: makes scores of shares.
+        parts: of the cross-validation.
+    """
+    percent = {"before": before, "after": after, "held_out": held_out}
     scores = {name: scores_of(p, profile) for name, p in percent.items()}
     rows = tuple(
         {
             "id": s.id,
             "truth": HER2_LABELS[s.score],
-            **{name: HER2_LABELS[scores[name][k]] if scores[name][k] >= 0 else "no answer" for name in candidates},
+            **{name: HER2_LABELS[scores[name][k]] if scores[name][k] >= 0 else "no answer" for name in percent},
         }
         for k, s in enumerate(slides)
     )
-    before, after, crossed = (figures(slides, scores[name], percent[name]) for name in candidates)
-    return Fit(chosen, before, after, crossed, rows, len(parts))
+    return Comparison(*(figures(slides, scores[name], percent[name]) for name in percent), rows, parts)
 
 
-def folds(slides: Sequence[CalibrationSlide], seed: int) -> list[NDArray[np.int64]]:
+def folds(slides: Sequence[KnownSlide], seed: int) -> list[NDArray[np.int64]]:
     """Indices of the slides left out together: whole groups, one by one up to 20 of them, else ten parts with the
     scores spread evenly.
     """
@@ -165,7 +204,7 @@ def folds(slides: Sequence[CalibrationSlide], seed: int) -> list[NDArray[np.int6
     return [np.array([index for part in members[k::FOLDS] for index in part]) for k in range(FOLDS)]
 
 
-def figures(slides: Sequence[CalibrationSlide], scores: NDArray[np.int64], percent: Array) -> dict[str, float]:
+def figures(slides: Sequence[KnownSlide], scores: NDArray[np.int64], percent: Array) -> dict[str, float]:
     """Measures of one way of scoring. A slide without an answer counts as wrong, three scores off."""
     truth = np.array([s.score for s in slides])
     answered = scores >= 0

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.training.limits import excess
+from her2viewer.training.limits import excess, excess_slope
 
 Array = NDArray[np.float64]
+PULL = 1e-3
+"""Of the squared logarithms of the factors: where limits do not decide, factors stay near 1."""
+USUAL_SPREAD = 3.0
+"""Mean distance of logits from the mean of their patch for which the temperatures of ``fit_alphas`` are meant."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class AlphaFit:
     """Sum of the parts by which limits are broken, with all factors 1."""
     after: float
     surrogate: float
-    """The smooth objective where the fit ended."""
+    """The smooth objective where the fit ended; NaN where nothing was broken."""
 
 
 def fractions(slide: SlideLogits, alphas: Array, temperature: float = 0.0) -> Array:
@@ -76,11 +80,15 @@ def fit_alphas(slides: Sequence[SlideLogits], temperatures: Sequence[float] = (1
     before = least = broken(slides, best)
     smooth = float("nan")
     start = np.zeros(4)
-    for temperature in temperatures:
+    # Far larger logits than usual would leave nothing of the other classes at the first temperature.
+    spread = np.concatenate([s.logits - s.logits.mean(axis=1, keepdims=True) for s in slides])
+    scale = max(1.0, float(np.abs(spread).mean()) / USUAL_SPREAD)
+    for temperature in scale * np.array(temperatures) if before > 0 else ():
         # Logarithms keep the factors positive: a negative one would turn a class upside down.
         found = minimize(
-            lambda log, t=temperature: broken(slides, np.exp(log), t) + 1e-3 * float((log**2).sum()),
+            lambda log, t=temperature: _smooth(slides, log, t),
             start,
+            jac=True,
             method="L-BFGS-B",
             bounds=[(-2.5, 2.5)] * 4,
         )
@@ -91,6 +99,24 @@ def fit_alphas(slides: Sequence[SlideLogits], temperatures: Sequence[float] = (1
     # A common factor changes no class, only how sure the probabilities look: that stays as the network has it.
     best = best / np.exp(np.log(best).mean())
     return AlphaFit((float(best[0]), float(best[1]), float(best[2]), float(best[3])), before, least, smooth)
+
+
+def _smooth(slides: Sequence[SlideLogits], log: Array, temperature: float) -> tuple[float, Array]:
+    """The smooth objective and its gradient by the logarithms of the factors, (4,)."""
+    value, slope = PULL * float((log**2).sum()), 2 * PULL * log
+    alphas = np.exp(log)
+    for slide in slides:
+        scaled = slide.logits * (alphas / temperature)
+        p = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        weighted = p * (slide.weights / max(float(slide.weights.sum()), 1e-12))[:, None]
+        found = weighted.sum(axis=0)
+        value += excess(found, slide.score)
+        each = p * scaled
+        slope = slope + excess_slope(found, slide.score) @ (
+            np.diag((weighted * scaled).sum(axis=0)) - weighted.T @ each
+        )
+    return value, slope
 
 
 def fit_temperature(logits: Array, truth: NDArray[np.int64]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +17,8 @@ from her2viewer.guidelines.profiles import Profile
 from her2viewer.scoring.calibration_file import SETTING, CalibrationFile
 from her2viewer.scoring.contract import Runtime
 from her2viewer.scoring.manifest import Manifest
-from her2viewer.training.calibration import CalibrationSlide, Fit, fit, problems
+from her2viewer.training.calibration import KnownSlide, problems
+from her2viewer.training.calibration_methods import METHODS
 from her2viewer.training.dataset import DataSet, SlideEntry
 from her2viewer.training.evaluation.run import group_of
 from her2viewer.training.evaluation.scored import ScoredSlide, score_entry, without_outlines
@@ -51,7 +51,7 @@ def calibrate(
     progress: Callable[[str, bool], None],
     name: str = "",
     made_by: str = "",
-) -> tuple[CalibrationFile, Fit]:
+) -> CalibrationFile:
     """Score the slides (or read what was kept), fit, cross-validate.
 
     Args:
@@ -72,36 +72,32 @@ def calibrate(
         StorageError: nothing can be kept.
     """
     spec = manifest.calibration
-    if spec is None or spec.method != "cutoffs":
+    if spec is None or spec.method not in METHODS:
         raise CalibrationRefused([f"{manifest.title} has nothing that can be calibrated by this command."])
     known, excluded, notes = _known(entries, profile)
     _refuse(known, excluded)
-    module = importlib.import_module(spec.entry)
     settings = {**settings, SETTING: ""}
-    limits = module.candidates(settings)
+    method = METHODS[spec.method](spec, settings)
     # The evidence does not depend on what is fitted, so all calls share it.
     usual = {**settings, **{s.id: s.default for s in manifest.settings if s.id in spec.settings}}
-    slides = []
+    weights: dict[str, str] = {}
+    used = []
     for entry, score in known:
         progress(entry.id, False)
         scored = score_entry(entry, manifest, usual, folder, runtime, keep=_sample, for_calibration=True)
-        table = _table(scored)
-        if table is None:
-            excluded[entry.id] = _reason(scored)
+        shares = truth_of(entry, profile).shares
+        reason = _reason(scored)
+        if not reason and scored.result is not None:
+            weights |= scored.result.provenance.weights
+            reason = method.add(KnownSlide(entry.id, group_of(entry, data_set.rule.by), score, shares), scored.result)
+        if reason:
+            excluded[entry.id] = reason
         else:
-            counts = np.asarray(module.counts(table, settings, limits), np.float64)
-            total = counts.sum(axis=1, keepdims=True)
-            with np.errstate(invalid="ignore"):
-                percent = np.where(total > 0, 100 * counts / total, np.nan)
-            shares = truth_of(entry, profile).shares
-            slides.append(
-                CalibrationSlide(
-                    entry.id, group_of(entry, data_set.rule.by), score, shares, percent.astype(np.float32)
-                )
-            )
+            used.append((entry, score))
         progress(entry.id, True)
-    _refuse([(s, s.score) for s in slides], excluded)
-    found = fit(slides, limits, profile)
+    _refuse(used, excluded)
+    fitted = method.fit(profile, runtime.check)
+    found = fitted.comparison
     if not found.better:
         notes.append(
             "On slides that it was not fitted on it does no better than the settings before: these slides give no "
@@ -109,32 +105,30 @@ def calibrate(
         )
     for identifier, reason in excluded.items():
         notes.append(f"{identifier} was left out: {reason}")
-    return (
-        CalibrationFile(
-            name=name or f"{data_set.name}, {datetime.now(UTC):%Y-%m-%d}",
-            scorer=manifest.id,
-            scorer_version=manifest.version,
-            method=spec.method,
-            settings={key: float(limits[key][found.chosen]) for key in spec.settings},
-            fixed={k: v for k, v in settings.items() if k not in spec.settings and k != SETTING},
-            data_set=data_set.name,
-            data_set_hash=data_set.hash,
-            profile=profile.id,
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_by=made_by or _user(),
-            before=found.before,
-            after=found.after,
-            cross_validated=found.cross_validated,
-            slides=found.slides,
-            notes=tuple(notes),
-            extra={
-                "folds": found.folds,
-                "candidates": len(limits[spec.settings[0]]),
-                "better": found.better,
-                **{f"before_{key}": float(limits[key][0]) for key in spec.settings},
-            },
-        ),
-        found,
+    return CalibrationFile(
+        name=name or f"{data_set.name}, {datetime.now(UTC):%Y-%m-%d}",
+        scorer=manifest.id,
+        scorer_version=manifest.version,
+        method=spec.method,
+        settings=fitted.settings,
+        fixed={k: v for k, v in settings.items() if k not in spec.settings and k != SETTING},
+        weights=weights,
+        data_set=data_set.name,
+        data_set_hash=data_set.hash,
+        profile=profile.id,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_by=made_by or _user(),
+        before=found.before,
+        after=found.after,
+        cross_validated=found.cross_validated,
+        slides=found.slides,
+        notes=tuple(notes),
+        extra={
+            "folds": found.folds,
+            "better": found.better,
+            **fitted.extra,
+            **{f"before_{key}": value for key, value in fitted.before.items()},
+        },
     )
 
 
@@ -188,18 +182,11 @@ def _refuse(known: Sequence[tuple[Any, int]], excluded: Mapping[str, str]) -> No
         raise CalibrationRefused(reasons)
 
 
-def _table(scored: ScoredSlide) -> CellTable | None:
-    if scored.result is None or scored.result.not_assessable is not None:
-        return None
-    return next((e for e in scored.result.evidence if isinstance(e, CellTable)), None)
-
-
 def _reason(scored: ScoredSlide) -> str:
+    """Why a slide cannot be fitted on; "" where it can."""
     if scored.result is None:
         return scored.problem
-    if scored.result.not_assessable is not None:
-        return scored.result.not_assessable.reason
-    return "no cells were found."
+    return "" if scored.result.not_assessable is None else scored.result.not_assessable.reason
 
 
 def _sample(evidence: Evidence) -> Evidence:

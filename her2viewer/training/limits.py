@@ -43,3 +43,11 @@ def excess(share: Floats, score: int) -> float:
     """
     low = max(0.0, float(LOWER[score, score] - share[score]))
     return low + float(np.maximum(share[score + 1 :] - UPPER[score, score + 1 :], 0).sum())
+
+
+def excess_slope(share: Floats, score: int) -> Floats:
+    """How ``excess`` grows with the share of each class, (4,): -1, 0 or 1."""
+    slope = np.zeros(CLASSES)
+    slope[score] = -float(share[score] < LOWER[score, score])
+    slope[score + 1 :] = share[score + 1 :] > UPPER[score, score + 1 :]
+    return slope

@@ -242,7 +242,7 @@ SCORE = (
         on_canvas=True,
     ),
     Command("cancel", "Cancel", ("Esc",), "cancel", "Stop scoring, or drop what is half drawn", on_canvas=True),
-    Command("calibrate", "Calibrate the scorer...", (), "", "Fit its limits to slides of yours with known scores"),
+    Command("calibrate", "Calibrate the scorer...", (), "", "Fit it to slides of yours with known scores"),
 )
 
 REPORT = (

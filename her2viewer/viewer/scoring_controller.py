@@ -85,6 +85,12 @@ class ScoringController(ScoringFacts):
         if self.manifest is not None:
             self._watcher.warm_up(self.manifest.id)
 
+    def reread_scorers(self) -> None:
+        """See whether models were installed or removed while the window was open; cheap where none was."""
+        if self._choice.reread():
+            self.scorers_changed.emit()
+            self._refresh()
+
     def run(self) -> bool:
         """Score what is not yet scored; False where it cannot be done now (see ``obstacle``)."""
         session, manifest = self._session, self.manifest
@@ -181,12 +187,12 @@ class ScoringController(ScoringFacts):
         manifest = self._choice.manifest
         if manifest is None:
             return self._choice.problem
-        if manifest.calibration is None or manifest.calibration.method != "cutoffs":
-            return "This scorer has no limits that could be fitted. Choose another scorer first."
+        if manifest.calibration is None:
+            return "This scorer has nothing that could be fitted. Choose another scorer first."
         return ""
 
     def use_calibration(self, path: str) -> None:
-        """Take the limits of a calibration file from now on.
+        """Take what a calibration file says from now on.
 
         Raises:
             ValueError: it cannot be used; the sentence says why.

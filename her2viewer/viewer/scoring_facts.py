@@ -49,6 +49,8 @@ class ScoringFacts(QObject):
     device_known = Signal(str)
     reading_changed = Signal(object)
     """Reading."""
+    scorers_changed = Signal()
+    """A model was installed or removed: there is something else to choose."""
     scorer_changed = Signal(str)
     """Another scorer, or other settings of it."""
 

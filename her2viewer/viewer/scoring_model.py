@@ -14,6 +14,7 @@ from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile
 from her2viewer.scoring.calibration_file import SETTING, with_calibration
 from her2viewer.scoring.job import JobRequest
 from her2viewer.scoring.manifest import Manifest
+from her2viewer.scoring.model_store import models_stamp
 from her2viewer.scoring.registry import ScorerEntry, available_scorers
 
 DEFAULT_SCORER = "membrane"
@@ -58,6 +59,7 @@ class ScorerChoice:
 
     def __init__(self) -> None:
         self._entries: tuple[ScorerEntry, ...] = ()
+        self._stamp: tuple[tuple[str, int], ...] = ()
         self._settings: dict[str, dict[str, Any]] = {}
         self.id = DEFAULT_SCORER
         """The chosen one."""
@@ -66,8 +68,17 @@ class ScorerChoice:
     def entries(self) -> tuple[ScorerEntry, ...]:
         """All installed scorers, read at first use."""
         if not self._entries:
+            # Before reading: what is installed meanwhile is seen the next time.
+            self._stamp = models_stamp()
             self._entries = tuple(available_scorers())
         return self._entries
+
+    def reread(self) -> bool:
+        """Look for models that were installed or removed since; True where that changes what there is to choose."""
+        if not self._entries or models_stamp() == self._stamp:
+            return False
+        before, self._entries = self._entries, ()
+        return self.entries != before
 
     def entry(self, scorer: str) -> ScorerEntry | None:
         """The scorer with that id."""

@@ -20,6 +20,7 @@ from her2viewer.api import (
     Quality,
     TissueMask,
 )
+from her2viewer_surface.calibration import logit_maps
 from her2viewer_surface.plan import CELL, CELLS, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, Block, Plan
 from her2viewer_surface.segmentation import TISSUE_UM, tissue_cells, tumour_mask
 
@@ -83,6 +84,8 @@ class Means:
     alphas: NDArray[np.float32]
     """(4,) factors of the logits."""
     threshold: float
+    with_logits: bool = False
+    """Whether the logits are handed over, too."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Answer:
     """(BLOCK / CELL, same): tumour."""
     class_map: ClassMap | None
     """None where there is no tissue."""
+    logits: tuple[Evidence, ...] = ()
+    """For a calibration: the logits times the factors, one map for each class."""
 
 
 def answer_of(
@@ -120,7 +125,7 @@ def answer_of(
     if not wanted.any():
         return Answer(block, inside, np.zeros((CELLS, CELLS), bool), None)
     mask = tumour_mask(probability, means.threshold) & _enlarged(wanted, CELLS_PER_PATCH)
-    return Answer(block, inside, mask, _classes(block, picture.rgb, wanted, _weight(mask), means))
+    return Answer(block, inside, mask, *_classes(block, picture.rgb, wanted, _weight(mask), means))
 
 
 def evidence_of(answer: Answer, plan: Plan, artefacts: ArtefactMap | None) -> tuple[Evidence, ...]:
@@ -133,7 +138,7 @@ def evidence_of(answer: Answer, plan: Plan, artefacts: ArtefactMap | None) -> tu
             mask = mask & ~_enlarged(_left_out(quality), QUALITY_STEP // CELL)
             class_map = replace(class_map, weight=_weight(mask))
         values = np.where(_enlarged(answer.inside, CELLS_PER_PATCH), mask, NOT_SCORED).astype(np.uint8)
-        found += [TissueMask(TUMOUR, plan.grid(answer.block, CELL), values), class_map]
+        found += [TissueMask(TUMOUR, plan.grid(answer.block, CELL), values), class_map, *answer.logits]
     if quality is not None:
         found.append(quality)
     return tuple(found)
@@ -146,8 +151,8 @@ def _weight(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def _classes(
     block: Block, rgb: NDArray[np.uint8], wanted: NDArray[np.bool_], weight: NDArray[np.float32], means: Means
-) -> ClassMap:
-    """Every patch with tissue gets a class, so that an edit of the tumour needs no new run."""
+) -> tuple[ClassMap, tuple[Evidence, ...]]:
+    """Every patch with tissue gets a class, so that an edit of the tumour needs no new run; logits if asked for."""
     patches = rgb.reshape(PATCHES, PATCH, PATCHES, PATCH, 3).swapaxes(1, 2)[wanted]
     logits = means.classifier(np.ascontiguousarray(patches)) * means.alphas
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -156,7 +161,8 @@ def _classes(
     classes = np.full((PATCHES, PATCHES), NOT_SCORED, np.uint8)
     classes[wanted] = logits.argmax(axis=1)
     grid = means.plan.grid(block, PATCH)
-    return ClassMap(CLASSES, grid, TUMOUR_SCHEME, classes, weight, probabilities, LEAST_TUMOUR)
+    class_map = ClassMap(CLASSES, grid, TUMOUR_SCHEME, classes, weight, probabilities, LEAST_TUMOUR)
+    return class_map, logit_maps(grid, wanted, logits) if means.with_logits else ()
 
 
 def _quality(answer: Answer, plan: Plan, artefacts: ArtefactMap) -> ClassMap | None:

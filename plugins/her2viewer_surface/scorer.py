@@ -35,6 +35,7 @@ from her2viewer.api import (
     find_model,
 )
 from her2viewer_surface.blocks import Means, Tally, answer_of
+from her2viewer_surface.calibration import factors
 from her2viewer_surface.delivery import Delivery
 from her2viewer_surface.pipeline import segmented, wait
 from her2viewer_surface.plan import Plan
@@ -82,7 +83,9 @@ class SurfaceScorer:
             models, networks = wait(loading, runtime.check)
             plan = Plan.of(request.pixel_size, int(request.settings["stride"]))
             blocks = plan.blocks(request.region, request.focus)
-            means = Means(plan, networks[1], _alphas(models[1]), float(request.settings["threshold"]))
+            alphas = _alphas(models[1]) * factors(request.settings)
+            threshold = float(request.settings["threshold"])
+            means = Means(plan, networks[1], alphas, threshold, with_logits=request.for_calibration)
             reader = Reader(request.slide, plan, estimate.background)
             tally = Tally(request.pixel_size)
             delivery = Delivery(plan, request.region, looking, tally)

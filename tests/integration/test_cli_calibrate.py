@@ -136,7 +136,7 @@ def test_a_run_with_a_calibration_uses_its_limits_and_names_it_with_its_hash(fit
 def test_limits_given_besides_a_calibration_count_and_the_answer_does_not_go_by_it(fitted):
     manifest = find_scorer("membrane")
     settings = manifest.complete(with_calibration(manifest, {"calibration": fitted["file"], "intense": 0.9}))
-    hashes, warnings = applied(manifest, settings)
+    hashes, warnings = applied(manifest, settings, {})
     assert settings["intense"] == 0.9
     assert not hashes
     assert [w.code for w in warnings] == ["calibration_overruled"]
@@ -146,7 +146,7 @@ def test_a_calibration_that_is_gone_is_told_and_the_limits_stay(fitted):
     manifest = find_scorer("membrane")
     settings = manifest.complete(with_calibration(manifest, {"calibration": fitted["file"]}))
     Path(fitted["file"]).unlink()
-    hashes, warnings = applied(manifest, settings)
+    hashes, warnings = applied(manifest, settings, {})
     assert not hashes
     assert [w.code for w in warnings] == ["calibration_unusable"]
 

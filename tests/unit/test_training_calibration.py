@@ -9,7 +9,7 @@ from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.engine import decide
 from her2viewer.guidelines.profiles import load_profiles
 from her2viewer.training.calibration import CalibrationSlide, fit, folds, problems, scores_of
-from her2viewer.training.calibration_logits import SlideLogits, broken, fit_alphas, fit_temperature
+from her2viewer.training.calibration_logits import SlideLogits, _smooth, broken, fit_alphas, fit_temperature
 
 PROFILES = load_profiles()
 PROFILE = PROFILES["asco_cap_2018_2023"]
@@ -124,7 +124,7 @@ def test_plain_bfgs_stays_at_its_start_where_the_fit_here_improves():
 
 
 def test_what_mends_one_slide_and_breaks_another_is_taken_where_less_is_broken_in_all():
-    # One slide of 0 has 30 % of 1+; another of 1+ has just enough of it. Fewer 1+ mend the first and break the second.
+    # One slide of 0 has 30 % of 1+; another of 1+ has just enough of it. Fewer 1+ mend one and break the other.
     zero = SlideLogits(np.array([[2.0, 1, 0, 0]] * 7 + [[1, 1.3, 0, 0]] * 3), np.ones(10), 0)
     one = SlideLogits(np.array([[2.0, 1, 0, 0]] * 9 + [[1, 1.1, 0, 0]]), np.ones(10), 1)
     found = fit_alphas([zero, one])
@@ -154,3 +154,22 @@ def test_a_temperature_undoes_a_known_overconfidence():
     p = np.exp(true_logits) / np.exp(true_logits).sum(axis=1, keepdims=True)
     truth = (p.cumsum(axis=1) < rng.random((20000, 1))).sum(axis=1)
     assert fit_temperature(true_logits * 3, truth) == pytest.approx(3, rel=0.05)
+
+
+def test_the_slope_of_the_smooth_objective_is_that_of_the_broken_limits():
+    many = [logits(k % 4, k, push=1.9) for k in range(8)]
+    log = np.array([0.1, -0.2, 0.05, 0.3])
+
+    def value(at: np.ndarray) -> float:
+        return broken(many, np.exp(at), 0.7) + 1e-3 * float((at**2).sum())
+
+    found, slope = _smooth(many, log, 0.7)
+    assert found == pytest.approx(value(log))
+    step = 1e-6 * np.eye(4)
+    assert slope == pytest.approx([(value(log + d) - value(log - d)) / 2e-6 for d in step], rel=1e-4, abs=1e-6)
+
+
+def test_a_network_that_is_far_too_sure_is_mended_alike():
+    usual = [logits(k % 4, k, push=1.9) for k in range(16)]
+    steep = [SlideLogits(20 * s.logits, s.weights, s.score) for s in usual]
+    assert fit_alphas(steep).after == pytest.approx(fit_alphas(usual).after, abs=0.02)

@@ -20,6 +20,8 @@ from her2viewer.domain.result import Result
 from her2viewer.scoring.contract import Cancelled, Runtime, ScorerError
 from her2viewer.scoring.job import JobEvent, JobRequest, score_slide
 from her2viewer.scoring.manifest import Manifest
+from her2viewer.scoring.model_folder import ModelError
+from her2viewer.scoring.model_store import find_model
 from her2viewer.slides.open import open_slide
 from her2viewer.slides.slide import Slide, SlideError
 from her2viewer.training.dataset import SlideEntry
@@ -95,7 +97,7 @@ def score_entry(
             return ScoredSlide(entry, region, size.mpp, result)
     except (Cancelled, StorageError):
         raise
-    except (SlideError, GeoJsonError, ScorerError, ValueError) as error:
+    except (SlideError, GeoJsonError, ScorerError, ModelError, ValueError) as error:
         return replace(nothing, problem=str(error))
     except Exception as error:
         # A scorer is foreign code: one slide that it breaks down on must not end the other forty.
@@ -139,6 +141,11 @@ def _key(request: JobRequest, manifest: Manifest) -> str:
         "mpp": request.pixel_size.mpp,
         "for_calibration": request.for_calibration,
     }
+    if manifest.models:
+        # A network that was trained anew keeps its name.
+        parts["models"] = [
+            find_model(manifest.id, str(request.settings[role.setting])).sha256 for role in manifest.models
+        ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 

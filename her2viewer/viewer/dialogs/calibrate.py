@@ -20,7 +20,6 @@ from PySide6.QtCore import QProcess, QProcessEnvironment, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -33,22 +32,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from her2viewer.scoring.calibration_file import SETTING
+from her2viewer.scoring.calibration_file import FIGURES, SETTING
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.userdirs import data_dir
+from her2viewer.viewer.desk import file_dialog, save_dialog
 
 _END_MS = 3000
-_FIGURES = (
-    ("accuracy", "Right score", 100),
-    ("kappa_quadratic", "Kappa, quadratic", 1),
-    ("score_distance", "Mean distance from the score", 1),
-    ("share_mae", "Mean error of the shares, points", 1),
-)
 _COLUMNS = (("before", "Before"), ("after", "Fitted"), ("cross_validated", "Cross-validated"))
 _INTRO = (
-    "From 10 to 50 of your own slides with known scores, each score among them, the limits of this scorer are fitted "
-    "to your stain and your scanner. Each slide is also scored by a fit that has not seen it or its patient: only "
-    "that column tells what to expect."
+    "From 10 to 50 of your own slides with known scores, each score among them, the limits of this scorer or the "
+    "factors of its network are fitted to your stain and your scanner. Each slide is also scored by a fit that has "
+    "not seen it or its patient: only that column tells what to expect."
 )
 
 
@@ -278,15 +272,15 @@ class CalibrateDialog(QDialog):
             )
             for key, value in answer["settings"].items()
         ]
-        _fill(self._limits, ("Limit", "Before", "Fitted"), rows)
+        _fill(self._limits, ("Setting", "Before", "Fitted"), rows)
         figures = [
             (title, *(_number(answer[column].get(key), scale) for column, _ in _COLUMNS))
-            for key, title, scale in _FIGURES
+            for key, title, scale in FIGURES
             if key in answer["before"]
         ]
         _fill(self._figures, (f"{len(answer['slides'])} slides", *(title for _, title in _COLUMNS)), figures)
         verdict = (
-            "On slides that it was not fitted on, the calibration does better than the limits before."
+            "On slides that it was not fitted on, the calibration does better than the settings before."
             if answer["better"]
             else ""
         )
@@ -307,14 +301,8 @@ class CalibrateDialog(QDialog):
             self.accept()
 
     def _ask_save(self) -> None:
-        dialog = QFileDialog(self, "Save the calibration", str(Path.home()), "Calibration (*.toml)")
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("toml")
-        dialog.selectFile("calibration.toml")
-        dialog.fileSelected.connect(lambda name: self.save(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        start, filters, native = str(Path.home() / "calibration.toml"), "Calibration (*.toml)", self.native_dialogs
+        save_dialog(self, "Save the calibration", start, filters, self.save, suffix=".toml", native=native).open()
 
     def save(self, path: Path) -> None:
         """Keep the calibration under a name of the reader's."""
@@ -333,12 +321,8 @@ class CalibrateDialog(QDialog):
         return True
 
     def _choose(self) -> None:
-        dialog = QFileDialog(self, "Data set", self._path.text() or str(Path.home()), "Data set (*.toml)")
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: self.set_path(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        start, native = self._path.text() or str(Path.home()), self.native_dialogs
+        file_dialog(self, "Data set", start, "Data set (*.toml)", self.set_path, native=native).open()
 
     def _close_or_cancel(self) -> None:
         if self._process is not None:

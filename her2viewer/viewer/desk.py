@@ -1,0 +1,71 @@
+"""What everything that works on the open case needs, handed over as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.session import Session
+from her2viewer.viewer.storage import Storage
+
+if TYPE_CHECKING:
+    from her2viewer.viewer.scoring_controller import ScoringController
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The slide, the scorer, the case, the disk and the reader of one window."""
+
+    session: Session
+    controller: ScoringController
+    keeper: CaseKeeper
+    storage: Storage
+    messages: Messages
+
+
+def file_dialog(
+    parent: QWidget, title: str, start: str, filters: str, chosen: Callable[[Path], object], *, native: bool
+) -> QFileDialog:
+    """A dialog that asks for one file that there is; ``open()`` shows it, and it goes away by itself.
+
+    Args:
+        parent: window that it belongs to.
+        title: of the dialog.
+        start: folder or file that it begins with.
+        filters: as Qt writes them.
+        chosen: called with the file.
+        native: the desktop's own dialog; tests use Qt's.
+    """
+    dialog = QFileDialog(parent, title, start, filters)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not native)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.fileSelected.connect(lambda name: chosen(Path(name)))
+    dialog.finished.connect(dialog.deleteLater)
+    # Where no window manager does it, keys would go nowhere.
+    dialog.finished.connect(lambda _: parent.activateWindow())
+    return dialog
+
+
+def save_dialog(
+    parent: QWidget,
+    title: str,
+    start: str,
+    filters: str,
+    chosen: Callable[[Path], object],
+    *,
+    suffix: str,
+    native: bool,
+) -> QFileDialog:
+    """As ``file_dialog``, for a file that is to be written; ``suffix`` is added to a name without one."""
+    dialog = file_dialog(parent, title, start, filters, chosen, native=native)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+    dialog.setDefaultSuffix(suffix.removeprefix("."))
+    dialog.selectFile(start)
+    return dialog
