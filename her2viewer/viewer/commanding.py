@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt
 from PySide6.QtGui import QImage, QKeyEvent
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
+from PySide6.QtWidgets import QApplication, QDialog, QMenu
 
 from her2viewer.domain.annotation import Role
 from her2viewer.domain.palette import DEFAULT_PALETTE, PALETTES
 from her2viewer.viewer.actions import MAGNIFICATIONS, SEPARATOR
+from her2viewer.viewer.desk import file_dialog
 from her2viewer.viewer.exporting import open_with_desktop
 from her2viewer.viewer.slide_flow import SLIDE_FILTERS
 from her2viewer.viewer.startup import log_file
@@ -132,11 +133,8 @@ class Commanding(QObject):
         """Ask for a slide and open it."""
         w = self._window
         folder = w.recent.paths[0].parent if w.recent.paths else Path.home()
-        dialog = QFileDialog(w, "Open a slide", str(folder), SLIDE_FILTERS)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
-        dialog.fileSelected.connect(lambda name: w.open_slide(Path(name)))
-        self._show(dialog)
+        native = self.native_dialogs
+        file_dialog(w, "Open a slide", str(folder), SLIDE_FILTERS, w.open_slide, native=native).open()
 
     def open_files(self, files: list[Path]) -> None:
         """What was dropped on the window: a slide is opened, outlines (GeoJSON) are added to it."""
@@ -159,6 +157,7 @@ class Commanding(QObject):
     def fill_scorers(self) -> None:
         """The menu of scorers, as it is about to be shown."""
         w = self._window
+        w.controller.reread_scorers()
         titles = [
             (e.id, e.manifest.title if e.manifest else e.id, "" if e.usable else e.problem or "cannot be used")
             for e in w.controller.scorers

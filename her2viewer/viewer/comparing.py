@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import Evidence
@@ -16,20 +16,16 @@ from her2viewer.slides.slide import Slide
 from her2viewer.viewer.actions import Actions
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.layer import Layer
-from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.compare.grid import CompareGrid
 from her2viewer.viewer.compare.keeping import ViewsKeeping
 from her2viewer.viewer.compare.view import FurtherView, Kind
+from her2viewer.viewer.desk import Desk, file_dialog
 from her2viewer.viewer.menus import Menus
-from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.opening import SlideExtras
-from her2viewer.viewer.session import Session
 from her2viewer.viewer.slide_flow import SLIDE_FILTERS
-from her2viewer.viewer.storage import Storage
 
 if TYPE_CHECKING:
     from her2viewer.cases.alignment_file import AlignedSlide
-    from her2viewer.viewer.scoring_controller import ScoringController
 
 _FULL = "four views are shown already; close one of them first"
 _NO_SLIDE = "open a slide first"
@@ -42,23 +38,17 @@ class Comparing(QObject):
     def __init__(
         self,
         window: QWidget,
+        desk: Desk,
         *,
         grid: CompareGrid,
-        session: Session,
-        controller: ScoringController,
-        keeper: CaseKeeper,
-        storage: Storage,
-        messages: Messages,
         outlines: Layer,
     ) -> None:
         super().__init__(window)
         self._window = window
         self._grid = grid
-        self._session = session
-        self._controller = controller
-        self._keeper = keeper
-        self._storage = storage
-        self._messages = messages
+        self._session, self._controller, self._keeper = desk.session, desk.controller, desk.keeper
+        self._storage, self._messages = desk.storage, desk.messages
+        session, controller, keeper, messages = desk.session, desk.controller, desk.keeper, desk.messages
         self._outlines = outlines
         self._missing: frozenset[str] = frozenset()
         self._commands: Actions | None = None
@@ -79,9 +69,7 @@ class Comparing(QObject):
         controller.evidence_changed.connect(lambda _: self._show_evidence())
         controller.evidence_corrected.connect(self._correct_evidence)
         controller.scored_changed.connect(lambda *_: self._show_evidence())
-        self.keeping = ViewsKeeping(
-            self, grid=grid, session=session, controller=controller, keeper=keeper, storage=storage, messages=messages
-        )
+        self.keeping = ViewsKeeping(self, desk, grid)
         keeper.case_changed.connect(lambda _: self._case_changed())
 
     def wire(self, commands: Actions, menus: Menus) -> None:
@@ -166,20 +154,15 @@ class Comparing(QObject):
         if view is None and self._grid.full:
             self._messages.show_message("Four views are shown already: close one of them first.")
             return
-        dialog = QFileDialog(self._window, "Slide for the second view", str(slide.path.parent), SLIDE_FILTERS)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
 
-        def chosen(name: str) -> None:
+        def chosen(path: Path) -> None:
             if view is not None and view in self._grid.views:
-                self._grid.open_other(view, Path(name))
+                self._grid.open_other(view, path)
             else:
-                self.show_other(Path(name))
+                self.show_other(path)
 
-        dialog.fileSelected.connect(chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.finished.connect(lambda _: self._window.activateWindow())
-        dialog.open()
+        title, start, native = "Slide for the second view", str(slide.path.parent), self.native_dialogs
+        file_dialog(self._window, title, start, SLIDE_FILTERS, chosen, native=native).open()
 
     def set_linked(self, linked: bool) -> None:
         """Let all views move together, or each alone."""

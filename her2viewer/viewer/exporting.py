@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet
 from her2viewer.domain.corrections import Corrections, MaskChange
@@ -18,14 +18,8 @@ from her2viewer.domain.result import Result
 from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.guidelines.decision import Decision
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.case_keeper import CaseKeeper
-from her2viewer.viewer.messages import Messages
+from her2viewer.viewer.desk import Desk, file_dialog, save_dialog
 from her2viewer.viewer.panels.case_panel import FIELDS
-from her2viewer.viewer.session import Session
-from her2viewer.viewer.storage import Storage
-
-if TYPE_CHECKING:
-    from her2viewer.viewer.scoring_controller import ScoringController
 
 _GEOJSON = "GeoJSON (*.geojson *.json *.gz *.zip);;All files (*)"
 
@@ -110,23 +104,11 @@ class Exporting(QObject):
     busy_changed = Signal(str)
     """What is being written, "" when nothing is."""
 
-    def __init__(
-        self,
-        window: QWidget,
-        *,
-        session: Session,
-        controller: ScoringController,
-        keeper: CaseKeeper,
-        storage: Storage,
-        messages: Messages,
-    ) -> None:
+    def __init__(self, window: QWidget, desk: Desk) -> None:
         super().__init__(window)
         self._window = window
-        self._session = session
-        self._controller = controller
-        self._keeper = keeper
-        self._storage = storage
-        self._messages = messages
+        self._session, self._controller, self._keeper = desk.session, desk.controller, desk.keeper
+        self._storage, self._messages = desk.storage, desk.messages
         self.palette = ""
         self.reviewed: Callable[[], ReviewedMap | None] = lambda: None
         """Which places were looked at closely."""
@@ -230,10 +212,9 @@ class Exporting(QObject):
         if slide is None:
             self._messages.show_message("Open a slide first: outlines belong to a slide.")
             return
-        dialog = self._dialog("Import annotations", str(slide.path.parent), _GEOJSON)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: self.import_file(Path(name)))
-        dialog.open()
+        native = self.native_dialogs
+        start = str(slide.path.parent)
+        file_dialog(self._window, "Import annotations", start, _GEOJSON, self.import_file, native=native).open()
 
     def import_file(self, path: Path) -> None:
         """Add the outlines of a GeoJSON file, undoable in one step."""
@@ -330,21 +311,9 @@ class Exporting(QObject):
 
     # -- details ------------------------------------------------------------------------------------------------
 
-    def _dialog(self, title: str, start: str, filters: str) -> QFileDialog:
-        dialog = QFileDialog(self._window, title, start, filters)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.finished.connect(lambda _: self._window.activateWindow())
-        return dialog
-
     def _ask_file(self, title: str, start: str, filters: str, suffix: str, use: Callable[[Path], None]) -> None:
-        dialog = self._dialog(title, start, filters)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-        dialog.setDefaultSuffix(suffix.removeprefix("."))
-        dialog.selectFile(start)
-        dialog.fileSelected.connect(lambda name: use(Path(name)))
-        dialog.open()
+        native = self.native_dialogs
+        save_dialog(self._window, title, start, filters, use, suffix=suffix, native=native).open()
 
 
 def open_with_desktop(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
@@ -18,6 +18,7 @@ from her2viewer.viewer.case_sync import CaseSync
 from her2viewer.viewer.commanding import Commanding
 from her2viewer.viewer.compare.grid import CompareGrid
 from her2viewer.viewer.comparing import Comparing
+from her2viewer.viewer.desk import Desk
 from her2viewer.viewer.exporting import Exporting
 from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.icons import refresh_icons
@@ -86,14 +87,8 @@ class MainWindow(QMainWindow):
             recent=self.recent,
             messages=self.messages,
         )
-        self.exporting = Exporting(
-            self,
-            session=self.session,
-            controller=self.controller,
-            keeper=self.keeper,
-            storage=self.storage,
-            messages=self.messages,
-        )
+        desk = Desk(self.session, self.controller, self.keeper, self.storage, self.messages)
+        self.exporting = Exporting(self, desk)
         self.legend = LegendWidget(self.canvas)
         self.evidence = EvidenceLayers(self.canvas, self.legend, self)
         self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
@@ -127,16 +122,7 @@ class MainWindow(QMainWindow):
         )
         self.compare = CompareGrid(self.canvas)
         self.flow.readers = self.compare.readers
-        self.comparing = Comparing(
-            self,
-            grid=self.compare,
-            session=self.session,
-            controller=self.controller,
-            keeper=self.keeper,
-            storage=self.storage,
-            messages=self.messages,
-            outlines=self.outlines,
-        )
+        self.comparing = Comparing(self, desk, grid=self.compare, outlines=self.outlines)
         self.pointing = Pointing(
             self,
             session=self.session,
@@ -408,6 +394,12 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
         self.commanding.open_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        # Whoever comes back from a terminal may have installed a model there.
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.controller.reread_scorers()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._closed:

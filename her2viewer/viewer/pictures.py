@@ -7,10 +7,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QObject, QTimer
 from PySide6.QtGui import QGuiApplication, QImage, QImageWriter, QPainter
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 from shiboken6 import isValid
 
 from her2viewer.viewer.canvas.canvas import SlideCanvas
+from her2viewer.viewer.desk import save_dialog
 from her2viewer.viewer.exporting import open_with_desktop
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.overlays.legend import LegendWidget
@@ -62,16 +63,15 @@ class Pictures(QObject):
         if slide is None:
             self._messages.show_message("Open a slide first.")
             return
-        dialog = QFileDialog(self._window, "Save picture of the view", str(slide.path.parent), "PNG (*.png)")
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog, not self.native_dialogs)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-        dialog.setDefaultSuffix("png")
-        dialog.selectFile(f"{slide.path.stem} view.png")
-        dialog.fileSelected.connect(lambda name: self.save(canvas, Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.finished.connect(lambda _: self._window.activateWindow())
-        dialog.open()
+        save_dialog(
+            self._window,
+            "Save picture of the view",
+            str(slide.path.parent / f"{slide.path.stem} view.png"),
+            "PNG (*.png)",
+            lambda path: self.save(canvas, path),
+            suffix=".png",
+            native=self.native_dialogs,
+        ).open()
 
     def save(self, canvas: SlideCanvas, path: Path) -> None:
         """Write a picture of a view as PNG."""

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer
 
-from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.compare.grid import MOST, CompareGrid
 from her2viewer.viewer.compare.view import FurtherView, Kind
-from her2viewer.viewer.messages import Messages
-from her2viewer.viewer.session import Session
-from her2viewer.viewer.storage import Storage
+from her2viewer.viewer.desk import Desk
 
 if TYPE_CHECKING:
     from her2viewer.cases.views_file import KeptView, KeptViews
     from her2viewer.viewer.comparing import Comparing
-    from her2viewer.viewer.scoring_controller import ScoringController
 
 _UNIQUE = Qt.ConnectionType.UniqueConnection
 _AFTER_MS = 300
@@ -28,25 +24,12 @@ _AFTER_MS = 300
 class ViewsKeeping(QObject):
     """Main thread; the disk is touched by the storage thread."""
 
-    def __init__(
-        self,
-        comparing: Comparing,
-        *,
-        grid: CompareGrid,
-        session: Session,
-        controller: ScoringController,
-        keeper: CaseKeeper,
-        storage: Storage,
-        messages: Messages,
-    ) -> None:
+    def __init__(self, comparing: Comparing, desk: Desk, grid: CompareGrid) -> None:
         super().__init__(comparing)
         self._comparing = comparing
         self._grid = grid
-        self._session = session
-        self._controller = controller
-        self._keeper = keeper
-        self._storage = storage
-        self._messages = messages
+        self._session, self._controller, self._keeper = desk.session, desk.controller, desk.keeper
+        self._storage, self._messages = desk.storage, desk.messages
         self._reopening = False
         self._left_out: tuple[KeptView, ...] = ()
         """Kept views that cannot be shown now: a drive may be back tomorrow."""

@@ -86,6 +86,7 @@ class ScorerPanel(QWidget):
         column.addWidget(self._form)
         controller.state_changed.connect(self._show)
         controller.scorer_changed.connect(self._show)
+        controller.scorers_changed.connect(self._fill_anew)
         controller.result_changed.connect(self._show)
         controller.progress.connect(self._show_progress)
         # Looking for scorers takes time that the first paint of the window should not wait for.
@@ -121,7 +122,7 @@ class ScorerPanel(QWidget):
         self._buttons[scorer].click()
 
     def _fill(self) -> None:
-        """List the scorers; happens once."""
+        """List the scorers, once and whenever there are others."""
         if self._filled:
             return
         self._filled = True
@@ -141,6 +142,19 @@ class ScorerPanel(QWidget):
                 reason.setIndent(22)
                 self._list.addWidget(reason)
         self._show()
+
+    def _fill_anew(self) -> None:
+        if not self._filled:
+            return
+        while (item := self._list.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for button in self._buttons.values():
+            self._group.removeButton(button)
+        self._buttons.clear()
+        self._filled = False
+        self._fill()
 
     def _show(self, *_: object) -> None:
         controller = self._controller
