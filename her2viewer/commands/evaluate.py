@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from her2viewer.commands import exit_codes
 from her2viewer.commands.output import CommandError, Output
+from her2viewer.commands.progress import StageBar
 
 if TYPE_CHECKING:
     from her2viewer.guidelines.profiles import Profile
@@ -208,39 +209,18 @@ def read_entries(path: Path, split: str) -> tuple[DataSet, tuple[SlideEntry, ...
     return data_set, entries
 
 
-class SetProgress:
+class SetProgress(StageBar):
     """Slides done and the time left, on stderr; one line a slide in a log."""
 
     def __init__(self, output: Output, total: int) -> None:
-        self._console = output.aside()
-        self._total = total
-        self._bar: Any = None
-        self._task: Any = None
-        self._done = 0
-
-    def __enter__(self) -> SetProgress:
-        if self._console.is_terminal and not self._console.quiet:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            from her2viewer.commands.score_progress import TimeLeft
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft(compact=True))
-            self._bar = Progress(*columns, console=self._console, transient=True)
-            self._task = self._bar.add_task("", total=self._total)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__(output.aside(), counted=True)
+        self._total, self._done = total, 0
 
     def __call__(self, name: str, done: bool) -> None:
         """A slide begins, or is done."""
         self._done += done
-        if self._bar is not None:
-            self._bar.update(self._task, description=name[:40], completed=self._done)
-        elif not done:
-            self._console.print(f"{self._done + 1} of {self._total}: {name}", markup=False)
+        line = "" if done else f"{self._done + 1} of {self._total}: {name}"
+        self.show(name[:40], self._done, self._total, line=line, stage="slides")
 
 
 def _finish(

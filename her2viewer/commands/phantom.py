@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from her2viewer.cases.atomic import StorageError, write_problem
 from her2viewer.commands import exit_codes
 from her2viewer.commands.output import CommandError, Output
+from her2viewer.commands.progress import StageBar
 
 if TYPE_CHECKING:
     from her2viewer.phantom.recipe import Recipe
@@ -105,7 +106,7 @@ def _one(options: argparse.Namespace, output: Output) -> dict[str, Any]:
     own = scanner(_single(options.scanner, "white", "--scanner"))
     stain_lab = lab(_single(options.lab, "A", "--lab"))
     size = _size(options, own.mpp)
-    with _Bar(output) as bar:
+    with _Bar(output.aside()) as bar:
         made = make_phantom(
             options.path,
             recipe,
@@ -151,7 +152,7 @@ def _set(options: argparse.Namespace, output: Output) -> dict[str, Any]:
     )
     size_um = (options.mm[0] * 1000, options.mm[1] * 1000) if options.mm else None
     size_px = (options.size[0], options.size[1]) if options.size else None
-    with _Bar(output) as bar:
+    with _Bar(output.aside()) as bar:
         manifest = make_set(
             options.path, members, size_um, size_px, stain=options.stain, workers=options.workers, progress=bar
         )
@@ -172,25 +173,8 @@ def _size(options: argparse.Namespace, mpp: float) -> tuple[int, int]:
     return (options.size[0], options.size[1]) if options.size else SIZE
 
 
-class _Bar:
+class _Bar(StageBar):
     """Progress on stderr; can be called as (what, done, total)."""
 
-    def __init__(self, output: Output) -> None:
-        from rich.progress import Progress
-
-        self._progress = Progress(console=output.aside(), transient=True)
-        self._tasks: dict[str, Any] = {}
-
     def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            for task in self._tasks.values():
-                self._progress.update(task, visible=False)
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done, total=total)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self.show(what, done, total)
