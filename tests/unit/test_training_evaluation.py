@@ -11,7 +11,7 @@ from her2viewer.training.evaluation.measures import answers, compare, level_repo
 from her2viewer.training.evaluation.report import as_json
 from her2viewer.training.evaluation.run import reader_report
 from her2viewer.training.evaluation.slides import PairsError, SlideRow, read_pairs, slide_units
-from her2viewer.training.evaluation.units import Units, match, upper_shares
+from her2viewer.training.evaluation.units import Places, Units, joined, match, upper_shares
 
 pytest.importorskip("scipy", reason="SciPy (extra 'evaluate') is not installed")
 
@@ -76,6 +76,22 @@ def test_roc_areas_of_the_cut_points_equal_those_of_scikit_learn():
         # More distinct values than bins: near, not equal.
         assert m.value == pytest.approx(metrics.roc_auc_score(truth > cut, values[:, cut]), abs=0.002)
         assert m.low < m.value < m.high
+
+
+def test_finding_cells_is_measured_over_all_slides_whatever_their_class():
+    nothing, none = np.zeros(0, np.int64), np.zeros(0, str)
+    parts = [
+        Units("cell", ("0", "1+"), nothing, nothing, none, places=(Places(name, *counts),))
+        for name, counts in (("a", (80, 100, 90)), ("b", (10, 20, 30)))
+    ]
+    units = joined(parts)
+    assert units is not None
+    report = level_report(units, draws=200)
+    assert report.value("detection", "precision") == 90 / 120
+    assert report.value("detection", "recall") == 90 / 120
+    assert report.value("detection", "F1") == 180 / 240
+    f1 = next(m for m in report.measures if (m.name, m.of) == ("detection", "F1"))
+    assert 2 * 10 / 50 <= f1.low < f1.value < f1.high <= 2 * 80 / 190
 
 
 def test_upper_shares_of_no_tumour_are_unknown():

@@ -90,6 +90,7 @@ def level_report(units: Units, draws: int = DRAWS, seed: int = SEED) -> LevelRep
             )
     if units.values is not None and k == len(HER2_LABELS):
         measures.extend(_areas(units, index, drawn, with_spread=with_spread))
+    measures.extend(_places(units, draws, seed))
     notes = []
     if n and len(np.unique(units.truth)) == 1:
         notes.append(
@@ -105,6 +106,28 @@ def level_report(units: Units, draws: int = DRAWS, seed: int = SEED) -> LevelRep
             "cells no true one; they are in no row of the table."
         )
     return LevelReport(units.level, units.labels, n, groups, table.astype(np.int64), tuple(measures), tuple(notes))
+
+
+def _places(units: Units, draws: int, seed: int) -> list[Measure]:
+    """Precision, recall and F1 of finding cells at all, named ``detection``."""
+    if not units.places:
+        return []
+    index, drawn = draws_by_group([p.group for p in units.places], draws, seed)
+    counts = np.zeros((drawn.shape[1], 3))
+    np.add.at(counts, index, [(p.matched, p.known, p.found) for p in units.places])
+
+    def figures(sums: Array) -> tuple[Array, ...]:
+        matched, known, found = np.moveaxis(sums, -1, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return matched / found, matched / known, 2 * matched / (found + known)
+
+    values, spread = figures(counts.sum(axis=0)), figures(drawn @ counts)
+    _, known, found = counts.sum(axis=0)
+    of = (("precision", found), ("recall", known), ("F1", known))
+    return [
+        _measure("detection", name, value, many, n, with_spread=drawn.shape[1] > 1)
+        for (name, n), value, many in zip(of, values, spread, strict=True)
+    ]
 
 
 def _measure(name: str, of: str, value: Any, draws: Array, n: float, *, with_spread: bool) -> Measure:

@@ -195,6 +195,7 @@ def _show_level(console: Console, level: LevelReport) -> None:
         summary.add_column(title, justify="left" if not title else "right")
     rows = [(name, "", title) for name, title in SHOWN]
     rows += [("auc", m.of, f"AUC {m.of}") for m in level.measures if m.name == "auc" and not math.isnan(m.value)]
+    rows += [(m.name, m.of, f"cells found: {m.of}") for m in level.measures if m.name == "detection"]
     for name, of, title in rows:
         m = next(x for x in level.measures if x.name == name and x.of == of)
         summary.add_row(title, _number(m.value), _interval(m))

@@ -22,8 +22,22 @@ FIELD_UM = 1000.0
 PATCH_CELLS = 4
 FIELD_CELLS = 50
 """Least number of true tumour cells in a patch and in a field."""
+ARTEFACT = "artefact"
+"""Class of what a scorer has found and does not take for a cell."""
 CELL_LABELS = (*HER2_LABELS, "not tumour")
 CUT_POINTS = ("0 | 1+ to 3+", "0, 1+ | 2+, 3+", "0 to 2+ | 3+")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Cells of one slide by place alone, whatever their class."""
+
+    group: str
+    """The slide or the patient."""
+    matched: int
+    known: int
+    found: int
+    """By the scorer, without what it takes for artefacts."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class Units:
     """True tumour cells without a predicted cell of any kind."""
     extra: int = 0
     """Predicted tumour cells without a true cell of any kind."""
+    places: tuple[Places, ...] = ()
+    """How many cells were found at all, slide by slide; for the level "cell"."""
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -71,6 +87,7 @@ def joined(parts: Sequence[Units]) -> Units | None:
         np.concatenate(values) if len(values) == len(parts) else None,
         sum(p.missed for p in parts),
         sum(p.extra for p in parts),
+        tuple(place for p in parts for place in p.places),
     )
 
 
@@ -126,7 +143,13 @@ def cell_units(scored: ScoredSlide, cells: TrueCells, group: str) -> Units | Non
         np.full(len(first), group),
         missed=int((truth[lost] != NOT_TUMOUR).sum()),
         extra=int((predicted[alone] != NOT_TUMOUR).sum()),
+        places=(_places(true_xy, found_xy[_cells(table)[kept]], scored.mpp, group),),
     )
+
+
+def _places(true_xy: NDArray[np.float64], found_xy: NDArray[np.float64], mpp: float, group: str) -> Places:
+    matched, _ = match(true_xy, found_xy, MATCH_UM / mpp)
+    return Places(group, len(matched), len(true_xy), len(found_xy))
 
 
 def tumour_only(units: Units) -> Units:
@@ -250,3 +273,9 @@ def _table(scored: ScoredSlide) -> CellTable | None:
 def _her2(table: CellTable) -> NDArray[np.int64]:
     codes = np.asarray(table.scheme.her2)[table.classes]
     return np.where(codes < 0, NOT_TUMOUR, codes).astype(np.int64)
+
+
+def _cells(table: CellTable) -> NDArray[np.bool_]:
+    """Which of the found things are cells to the scorer, (n,)."""
+    cell = np.array([name != ARTEFACT for name in table.scheme.names])
+    return np.asarray(cell[table.classes], dtype=bool)
