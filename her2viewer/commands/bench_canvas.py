@@ -15,6 +15,7 @@ from PySide6.QtCore import QEventLoop, QRectF, Qt, QTimer
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
+from her2viewer.commands import bench_overlays
 from her2viewer.commands.bench_figures import percentile, summary
 from her2viewer.commands.bench_load import busy_cores
 from her2viewer.commands.bench_machine import memory_now
@@ -162,13 +163,19 @@ class CanvasBench:
             busy = self.pan(5 * self.unit)
         memory = {"after_panning_mb": memory_now()}
         self.say("Frames ...")
-        frames = list(self.frames(max(20, round(100 * self.unit))))
+        rounds = max(20, round(100 * self.unit))
+        frames = list(self.frames(rounds))
+        self.say("Cells and patches ...")
+        overlays = bench_overlays.measure(self, rounds)
+        frames += overlays["frames"]
         return {
             "first_view": first,
             "jumps": jumps,
             "pan": pan,
             "pan_while_busy": busy,
             "frames": frames,
+            "readout": overlays["readout"],
+            "shares": overlays["shares"],
             "memory": memory,
         }
 
@@ -283,9 +290,9 @@ class CanvasBench:
         self._show_afresh()
         middle = replace(canvas.viewport, cx=self.slide.width / 2, cy=self.slide.height / 2)
         for name, zoom in ZOOMS.items():
-            self._settle(replace(middle, downsample=zoom))
-            yield self._compare(f"cached at {name}", canvas.repaint, rounds)
-        self._settle(replace(middle, downsample=1.0))
+            self.settle(replace(middle, downsample=zoom))
+            yield self.compare(f"cached at {name}", canvas.repaint, rounds)
+        self.settle(replace(middle, downsample=1.0))
 
         steps = iter([0.08] * 10_000)
         forward = [-1.0]
@@ -304,12 +311,12 @@ class CanvasBench:
             canvas.set_viewport(canvas.viewport.panned(3, 1))
             canvas.repaint()
 
-        yield self._compare("while zooming", zoomed, rounds)
-        yield self._compare("one picture scaled", self.scaled.repaint, rounds)
+        yield self.compare("while zooming", zoomed, rounds)
+        yield self.compare("one picture scaled", self.scaled.repaint, rounds)
         for degrees in (30.0, 90.0):
-            self._settle(replace(middle, downsample=1.0, rotation=degrees))
-            yield self._compare(f"turned {degrees:g} degrees", canvas.repaint, rounds)
-            yield self._compare(f"turned {degrees:g} degrees, panned", panned, min(60, rounds))
+            self.settle(replace(middle, downsample=1.0, rotation=degrees))
+            yield self.compare(f"turned {degrees:g} degrees", canvas.repaint, rounds)
+            yield self.compare(f"turned {degrees:g} degrees, panned", panned, min(60, rounds))
         for count, zoom in CELLS:
             if self.unit < 0.5 and count > 100_000:
                 continue
@@ -325,14 +332,13 @@ class CanvasBench:
         layer.append(cells(count, width, height))
         self.canvas.add_layer(layer)
         try:
-            self._settle(view)
-            self._wait(lambda: layer.idle)
-            return self._compare(f"{count:,} cells at {_zoom_name(view.downsample)}", self.canvas.repaint, rounds)
+            self.settle(view, lambda: layer.idle)
+            return self.compare(f"{count:,} cells at {_zoom_name(view.downsample)}", self.canvas.repaint, rounds)
         finally:
             self.canvas.remove_layer(layer)
             layer.stop()
 
-    def _compare(self, name: str, act: Callable[[], None], rounds: int) -> dict[str, Any]:
+    def compare(self, name: str, act: Callable[[], None], rounds: int) -> dict[str, Any]:
         """Time of ``act`` against that of a blit, in turn. Not the thread's own time: Qt scales in threads."""
         floor: list[float] = []
         taken: list[float] = []
@@ -360,9 +366,11 @@ class CanvasBench:
         self.canvas.set_slide(self.slide, self.slide.pixel_size)
         self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
 
-    def _settle(self, view: Viewport) -> None:
+    def settle(self, view: Viewport, done: Callable[[], bool] = lambda: True) -> None:
+        """Show a view and wait until all of it is there, and ``done``."""
         self.canvas.set_viewport(view)
         self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
+        self._wait(done)
 
     def _until_sharp(self) -> None:
         if self.canvas.sharp:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from her2viewer.scoring.runtime.local import usable_cores
 
 if TYPE_CHECKING:
-    from her2viewer.domain.evidence import CellTable
+    from her2viewer.domain.evidence import CellTable, ClassMap
 
 CORNERS = 16
 RADIUS = 18.0
@@ -38,6 +38,28 @@ def cells(count: int, width: int, height: int) -> CellTable:
         rng.integers(0, 5, count).astype(np.uint8),
         contours=(np.stack([x, y], axis=1)[:, None, :] + ring).reshape(-1, 2),
         contour_starts=np.arange(0, CORNERS * count + 1, CORNERS, dtype=np.int64),
+    )
+
+
+def patches(count: int, width: int, height: int) -> ClassMap:
+    """About ``count`` square patches of random classes and weights over width x height level-0 px."""
+    import numpy as np
+
+    from her2viewer.domain.classes import TUMOUR_SCHEME
+    from her2viewer.domain.evidence import ClassMap, Grid
+
+    rng = np.random.default_rng(1)
+    step = (width * height / count) ** 0.5
+    shape = (max(1, round(height / step)), max(1, round(width / step)))
+    chances = rng.dirichlet(np.ones(4), shape).astype(np.float32)
+    return ClassMap(
+        "patches",
+        Grid(0, 0, step, shape[1], shape[0]),
+        TUMOUR_SCHEME,
+        chances.argmax(axis=2).astype(np.uint8),
+        rng.uniform(0, 1, shape).astype(np.float32),
+        probabilities=chances,
+        least_weight=0.1,
     )
 
 

@@ -22,7 +22,13 @@ def show(console: Console, figures: dict[str, Any]) -> None:
         f"view of {width} x {height} px\n",
         markup=False,
     )
-    for table in (_decode(figures["decode"]), _sharp(figures), _pan(figures), _frames(figures["frames"])):
+    for table in (
+        _decode(figures["decode"]),
+        _sharp(figures),
+        _pan(figures),
+        _frames(figures["frames"]),
+        _answers(figures),
+    ):
         console.print(table)
         console.print()
     console.print(_memory(figures["memory"]), markup=False)
@@ -104,6 +110,18 @@ def _frames(frames: list[dict[str, Any]]) -> Table:
             f"{row['of_blit']:.2f}",
             f"{row['p99_of_blit']:.2f}",
         )
+    return table
+
+
+def _answers(figures: dict[str, Any]) -> Table:
+    table = _table(
+        "Words under the cursor, and shares while a region is edited", "", "median ms", "p99 ms", "worst ms"
+    )
+    for row in figures["readout"]:
+        values = (f"{row[key]:.3f}" for key in ("median_ms", "p99_ms", "worst_ms"))
+        table.add_row(f"words on a point: {row['what']}", *values)
+    for row in figures["shares"]:
+        table.add_row(row["what"], *(_ms(row, key) for key in ("median_ms", "p99_ms", "worst_ms")))
     return table
 
 

@@ -86,6 +86,15 @@ def test_frames_are_multiples_of_a_blit(figures) -> None:
         assert row["of_blit"] == pytest.approx(row["median_ms"] / row["blit_ms"])
 
 
+def test_words_and_shares_are_timed_with_cells_over_patches(figures) -> None:
+    names = [row["what"] for row in figures["frames"]]
+    assert any("cells over" in name and name.endswith("patches at 1:1") for name in names)
+    assert len(figures["readout"]) == 2
+    assert [row["what"].split()[3] for row in figures["shares"]] == ["cells,", "patches,"]
+    for row in (*figures["readout"], *figures["shares"]):
+        assert 0 < row["median_ms"] <= row["p99_ms"] <= row["worst_ms"]
+
+
 def test_the_memory_at_most_is_no_less_than_what_it_was_on_the_way(figures) -> None:
     memory = figures["memory"]
     if memory["before_mb"] is not None and memory["peak_mb"] is not None:
@@ -99,7 +108,14 @@ def test_the_table_says_the_same_to_people(figures, capsys) -> None:
     show(Output(False).people(), figures)
     text = capsys.readouterr().out
     assert figures["machine"]["processor"] in text
-    for words in ("times OpenSlide", "jump at 1/3.7", "frames wholly sharp", "turned 30 degrees", "Memory"):
+    for words in (
+        "times OpenSlide",
+        "jump at 1/3.7",
+        "frames wholly sharp",
+        "turned 30 degrees",
+        "a corner dragged",
+        "Memory",
+    ):
         assert words in text
     first = next(iter(figures["decode"]["threads"].values()))
     assert f"{first['reader']:.0f}" in text

@@ -100,6 +100,22 @@ def test_the_surface_of_a_full_map_is_the_area_of_the_region(seed: int) -> None:
     assert shares.unit is CountedUnit.SURFACE
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), step=st.sampled_from([64.0, 97.3, 411.0]))
+def test_the_cover_of_each_patch_is_what_the_region_cuts_out_of_it(seed: int, step: float) -> None:
+    grid = Grid(-100, 50, step, int(11_000 / step), int(10_500 / step))
+    codes = np.zeros(grid.shape, dtype=np.uint8)
+    counter = SurfaceCounter(ClassMap("map", grid, TUMOUR_SCHEME, codes, np.ones(grid.shape, np.float32)), MPP)
+    # With an outline along edges of patches, where a cut leaves lines besides areas.
+    whole = shapely.box(grid.x + 3 * step, grid.y + 8 * step, grid.x + 20 * step, grid.y + 16 * step)
+    for region in (star(seed), Region.of([star(seed, holes=False).geometry, whole])):
+        rows, columns = np.nonzero(np.ones(grid.shape, dtype=bool))
+        x, y = grid.x + columns * step, grid.y + rows * step
+        cut = shapely.intersection(shapely.box(x, y, x + step, y + step), region.geometry)
+        truth = shapely.area(cut).reshape(grid.shape) / step**2
+        assert np.allclose(counter.cover(region), truth, atol=1e-9)
+
+
 def test_patches_without_tumour_or_not_scored_add_no_surface() -> None:
     grid = Grid(0, 0, 100, 3, 1)
     class_map = ClassMap(
