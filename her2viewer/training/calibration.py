@@ -185,7 +185,8 @@ def compared(
         }
         for k, s in enumerate(slides)
     )
-    return Comparison(*(figures(slides, scores[name], percent[name]) for name in percent), rows, parts)
+    first, second, third = (figures(slides, scores[name], percent[name]) for name in percent)
+    return Comparison(first, second, third, rows, parts)
 
 
 def folds(slides: Sequence[KnownSlide], seed: int) -> list[NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.profiles import Profile
 from her2viewer.scoring.calibration_file import SETTING, CalibrationFile
-from her2viewer.scoring.contract import Runtime
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.training.calibration import KnownSlide, problems
 from her2viewer.training.calibration_methods import METHODS
@@ -23,6 +22,9 @@ from her2viewer.training.dataset import DataSet, SlideEntry
 from her2viewer.training.evaluation.run import group_of
 from her2viewer.training.evaluation.scored import ScoredSlide, score_entry, without_outlines
 from her2viewer.training.evaluation.truth import TruthError, score_of, truth_of
+
+if TYPE_CHECKING:
+    from her2viewer.scoring.runtime import LocalRuntime
 
 KEPT_CELLS = 10_000
 """Cells of a slide that are kept: a share of 10 % is then known to 0.3 points."""
@@ -47,7 +49,7 @@ def calibrate(
     profile: Profile,
     *,
     folder: Path,
-    runtime: Runtime,
+    runtime: LocalRuntime,
     progress: Callable[[str, bool], None],
     name: str = "",
     made_by: str = "",

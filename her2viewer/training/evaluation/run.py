@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.guidelines.profiles import Profile
-from her2viewer.scoring.contract import Runtime
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.training.dataset import SlideEntry
 from her2viewer.training.evaluation.measures import answers, heterogeneity, level_report, share_report
@@ -19,6 +18,9 @@ from her2viewer.training.evaluation.slides import SlideRow, slide_row, slide_uni
 from her2viewer.training.evaluation.truth import Truth, TruthError, truth_of
 from her2viewer.training.evaluation.units import Units, cell_units, field_units, joined, patch_units, tumour_only
 
+if TYPE_CHECKING:
+    from her2viewer.scoring.runtime import LocalRuntime
+
 
 def evaluate_scorer(
     entries: Sequence[SlideEntry],
@@ -27,7 +29,7 @@ def evaluate_scorer(
     profile: Profile,
     *,
     folder: Path,
-    runtime: Runtime,
+    runtime: LocalRuntime,
     draws: tuple[int, int],
     by: Literal["patient", "slide"],
     progress: Callable[[str, bool], None],

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from her2viewer import __version__
 from her2viewer.cases.atomic import StorageError, make_folder
@@ -17,7 +17,7 @@ from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
-from her2viewer.scoring.contract import Cancelled, Runtime, ScorerError
+from her2viewer.scoring.contract import Cancelled, ScorerError
 from her2viewer.scoring.job import JobEvent, JobRequest, score_slide
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.model_folder import ModelError
@@ -25,6 +25,9 @@ from her2viewer.scoring.model_store import find_model
 from her2viewer.slides.open import open_slide
 from her2viewer.slides.slide import Slide, SlideError
 from her2viewer.training.dataset import SlideEntry
+
+if TYPE_CHECKING:
+    from her2viewer.scoring.runtime import LocalRuntime
 
 KEPT_FORMAT = 1
 """Raised when what is kept changes."""
@@ -48,7 +51,7 @@ def score_entry(
     manifest: Manifest,
     settings: Mapping[str, Any],
     folder: Path,
-    runtime: Runtime,
+    runtime: LocalRuntime,
     *,
     on_event: Callable[[JobEvent], None] | None = None,
     keep: Callable[[Evidence], Evidence] | None = None,
