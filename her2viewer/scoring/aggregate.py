@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Grid
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import RASTER_SHIFT, Region
 from her2viewer.domain.shares import CountedUnit, Interval, Shares
+from her2viewer.scoring.coverage import coverage
 from her2viewer.scoring.intervals import BlockTable
 
 Counts = Literal["cells", "surface", "nothing"]
 
 _CELLS_PER_BIN = 8
-_PATCHES_PER_PIECE = 16
-"""Side of the squares of patches for which a piece is cut out of the region."""
 
 
 def grid_cover(region: Region, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -132,26 +130,6 @@ class CellCounter:
         return self._blocks.interval(sums)
 
 
-def _areas_inside(
-    patches: NDArray[np.object_], rows: NDArray[np.int64], columns: NDArray[np.int64], region: Region
-) -> NDArray[np.float64]:
-    """Area of each patch (a box of the grid) inside the region, px2.
-
-    Each patch is cut with the piece of the region around it: with the whole of it each cut would take all corners.
-    """
-    around = rows // _PATCHES_PER_PIECE * (1 << 32) + columns // _PATCHES_PER_PIECE
-    _, first, number = np.unique(around, return_index=True, return_inverse=True)
-    low = shapely.bounds(patches[first])[:, :2]
-    high = low.copy()
-    bounds = shapely.bounds(patches)
-    np.minimum.at(low, number, bounds[:, :2])
-    np.maximum.at(high, number, bounds[:, 2:])
-    pieces = shapely.intersection(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]), region.geometry)
-    # An area and a line where the region touches the box from outside: what cannot be cut again.
-    pieces[shapely.get_type_id(pieces) == shapely.GeometryType.GEOMETRYCOLLECTION] = region.geometry
-    return np.asarray(shapely.area(shapely.intersection(patches, pieces[number])))
-
-
 class SurfaceCounter:
     """Adds up the tumour surface of a class map by class inside a region, again and again while either is edited."""
 
@@ -179,20 +157,7 @@ class SurfaceCounter:
         """(rows, columns): the part 0 to 1 of each patch that lies inside the region."""
         if self._cover is not None and self._cover[0] is region:
             return self._cover[1]
-        grid = self._map.grid
-        inside, crossed = grid_cover(region, grid)
-        cover = (inside & ~crossed).astype(np.float64)
-        rows, columns = np.nonzero(crossed)
-        if len(rows):
-            x, y = grid.x + columns * grid.step, grid.y + rows * grid.step
-            patches = shapely.box(x, y, x + grid.step, y + grid.step)
-            edge = region.geometry.boundary
-            shapely.prepare(edge)
-            on_edge = shapely.intersects(edge, patches)
-            shapely.prepare(region.geometry)
-            part = shapely.contains_xy(region.geometry, x + grid.step / 2, y + grid.step / 2).astype(np.float64)
-            part[on_edge] = _areas_inside(patches[on_edge], rows[on_edge], columns[on_edge], region) / grid.step**2
-            cover[rows, columns] = part
+        cover = coverage(region, self._map.grid)
         self._cover = (region, cover)
         return cover
 
