@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from her2viewer.api import HER2_LABELS
-from her2viewer.training_api import CellSampler, Cut, Recipe, Stage, StainJitter
+from her2viewer.training_api import Cut, Recipe, Stage, StainJitter
+from her2viewer_cells.classes import CLASSES, MPP, PIXELS
+from her2viewer_cells.samples import FoundCells
 
 if TYPE_CHECKING:
     import torch
 
-CLASSES = ("artefact", "stroma", "immune", *(f"tumour {label}" for label in HER2_LABELS))
-MPP = 0.49
-PIXELS = 44
 MARGIN = 4
 """Pixels: training shifts a cell by so much at most, as a detector misses its centre."""
 
@@ -52,7 +51,7 @@ CELLNET = Recipe(
     summary="One of seven classes for the cell in the middle of a small image, after Vandenberghe et al. 2017.",
     architecture="her2viewer_cells.network:CellNet",
     classes=CLASSES,
-    cut=Cut(CellSampler(_names(), debris=0), MPP, PIXELS, MARGIN),
+    cut=Cut(FoundCells(_names(), debris=CLASSES.index("artefact"), debris_share=0.08, mpp=MPP), MPP, PIXELS, MARGIN),
     stages=(
         Stage(
             name="cells",
@@ -76,8 +75,9 @@ CELLNET = Recipe(
         "An epoch draws the seven classes equally often, 40,000 cells at most, with repetition of rare ones.",
         "Input channels are optical densities times 4 (haematoxylin) and 2 (DAB), so that both lie near 1.",
         "DAB is varied by 5 % only: the classes 1+ and 2+ differ by its amount.",
-        "Where cells come from phantoms, artefacts are places without a cell nearby, half of them on flaws of the "
-        "section; benign and in-situ epithelium is left out, because the paper has no class for it.",
+        "Where cells come from phantoms, artefacts are what the detection finds where no cell is, and some places "
+        "without a cell nearby, half of them on flaws of the section; cells are shown where the detection finds "
+        "them. Benign and in-situ epithelium is left out, because the paper has no class for it.",
     ),
 )
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from her2viewer_cells.classes import CLASSES, SCHEME
-from her2viewer_cells.recipes import CLASSES as TRAINED
+from her2viewer_cells.classes import CLASSES, MPP, PIXELS, SCHEME
+from her2viewer_cells.recipes import CELLNET
 from her2viewer_cells.scorer import CellsScorer
 
 from her2viewer.api import (
@@ -99,7 +99,8 @@ def test_each_cell_has_probabilities_an_outline_and_the_numbers_of_its_membrane(
 
 
 def test_classes_are_in_the_order_in_which_the_network_is_trained() -> None:
-    assert CLASSES == TRAINED
+    assert CELLNET.classes == CLASSES
+    assert (CELLNET.cut.mpp, CELLNET.cut.pixels) == (MPP, PIXELS)
     assert [c for c in SCHEME.her2 if c >= 0] == [0, 1, 2, 3]
 
 
