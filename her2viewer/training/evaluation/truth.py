@@ -80,10 +80,8 @@ def _phantom(path: Path) -> tuple[int | None, Percent | None, TrueCells]:
             percent = [float(v) for v in file.attrs["shares_by_cell"]]
             group = file["cells"]
             her2 = group["her2"][:]
-            cells = TrueCells(
-                *(np.asarray(places, np.float64) for places in nuclei_of(group)),
-                np.where(her2 == UNKNOWN_HER2, NOT_TUMOUR, her2).astype(np.uint8),
-            )
+            x, y = (np.asarray(places, np.float64) for places in nuclei_of(group))
+            cells = TrueCells(x, y, np.where(her2 == UNKNOWN_HER2, NOT_TUMOUR, her2).astype(np.uint8))
     except (OSError, KeyError, ValueError) as error:
         raise TruthError(f"The truth file {path.name} cannot be read ({error}). Make the phantom again.") from error
     shares = (percent[0], percent[1], percent[2], percent[3]) if np.isfinite(percent).all() else None
