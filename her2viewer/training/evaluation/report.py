@@ -54,6 +54,8 @@ class ReaderReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
     slides: Units | None = None
     """For plots."""
+    masks: tuple[Measure, ...] = ()
+    """Of the tumour mask, where the scorer draws one and the truth has one."""
 
     def level(self, name: str) -> LevelReport | None:
         """The report of one level."""
@@ -87,6 +89,7 @@ def as_json(title: str, facts: Mapping[str, Any], readers: Sequence[ReaderReport
                         for level in r.levels
                     ],
                     "shares": [asdict(m) for m in r.shares],
+                    "tumour_mask": [asdict(m) for m in r.masks],
                     "entropy_by_concordance": r.entropy,
                 }
                 for r in readers
@@ -116,7 +119,8 @@ def write_tables(folder: Path, readers: Sequence[ReaderReport]) -> dict[str, Pat
                 "" if s is None else f"{s[c]:.3f}" for s in (r.truth_shares, r.predicted_shares) for c in range(4)
             ]
             slides.append([reader.name, r.slide, r.group, r.lab, r.scanner, *codes, r.reason, counted, *shares])
-        for level, found in [*((x.level, x.measures) for x in reader.levels), ("slide", reader.shares)]:
+        finer = [(x.level, x.measures) for x in reader.levels]
+        for level, found in [*finer, ("slide", reader.shares), ("slide", reader.masks)]:
             for m in found:
                 numbers = ["" if math.isnan(v) else f"{v:.6g}" for v in (m.value, m.low, m.high)]
                 measures.append([reader.name, level, m.name, m.of, *numbers, f"{m.n:g}"])
@@ -140,6 +144,8 @@ def show(console: Console, readers: Sequence[ReaderReport], tests: Sequence[Mapp
                 _show_level(console, level)
         if reader.shares:
             _show_shares(console, reader.shares)
+        if reader.masks:
+            _show_masks(console, reader.masks)
         for who, found in reader.entropy.items():
             if found["concordant_n"] and found["discordant_n"]:
                 console.print(
@@ -224,6 +230,17 @@ def _show_shares(console: Console, measures: Sequence[Measure]) -> None:
             decimals = 2 if "icc" in name else 1
             cells.append("" if m is None else f"{_number(m.value, decimals)} {_interval(m, decimals)}".strip())
         table.add_row(title, *cells)
+    console.print(table)
+
+
+def _show_masks(console: Console, measures: Sequence[Measure]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Invasive tumour inside the outlines", title_justify="left", box=None, header_style="dim")
+    for title in ("", "value", "95 %", "slides"):
+        table.add_column(title, justify="left" if not title else "right")
+    for m in measures:
+        table.add_row(m.of, _number(m.value, 3), _interval(m, 3), f"{m.n:.0f}")
     console.print(table)
 
 

@@ -11,6 +11,7 @@ from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.guidelines.profiles import Profile
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.training.dataset import SlideEntry
+from her2viewer.training.evaluation.masks import MaskCounts, mask_counts, mask_report
 from her2viewer.training.evaluation.measures import answers, heterogeneity, level_report, share_report
 from her2viewer.training.evaluation.report import ReaderReport
 from her2viewer.training.evaluation.scored import score_entry
@@ -52,6 +53,7 @@ def evaluate_scorer(
         StorageError: nothing can be kept.
     """
     rows = []
+    masks: list[MaskCounts] = []
     parts: dict[str, list[Units]] = {"cell": [], "patch": [], "field": []}
     for entry in entries:
         progress(entry.id, False)
@@ -64,6 +66,8 @@ def evaluate_scorer(
             scored = replace(scored, problem=scored.problem or str(error))
         rows.append(slide_row(scored, truth, profile, group))
         answered = scored.result is not None and scored.result.not_assessable is None
+        if answered and (counts := mask_counts(scored, truth.score, group)) is not None:
+            masks.append(counts)
         if answered and truth.cells is not None:
             found = {
                 "cell": cell_units(scored, truth.cells, group),
@@ -77,7 +81,8 @@ def evaluate_scorer(
     levels = [units for name in parts if (units := joined(parts[name])) is not None and len(units)]
     if parts["cell"] and (cells := joined(parts["cell"])) is not None:
         levels.insert(1, tumour_only(cells))
-    return reader_report(manifest.id, manifest.version, rows, levels, settings=settings, draws=draws)
+    report = reader_report(manifest.id, manifest.version, rows, levels, settings=settings, draws=draws)
+    return replace(report, masks=mask_report(masks, *draws))
 
 
 def reader_report(
