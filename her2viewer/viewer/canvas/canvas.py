@@ -21,6 +21,7 @@ from PySide6.QtGui import (
     QNativeGestureEvent,
     QPainter,
     QPaintEvent,
+    QRegion,
     QResizeEvent,
     QShowEvent,
     QWheelEvent,
@@ -30,6 +31,7 @@ from PySide6.QtWidgets import QGestureEvent, QWidget
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import TileKey, aligned
+from her2viewer.viewer.canvas.ground import Look
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.motion import Heading, Motion
 from her2viewer.viewer.canvas.navigation import Navigator
@@ -319,8 +321,10 @@ class SlideCanvas(TiledView):
         assert self.pyramid is not None
         view = self.frame_view
         scene = self.scene(self.pyramid.scale(view.downsample))
-        if self.tissue.begin(scene):
-            # Each frame of a zoom is another picture: keeping it would be a copy for nothing.
+        zooming_in = self.tissue.zooms_into(scene)
+        moving = self.tissue.begin(scene)
+        if moving and not zooming_in:
+            # Each frame is another picture: keeping it would be a copy for nothing.
             self.ground.invalidate()
             self._paint_tissue(painter, rect)
             return layers
@@ -333,8 +337,19 @@ class SlideCanvas(TiledView):
 
         painter.save()
         self._to_device(painter)
-        key = (scene.scale, view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept))
-        self.ground.paint(painter, view, key, self._device(rect), compose)
+        look = Look(scene.scale, (view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept)))
+        dirty = self._device(rect)
+        filled = self.ground.zoomed(painter, view, look) if moving else None
+        if filled is None:
+            self.ground.paint(painter, view, look, dirty, compose)
+        else:
+            self.tissue.rough = True
+            for part in QRegion(dirty) - QRegion(filled):  # type: ignore[attr-defined]
+                painter.save()
+                painter.setClipRect(part, Qt.ClipOperation.IntersectClip)
+                compose(painter, part)
+                painter.restore()
+            self._rest.start()
         painter.restore()
         return layers[len(kept) :]
 

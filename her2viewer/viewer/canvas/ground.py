@@ -9,6 +9,7 @@ blocks of whole rows, which are copied twice as fast as parts of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +17,22 @@ from PySide6.QtCore import QRect
 from PySide6.QtGui import QImage, QPainter, QRegion
 
 from her2viewer.slides.slide import BGRAImage
-from her2viewer.viewer.canvas.grid import screen_origin
+from her2viewer.viewer.canvas.grid import Scale, screen_origin
 from her2viewer.viewer.canvas.viewport import Viewport
+
+MOST_ENLARGED = 1.6
+"""A picture that is kept is enlarged by this much in a zoom; then another one is composed."""
 
 Compose = Callable[[QPainter, QRect], None]
 """Paint this part of the view; painter and rectangle in device px of the view."""
+
+
+class Look(NamedTuple):
+    """Whatever changes all of the picture besides the place."""
+
+    scale: Scale
+    rest: Hashable
+    """Turn, screen scaling, layers."""
 
 
 class Block(NamedTuple):
@@ -41,7 +53,9 @@ class Ground:
         self._ring: BGRAImage | None = None
         """(pixels, 4)."""
         self._size = (0, 0)
-        self._key: Hashable = None
+        self._look: Look | None = None
+        self._whole: tuple[int, int, int, int] | None = None
+        """The view that was wholly composed last, px of the endless picture of its look: left, top, width, height."""
         self._valid = QRegion()
         """What is composed, px of the endless picture."""
         self._blocks: list[Block] = []
@@ -52,7 +66,7 @@ class Ground:
         """Give the memory back."""
         self._ring = None
         self._blocks, self._blocks_of = [], None
-        self._key = None
+        self._look = self._whole = None
         self._valid = QRegion()
 
     def invalidate(self, view: Viewport | None = None, part: QRect | None = None) -> None:
@@ -62,13 +76,47 @@ class Ground:
         else:
             self._valid -= QRegion(part.translated(*screen_origin(view)))
 
-    def paint(self, painter: QPainter, view: Viewport, key: Hashable, dirty: QRect, compose: Compose) -> None:
+    def zoomed(self, painter: QPainter, view: Viewport, look: Look) -> QRect | None:
+        """In a zoom into the tissue: what was composed last, enlarged without interpolation, in place of many tiles.
+
+        Args:
+            painter: with device px as its coordinates.
+            view: aligned and not turned; of another zoom than the kept picture.
+            look: of the view.
+
+        Returns:
+            The part of the view that is filled; None where nothing kept is of use.
+        """
+        last = self._look
+        if last is None or self._whole is None or self._blocks_of is None:
+            return None
+        factor = last.scale.downsample / look.scale.downsample
+        alike = last.rest == look.rest and last.scale.state == look.scale.state
+        if not alike or not 1 <= factor <= MOST_ENLARGED:
+            return None
+        (left, top), (x, y, width, height) = screen_origin(view), self._whole
+
+        def edges(area: QRect) -> QRect:
+            # Each edge by one rule, so that neighbours meet.
+            x0, y0 = x + area.x(), y + area.y()
+            x1, y1 = x0 + area.width(), y0 + area.height()
+            a, b, c, d = (floor(v * factor + 0.5) for v in (x0, y0, x1, y1))
+            return QRect(a - left, b - top, c - a, d - b)
+
+        for block in self._blocks:
+            part = block.area.intersected(QRect(0, 0, width, height))
+            target = edges(part)
+            if not part.isEmpty() and not target.isEmpty():
+                painter.drawImage(target, block.image, part.translated(-block.area.topLeft()))
+        return edges(QRect(0, 0, width, height)).intersected(QRect(0, 0, view.width, view.height))
+
+    def paint(self, painter: QPainter, view: Viewport, look: Look, dirty: QRect, compose: Compose) -> None:
         """Fill ``dirty`` of a view.
 
         Args:
             painter: with device px as its coordinates.
             view: aligned, see ``grid.aligned``.
-            key: whatever changes all of the picture besides the place: zoom, turn, layers.
+            look: whatever changes all of the picture.
             dirty: device px of the view.
             compose: called for what is not there yet.
         """
@@ -80,8 +128,8 @@ class Ground:
             self._ring = np.empty((size[0] * size[1], 4), dtype=np.uint8)
             self._blocks_of = None
             self._valid = QRegion()
-        if key != self._key:
-            self._key = key
+        if look != self._look:
+            self._look = look
             self._valid = QRegion()
         left, top = screen_origin(view)
         shown = QRect(left - rim, top - rim, *size)
@@ -99,6 +147,8 @@ class Ground:
                     if not part.isEmpty():
                         _compose(block, part, compose)
             self._valid |= there
+        whole = QRect(left, top, view.width, view.height)
+        self._whole = None if not (QRegion(whole) - self._valid).isEmpty() else (left, top, view.width, view.height)
         for block in blocks:
             part = there.translated(-left, -top).intersected(block.area)
             if not part.isEmpty():

@@ -85,6 +85,12 @@ class TissuePainter:
         self._half_pixels = None
         self._last = None
 
+    def zooms_into(self, scene: Scene) -> bool:
+        """Whether it shows less, and larger, than the last frame, and neither is turned."""
+        last = self._last
+        turned = last is not None and (last.view.rotation or scene.view.rotation)
+        return last is not None and not turned and scene.scale.downsample < last.scale.downsample
+
     def begin(self, scene: Scene) -> bool:
         """Before the parts of a frame: whether every pixel differs from the last one's, as in a zoom or a turn."""
         last = scene if self._last is None else self._last
