@@ -25,8 +25,8 @@ REACH = 15.0
 FIBROBLAST, LYMPHOCYTE, FAT_CELL = 5, 6, 7
 
 # Columns of a cell.
-X, Y, KIND, RADIUS, LONG, AXIS, APEX_X, APEX_Y, SCORE, WHO, COLUMNAR = range(11)
-COLUMNS = 11
+X, Y, KIND, RADIUS, LONG, AXIS, APEX_X, APEX_Y, SCORE, WHO, COLUMNAR, SIGNET = range(12)
+COLUMNS = 12
 
 
 @numba.njit(cache=True, nogil=True)
@@ -64,6 +64,8 @@ def _candidate(p: Any, fields: Any, u: Any, v: Any, i: Any, j: Any, seed: Any) -
         return kind, radius
     tissue = sample(fields[c.F_TISSUE], u, v)
     if tissue < 4.0 or depth > -3.2 or kind == c.CONTROL_KIND or sample(fields[c.F_VESSEL], u, v) > -1.5:
+        return 0, 0.0
+    if sample(fields[c.F_MUCIN], u, v) > -3.0:
         return 0, 0.0
     fat = sample(fields[c.F_FAT], u, v)
     draw = uniform(i, j, seed + 103)
@@ -176,6 +178,9 @@ def scatter(p: Any, fields: Any, fi: Any, fj: Any, step: Any, i0: Any, j0: Any, 
             )
             cells[n, WHO] = np.float64(mixed(gi, gj, seed + 115) >> np.uint64(12))
             cells[n, COLUMNAR] = column
+            cells[n, SIGNET] = 0.0
+            if k == c.INVASIVE and column <= 0:
+                cells[n, SIGNET] = fields[c.F_SIGNET, np.int64(v + 0.5), np.int64(u + 0.5)]
             n += 1
     return cells
 

@@ -21,14 +21,15 @@ use_writable_cache(__file__)
 WIDTH, HEIGHT, SEED, LAYOUT, CONTROL, ORGAN, GROWTH, SECOND, IN_SITU, BENIGN, FAT, LYMPH, NECROSIS, VESSELS = range(
     14
 )
-CELL, COVERAGE, COLUMN, PELLET, REGIONAL, LOCAL, OWN = range(14, 21)
-COUNT = 21
+CELL, COVERAGE, COLUMN, PELLET, REGIONAL, LOCAL, OWN, MUCIN, SIGNET = range(14, 23)
+COUNT = 23
 
 # Layers of the fields.
 F_TISSUE, F_EPITHELIUM, F_KIND, F_LUMEN, F_FAT, F_NECROSIS, F_LYMPH, F_VESSEL, F_FIBRE, F_COLUMN, F_ZONE, F_CELL = (
     range(12)
 )
-LAYERS = 12
+F_MUCIN, F_SIGNET = 12, 13
+LAYERS = 14
 
 NONE, INVASIVE, IN_SITU_KIND, BENIGN_KIND, CONTROL_KIND = range(5)
 NESTS, CORDS, FILES, GLANDS, SHEETS = range(5)
@@ -129,6 +130,7 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
     seed = np.int64(p[SEED])
     out[:] = 0.0
     out[F_EPITHELIUM], out[F_LUMEN], out[F_NECROSIS], out[F_FAT], out[F_VESSEL] = FAR, FAR, FAR, FAR, FAR
+    out[F_MUCIN] = FAR
     out[F_CELL] = p[CELL]
     turn = 6.2831853 * uniform(1, 1, seed + 41)
     base = x * np.sin(turn) + y * np.cos(turn)
@@ -198,6 +200,32 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
             if other > depth:
                 depth, used = other, second
         depth = min(depth, zone, room)
+        if p[SIGNET] > 0:
+            diffuse = min(_contour(x, y, 640.0, seed + 72, 1.5 - 1.9 * p[SIGNET]), zone, room)
+            if diffuse > 0.0:
+                # Cells that do not hold together: short files, and single ones between the fibres.
+                loose = max(
+                    _growth(FILES, wx, wy, seed + 500, p[CELL]), _contour(wx, wy, 38.0, seed + 73, 0.95) - 0.5
+                )
+                depth, used = min(loose, diffuse - 4.0), FILES
+                out[F_SIGNET] = 0.8
+            else:
+                depth = min(depth, -diffuse - 4.0)
+        if p[MUCIN] > 0:
+            pool = min(_contour(wx, wy, 520.0, seed + 74, 1.9 - 1.8 * p[MUCIN]), zone - 14.0, room - 4.0)
+            out[F_MUCIN] = pool
+            if pool > 0.0:
+                # Small groups float in the pool.
+                depth, used = (
+                    min(
+                        _contour(wx, wy, 120.0, seed + 75, 0.75) - 3.0 + 2.0 * noise(x, y, 22.0, seed + 31),
+                        pool - 8.0,
+                    ),
+                    SHEETS,
+                )
+                out[F_SIGNET] = 0.45 if p[SIGNET] > 0 else 0.0
+            else:
+                depth = min(depth, -pool - 3.0)
         if depth > epithelium:
             epithelium, kind = depth, INVASIVE
             lumen, column = FAR, 0.0
@@ -207,6 +235,8 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
             elif used in (NESTS, SHEETS) and p[NECROSIS] > 0:
                 necrosis = min(_contour(wx, wy, 420.0, seed + 63, 2.4 - 1.8 * p[NECROSIS]), depth - 40.0)
             out[F_CELL] = p[CELL] * (1.0 + 0.10 * noise(x, y, 160.0, seed + 64)) * (0.68 if column > 0 else 1.0)
+            if out[F_SIGNET] > 0:
+                out[F_CELL] *= 1.25
     out[F_EPITHELIUM], out[F_KIND] = epithelium, kind
     out[F_LUMEN], out[F_NECROSIS], out[F_COLUMN] = lumen, necrosis, column
     out[F_FAT] = min(fat, -epithelium - 8.0)
@@ -214,7 +244,7 @@ def _place(p: Any, x: Any, y: Any, out: Any) -> None:
     out[F_LYMPH] = max(0.0, follicle - 1.9 + 1.9 * p[LYMPH]) + 0.06 * p[LYMPH]
     if p[VESSELS] > 0:
         vessel, _, _ = _round_ones(wx, wy, 270.0, seed + 67, 0.55 * p[VESSELS], 5.0, 26.0)
-        out[F_VESSEL] = min(vessel, -epithelium - 12.0, tissue - 20.0)
+        out[F_VESSEL] = min(vessel, -epithelium - 12.0, tissue - 20.0, -out[F_MUCIN] - 10.0)
     # Collagen wraps round what it surrounds.
     near = min(max(-epithelium, 0.0), 60.0)
     sway = (

@@ -136,6 +136,24 @@ def _nucleus(traits: Any, n: Any, x: Any, y: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
+def _figure(traits: Any, n: Any, x: Any, y: Any) -> Any:
+    """Depth in um inside the chromosomes of a cell that divides."""
+    dx, dy = x - traits[n, t.NUCLEUS_X], y - traits[n, t.NUCLEUS_Y]
+    cs, sn = np.cos(traits[n, t.NUCLEUS_AXIS]), np.sin(traits[n, t.NUCLEUS_AXIS])
+    u, v = dx * cs + dy * sn, dy * cs - dx * sn
+    long, short = traits[n, t.NUCLEUS_LONG], traits[n, t.NUCLEUS_SHORT]
+    if traits[n, t.FIGURE] == t.CLUMP:
+        theta = np.arctan2(v, u)
+        bend = 1.0 + traits[n, t.BEND_3] * np.cos(3 * theta + traits[n, t.TURN_3])
+        return (bend + 0.6 * traits[n, t.BEND_3] * np.cos(7 * theta + traits[n, t.TURN_2])) * long - np.hypot(u, v)
+    if traits[n, t.FIGURE] == t.TWO_PLATES:
+        # Arms of the chromosomes trail behind: the plates are bent towards each other.
+        v = abs(v) - traits[n, t.GAP] + 0.07 * u * u
+        long, short = 0.85 * long, 0.8 * short
+    return (1.0 - np.hypot(u / long, v / short)) * short
+
+
+@numba.njit(cache=True, nogil=True)
 def _nuclei(
     cells: Any, traits: Any, textures: Any, x0: Any, y0: Any, step: Any, loose: Any, own: Any, cover: Any
 ) -> None:
@@ -149,7 +167,8 @@ def _nuclei(
         if kind == k.FAT_CELL or traits[n, t.DENSITY] <= 0:
             continue
         stromal = kind in (k.FIBROBLAST, k.LYMPHOCYTE)
-        ragged = 0.07 if stromal else 0.14
+        divides = traits[n, t.FIGURE] > 0
+        ragged = 0.24 if divides else (0.07 if stromal else 0.14)
         reach = traits[n, t.NUCLEUS_LONG] * 1.3 + 1.0
         cx, cy = traits[n, t.NUCLEUS_X], traits[n, t.NUCLEUS_Y]
         left, right = max(0, int((cx - reach - x0) / step)), min(w, int((cx + reach - x0) / step) + 2)
@@ -157,7 +176,7 @@ def _nuclei(
         for j in range(top, bottom):
             for i in range(left, right):
                 x, y = x0 + i * step, y0 + j * step
-                depth = _nucleus(traits, n, x, y)
+                depth = _figure(traits, n, x, y) if divides else _nucleus(traits, n, x, y)
                 if depth < -1.0:
                     continue
                 clumps, grain = _texel(textures, CLUMPS, x + 90.0, y), _texel(textures, GRAIN, x, y)
@@ -169,7 +188,7 @@ def _nuclei(
                 if traits[n, t.NUCLEOLUS] > 0:
                     away = np.hypot(x - cx - traits[n, t.SPOT_X], y - cy - traits[n, t.SPOT_Y])
                     spot = _ramp(traits[n, t.NUCLEOLUS] + 0.12 * grain - away, 0.45)
-                body = 0.88 if stromal else 0.62
+                body = 0.88 if stromal else (1.1 if divides else 0.62)
                 chromatin = max(body + 0.24 * clumps + 0.16 * grain + traits[n, t.RIM] * rim + 1.0 * spot, 0.12)
                 over = _ramp(depth, 0.8)
                 value = np.float32(over * traits[n, t.DENSITY] * chromatin)
@@ -268,6 +287,15 @@ def paint(
                     red = _ramp(2.9 - away, 0.6) * (((draw >> np.uint64(8)) & np.uint64(3)) > 1)
                     sb += empty * (0.02 * red - sb)
                     ss += empty * ((0.75 if eosin else 0.035) * red * (0.8 + 0.2 * away / 2.9) - ss)
+                mucin = sample(fields[c.F_MUCIN], u, v) + 0.8 * mottle
+                if mucin > -2.0:
+                    # Threads of mucin in a pale pool.
+                    amount = _ramp(mucin, 3.0)
+                    thread = min(max(0.35 * patches + 0.45 * _texel(textures, SHIFT_Y, 0.6 * x, 0.6 * y), 0.0), 1.6)
+                    thread += 0.5 * np.exp(-((_texel(textures, SHIFT_X, 0.5 * y, 0.5 * x) / 0.16) ** 2))
+                    sb += amount * ((0.11 if eosin else 0.034) * (0.25 + 0.7 * thread) + 0.004 * grain - sb)
+                    ss += amount * ((0.06 if eosin else 0.004) * (0.5 + 0.4 * thread) - ss)
+                    hollow = max(hollow, 1.0 * amount)
                 sb = max(sb, nuclei[j, i] * (1.7 if eosin else 1.0))
                 # Tissue draws back from nests here and there and leaves a cleft.
                 cleft = _ramp(depth + 2.2 * (patches - 1.0), 1.6) if patches > 1.0 else 0.0
@@ -296,6 +324,11 @@ def paint(
                         apart = _ramp(1.33 - loose, 0.12)
                     dots = _texel(textures, DOTS, x, y)
                     cover, shade = covers[j, i], shades[j, i]
+                    filled = 0.0
+                    if traits[n, t.VACUOLE] > 0:
+                        away = np.hypot(px - traits[n, t.VACUOLE_X], py - traits[n, t.VACUOLE_Y])
+                        filled = _ramp(traits[n, t.VACUOLE] - away + 0.25 * mottle, 0.8)
+                        cover *= 1.0 - filled
                     haze = traits[n, t.HAZE] * max(0.2, 1.0 + 0.22 * clumps + 0.22 * grain + 0.25 * mottle)
                     if eosin:
                         eb = shade * 1.75 + (1.0 - cover) * haze * 1.5
@@ -305,8 +338,11 @@ def paint(
                             * max(0.3, 1 + 0.13 * clumps + 0.1 * grain)
                         )
                         es *= 1.0 - 0.25 * np.exp(-((edge / 0.5) ** 2))
+                        eb += filled * (0.05 + 0.02 * mottle - eb)
+                        es += filled * (0.07 + 0.02 * mottle - es)
                     else:
                         eb = shade + (1.0 - cover) * haze
+                        eb += filled * (0.014 + 0.006 * mottle - eb)
                         membrane = 0.0
                         if edge < 3.0 or rim < 2.2:
                             # Where a membrane lies aslant in the section it is seen broader and paler.
@@ -328,7 +364,7 @@ def paint(
                                 uneven = max(0.2, 0.85 + 0.25 * dots)
                                 membrane = max(membrane, 0.8 * own * np.exp(-((rim / wide) ** 2)) * uneven)
                         blush = traits[n, t.BLUSH] * max(0.0, 0.9 + 0.28 * dots + 0.22 * mottle) * (1.0 - 0.7 * cover)
-                        es = max(membrane, 0.0) + blush + 0.005
+                        es = max(membrane, 0.0) + blush * (1.0 - 0.75 * filled) + 0.005
                     eb *= apart
                     es *= apart
                 if hollow > 0.0:

@@ -18,12 +18,14 @@ use_writable_cache(__file__)
 (
     HER2, INTENSITY, COMPLETENESS, BLUSH, NUCLEUS_LONG, NUCLEUS_SHORT, NUCLEUS_X, NUCLEUS_Y, NUCLEUS_AXIS, DENSITY,
     NUCLEOLUS, SPOT_X, SPOT_Y, WEIGHT_1, WEIGHT_2, WEIGHT_3, PHASE_1, PHASE_2, PHASE_3, THRESHOLD, HAZE, BEND_2,
-    BEND_3, TURN_2, TURN_3, LATERAL, RIM,
-) = range(27)  # fmt: skip
-TRAITS = 27
+    BEND_3, TURN_2, TURN_3, LATERAL, RIM, FIGURE, GAP, VACUOLE, VACUOLE_X, VACUOLE_Y,
+) = range(32)  # fmt: skip
+TRAITS = 32
+NO_FIGURE, PLATE, TWO_PLATES, CLUMP = range(4)
+"""What of a mitosis is seen: metaphase from the side, anaphase, prometaphase or metaphase from its pole."""
 
 # Columns of the manner of staining.
-M_GRADE, M_LATERAL, M_CYTOPLASM, M_MEMBRANE, M_BENIGN, M_IN_SITU = range(6)
+M_GRADE, M_LATERAL, M_CYTOPLASM, M_MEMBRANE, M_BENIGN, M_IN_SITU, M_MITOSES = range(7)
 
 LOW = np.array([0.0, 0.12, 0.30, 0.70])
 HIGH = np.array([0.03, 0.23, 0.50, 1.10])
@@ -36,13 +38,54 @@ BLUSH_HIGH = np.array([0.015, 0.035, 0.07, 0.17])
 
 
 @numba.njit(cache=True, nogil=True)
+def _mitosis(out: Any, i: Any, cell: Any, who: Any, seed: Any) -> None:
+    """A cell that divides: rounded off, its chromosomes dense, without a nuclear membrane or a nucleolus."""
+    draw = uniform(who, 43, seed)
+    figure = PLATE if draw < 0.5 else (TWO_PLATES if draw < 0.72 else CLUMP)
+    out[i, FIGURE] = figure
+    radius = cell[k.RADIUS]
+    out[i, NUCLEUS_X], out[i, NUCLEUS_Y] = (
+        0.6 * cell[k.X] + 0.4 * out[i, NUCLEUS_X],
+        0.6 * cell[k.Y] + 0.4 * out[i, NUCLEUS_Y],
+    )
+    size = min(3.4 + 0.9 * uniform(who, 44, seed), 0.62 * radius)
+    out[i, NUCLEUS_LONG] = size if figure != CLUMP else 0.8 * size
+    out[i, NUCLEUS_SHORT] = (0.95 + 0.4 * uniform(who, 45, seed)) if figure != CLUMP else 0.8 * size
+    out[i, GAP] = min(1.7 + 1.6 * uniform(who, 46, seed), 0.42 * radius)
+    out[i, DENSITY] = 0.42 + 0.12 * uniform(who, 47, seed)
+    out[i, NUCLEOLUS], out[i, RIM] = 0.0, 0.0
+    out[i, BEND_2], out[i, BEND_3] = 0.0, 0.10 + 0.08 * uniform(who, 48, seed)
+    out[i, HAZE] *= 0.6
+
+
+@numba.njit(cache=True, nogil=True)
+def _signet(out: Any, i: Any, cell: Any, who: Any, seed: Any) -> None:
+    """A cell filled with mucin, its nucleus pressed flat against the membrane."""
+    theta = 6.2831853 * uniform(who, 51, seed)
+    cosine, sine = np.cos(theta), np.sin(theta)
+    radius, middle_x, middle_y = cell[k.RADIUS], cell[k.X], cell[k.Y]
+    # Neighbours lie a radius apart: a cell reaches about half of it.
+    vacuole = (0.42 + 0.08 * uniform(who, 52, seed)) * radius
+    out[i, VACUOLE] = vacuole
+    out[i, VACUOLE_X], out[i, VACUOLE_Y] = middle_x - 0.08 * radius * cosine, middle_y - 0.08 * radius * sine
+    out[i, NUCLEUS_LONG], out[i, NUCLEUS_SHORT] = 0.36 * radius, 0.15 * radius
+    away = vacuole - 0.08 * radius + 0.3 * out[i, NUCLEUS_SHORT]
+    out[i, NUCLEUS_X], out[i, NUCLEUS_Y] = middle_x + away * cosine, middle_y + away * sine
+    out[i, NUCLEUS_AXIS] = theta + 1.5707963
+    if out[i, DENSITY] > 0:
+        out[i, DENSITY] = 0.22 + 0.10 * uniform(who, 53, seed)
+    out[i, NUCLEOLUS], out[i, BEND_2], out[i, BEND_3] = 0.0, 0.0, 0.0
+
+
+@numba.njit(cache=True, nogil=True)
 def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -> Any:
     """Traits of cells, (n, TRAITS) float32; lengths in um, densities in units of stain.
 
     Args:
         cells: (n, COLUMNS) float64 from ``scatter``.
         thresholds: scores from which an invasive cell is 1+, 2+, 3+.
-        manner: grade, share of lateral staining, cytoplasm, membrane strength, class of benign and in-situ cells.
+        manner: grade, share of lateral staining, cytoplasm, membrane strength, class of benign and in-situ cells,
+            part of the invasive cells that divide.
         pellet: height in um of a control pellet's part of the slide; 0 without control.
         seed: of the slide.
     """
@@ -131,6 +174,12 @@ def describe(cells: Any, thresholds: Any, manner: Any, pellet: Any, seed: Any) -
         out[i, TURN_2], out[i, TURN_3] = 6.28 * uniform(who, 26, seed), 6.28 * uniform(who, 27, seed)
         out[i, HAZE] = 0.03 + 0.045 * uniform(who, 28, seed)
         out[i, RIM] = 0.25 + 0.45 * uniform(who, 29, seed)
+
+        if kind == c.INVASIVE:
+            if uniform(who, 41, seed) < cells[i, k.SIGNET]:
+                _signet(out, i, cells[i], who, seed)
+            elif out[i, DENSITY] > 0 and uniform(who, 42, seed) < manner[M_MITOSES]:
+                _mitosis(out, i, cells[i], who, seed)
 
         # Which part of the outline is stained: where three waves are highest.
         for m in range(3):

@@ -20,7 +20,7 @@ STAINS = ("ihc", "he")
 _RANGES: dict[str, tuple[float, float]] = {
     "grade": (1, 3), "coverage": (0.05, 2), "in_situ": (0, 1), "benign": (0, 1), "fat": (0, 1), "lymphocytes": (0, 1),
     "necrosis": (0, 1), "vessels": (0, 1), "cell_um": (7, 16), "clusters": (0, 2), "mosaic": (0, 2),
-    "lateral": (0, 1),
+    "lateral": (0, 1), "mitoses": (0, 20), "mucin": (0, 1), "signet": (0, 1),
     "cytoplasm": (0, 4), "membrane": (0.2, 3), "in_situ_class": (0, 3), "benign_stained": (0, 1), "folds": (0, 20),
     "pen": (0, 20), "dust": (0, 500), "bubbles": (0, 20), "blur": (0, 20),
 }  # fmt: skip
@@ -47,6 +47,12 @@ class Tissue:
     lymphocytes: float = 0.3
     necrosis: float = 0.0
     vessels: float = 0.5
+    mitoses: float = 1.0
+    """How many of the invasive cells divide, against what is usual for the grade."""
+    mucin: float = 0.0
+    """Pools of mucin within the carcinoma, in which groups of its cells float."""
+    signet: float = 0.0
+    """Areas in which carcinoma grows as loose signet-ring cells."""
     control: bool = False
     """Four control pellets (0, 1+, 2+, 3+ from the top) at the right edge."""
     cell_um: float = 10.0

@@ -69,7 +69,7 @@ def plan_set(
         members.append(
             Member(
                 id=f"phantom_{k + 1:04d}",
-                recipe=_varied(base, rng).with_shares(wanted),
+                recipe=_varied(base, rng, np.random.default_rng([seed, 37, k])).with_shares(wanted),
                 seed=int(rng.integers(1, 2**31)),
                 scanner=all_scanners[int(rng.integers(len(all_scanners)))],
                 lab=where,
@@ -196,11 +196,11 @@ def _shares(rng: np.random.Generator, k: int) -> Shares:
     return (100.0 - one - two - three, one, two, three)
 
 
-def _varied(base: Recipe, rng: np.random.Generator) -> Recipe:
-    """A recipe with its amounts moved about, and flaws drawn anew."""
+def _varied(base: Recipe, rng: np.random.Generator, rare: np.random.Generator) -> Recipe:
+    """A recipe with its amounts moved about, and flaws drawn anew; ``rare`` draws what few tissues have."""
 
-    def around(value: float, spread: float, high: float = 1.0) -> float:
-        return round(float(np.clip(value + rng.normal(0, spread), 0, high)), 3)
+    def around(value: float, spread: float, high: float = 1.0, by: np.random.Generator = rng) -> float:
+        return round(float(np.clip(value + by.normal(0, spread), 0, high)), 3)
 
     tissue, her2 = base.tissue, base.her2
     tissue = replace(
@@ -212,6 +212,8 @@ def _varied(base: Recipe, rng: np.random.Generator) -> Recipe:
         fat=around(tissue.fat, 0.12) if tissue.fat else 0.0,
         lymphocytes=around(tissue.lymphocytes, 0.15),
         necrosis=around(tissue.necrosis, 0.15),
+        mucin=around(tissue.mucin, 0.15, by=rare) if tissue.mucin else 0.0,
+        signet=around(tissue.signet, 0.2, by=rare) if tissue.signet else 0.0,
         cell_um=round(float(np.clip(tissue.cell_um + rng.normal(0, 0.8), 8, 13)), 2),
     )
     her2 = replace(

@@ -20,12 +20,14 @@ from her2viewer.phantom.slide_plan import PITCH, SlidePlan
 
 LEGEND = (
     "glass", "stroma", "invasive", "in_situ", "benign", "control", "lymphocytes", "fat", "necrosis",
-    "vessel", "lumen",
+    "vessel", "lumen", "mucin",
 )  # fmt: skip
 """Names of the codes of the tissue mask."""
-GLASS, STROMA, INVASIVE, IN_SITU, BENIGN, CONTROL, LYMPHOCYTES, FAT, NECROSIS, VESSEL, LUMEN = range(11)
+GLASS, STROMA, INVASIVE, IN_SITU, BENIGN, CONTROL, LYMPHOCYTES, FAT, NECROSIS, VESSEL, LUMEN, MUCIN = range(12)
 KINDS = ("none", "invasive", "in_situ", "benign", "control", "fibroblast", "lymphocyte")
 """Names of the kinds of cells."""
+NUCLEI = ("resting", "mitosis", "signet_ring")
+"""Names of the kinds of nuclei; mitoses and signet-ring cells are invasive cells."""
 MASK_UM = 4.0
 """um between the pixels of the masks, roughly."""
 NO_CLASS = 255
@@ -50,6 +52,8 @@ class Survey:
     nucleus_x: NDArray[np.float32]
     """Centre of the nucleus, NaN for a cell whose nucleus the section has missed."""
     nucleus_y: NDArray[np.float32]
+    nucleus: NDArray[np.uint8]
+    """Index into ``NUCLEI``."""
     counted: NDArray[np.bool_]
     """Invasive cells inside the ROI less its exclusions."""
     tissue: NDArray[np.uint8]
@@ -171,6 +175,7 @@ def _codes(fields: NDArray[np.float32], c: Any) -> NDArray[np.uint8]:
     codes[fields[c.F_LYMPH] > 0.45] = LYMPHOCYTES
     codes[fields[c.F_FAT] > 0] = FAT
     codes[fields[c.F_VESSEL] > -3] = VESSEL
+    codes[fields[c.F_MUCIN] > 0] = MUCIN
     for value, code in (
         (c.INVASIVE, INVASIVE),
         (c.IN_SITU_KIND, IN_SITU),
@@ -201,7 +206,7 @@ def _finished(plan: SlidePlan, cells: Any, masks: tuple[Any, Any], outlines: Ann
         plan.thresholds = np.array([padded[min(e, len(scores))] for e in ends])
     # Traits of many cells at a time would need more memory than the cells themselves.
     pieces = [_brief(plan, cells[k : k + 200_000], _traits) for k in range(0, len(cells), 200_000)]
-    her2, dab, completeness, radius, nucleus_x, nucleus_y = (
+    her2, dab, completeness, radius, nucleus_x, nucleus_y, nucleus = (
         np.concatenate(column) for column in zip(*pieces, strict=True)
     )
     rows, columns = tissue.shape
@@ -213,7 +218,7 @@ def _finished(plan: SlidePlan, cells: Any, masks: tuple[Any, Any], outlines: Ann
     her2_mask[tissue != INVASIVE] = NO_CLASS
     return Survey(
         step, x.astype(np.float32), y.astype(np.float32), kind, her2, dab, completeness, radius, nucleus_x, nucleus_y,
-        counted, tissue, her2_mask, quality, outlines,
+        nucleus, counted, tissue, her2_mask, quality, outlines,
     )  # fmt: skip
 
 
@@ -228,6 +233,7 @@ def _brief(plan: SlidePlan, cells: Any, t: Any) -> tuple[Any, ...]:
         traits[:, t.COMPLETENESS].copy(),
         radius.astype(np.float32),
         *(np.where(seen, traits[:, k] / plan.mpp, np.nan).astype(np.float32) for k in (t.NUCLEUS_X, t.NUCLEUS_Y)),
+        np.select([traits[:, t.FIGURE] > 0, traits[:, t.VACUOLE] > 0], [1, 2], 0).astype(np.uint8),
     )
 
 

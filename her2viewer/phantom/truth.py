@@ -11,7 +11,7 @@ import numpy as np
 from her2viewer.domain.shares import Shares
 from her2viewer.phantom.flaws import BITS
 from her2viewer.phantom.slide_plan import SlidePlan
-from her2viewer.phantom.survey import KINDS, LEGEND, Survey
+from her2viewer.phantom.survey import KINDS, LEGEND, NUCLEI, Survey
 
 FORMAT = "her2viewer-truth"
 VERSION = 1
@@ -36,7 +36,7 @@ def write_truth(path: Path, plan: SlidePlan, survey: Survey, stain: str) -> None
     background, stain_vectors (rows haematoxylin and DAB, or haematoxylin and eosin), shares_by_cell and
     shares_by_surface (% of 0, 1+, 2+, 3+ in the ROI), score. ``/cells``: x, y (level-0 px), kind, her2 (255: no
     tumour cell), dab (mean OD on the whole outline), completeness, radius (nucleus, px), nucleus_x, nucleus_y (its
-    centre, level-0 px; NaN where the section has missed it), counted.
+    centre, level-0 px; NaN where the section has missed it), nucleus (names in the attribute ``nuclei``), counted.
     ``/masks``: tissue, her2, quality, every ``step`` px.
     """
     import h5py
@@ -56,11 +56,12 @@ def write_truth(path: Path, plan: SlidePlan, survey: Survey, stain: str) -> None
         file.attrs["shares_by_surface"] = np.array(survey.shares_by_surface)
         file.attrs["score"] = score_of(survey, plan.recipe.tissue.organ)
         cells = file.create_group("cells")
-        cells.attrs["kinds"] = json.dumps(KINDS)
+        cells.attrs["kinds"], cells.attrs["nuclei"] = json.dumps(KINDS), json.dumps(NUCLEI)
         columns: dict[str, Any] = {
             "x": survey.x, "y": survey.y, "kind": survey.kind, "her2": her2, "dab": survey.dab,
             "completeness": survey.completeness, "radius": survey.radius, "nucleus_x": survey.nucleus_x,
-            "nucleus_y": survey.nucleus_y, "counted": survey.counted.astype(np.uint8),
+            "nucleus_y": survey.nucleus_y, "nucleus": survey.nucleus,
+            "counted": survey.counted.astype(np.uint8),
         }  # fmt: skip
         for name, values in columns.items():
             cells.create_dataset(name, data=values, **(packed if len(values) else {}))
