@@ -45,6 +45,7 @@ from her2viewer.scoring.contract import (
     ScorerError,
     ScoringInput,
 )
+from her2viewer.scoring.manifest import WITHOUT_MODEL
 from her2viewer.scoring.model_folder import ModelError, ModelFolder
 from her2viewer.scoring.model_store import find_model
 from her2viewer.scoring.preparation import Prepared, prepared, tables_of
@@ -88,6 +89,7 @@ __all__ = [
     "QUALITY_SCHEME",
     "SECTORS",
     "TUMOUR_SCHEME",
+    "WITHOUT_MODEL",
     "ArtefactMap",
     "Background",
     "Cancelled",

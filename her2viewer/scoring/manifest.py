@@ -73,6 +73,10 @@ class CalibrationSpec:
     """Ids of the settings that are fitted."""
 
 
+WITHOUT_MODEL = "without"
+"""Value of the setting of an optional network for a run that does not use one."""
+
+
 @dataclass(frozen=True)
 class ModelRole:
     """One trained network that a scorer runs with."""
@@ -82,6 +86,8 @@ class ModelRole:
     title: str
     architecture: str = ""
     """``module:Class`` that a model for it has; "" takes every model of the plugin."""
+    optional: bool = False
+    """The scorer can do without; its setting then has ``WITHOUT_MODEL`` among its choices."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,10 @@ def _models(entry: Any) -> tuple[ModelRole, ...]:
         return ()
     if entry is True:
         return (ModelRole("model", "Model"),)
-    return tuple(ModelRole(role["setting"], role["title"], role.get("architecture", "")) for role in entry)
+    return tuple(
+        ModelRole(role["setting"], role["title"], role.get("architecture", ""), bool(role.get("optional", False)))
+        for role in entry
+    )
 
 
 def _calibration(table: Mapping[str, Any] | None, known: set[str]) -> CalibrationSpec | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from her2viewer.scoring.contract import DEVICES, Scorer, ScorerError
-from her2viewer.scoring.manifest import Manifest, ManifestError, Setting, read_manifest
+from her2viewer.scoring.manifest import WITHOUT_MODEL, Manifest, ManifestError, Setting, read_manifest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -114,6 +114,8 @@ def _with_models(manifest: Manifest) -> tuple[Manifest, str | None]:
     for role in manifest.models:
         fitting = [m.name for m in installed if role.architecture in ("", m.architecture)]
         names = tuple(dict.fromkeys(fitting))
+        if role.optional:
+            names = (*names, WITHOUT_MODEL)
         if not names:
             lacking.append(role.title)
             continue

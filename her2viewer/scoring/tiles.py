@@ -46,6 +46,8 @@ class TilePlan:
     """Side of a heatmap patch, level-0 px, near ``PATCH_UM``: a multiple of 4 px, or of the working px."""
     margin: int
     """Margin around a tile, working px."""
+    align: int = 1
+    """What is read of a tile begins at a multiple of so many working px of it."""
 
     @property
     def tile_size(self) -> float:
@@ -53,7 +55,9 @@ class TilePlan:
         return self.patch * PATCHES_PER_TILE
 
     @classmethod
-    def of(cls, slide: Slide, pixel_size: PixelSize, working_um: float, *, exact: bool = False) -> TilePlan:
+    def of(
+        cls, slide: Slide, pixel_size: PixelSize, working_um: float, *, exact: bool = False, align: int = 1
+    ) -> TilePlan:
         """Working resolution of a slide: a native level near ``working_um``, else resampled to it.
 
         Args:
@@ -61,6 +65,7 @@ class TilePlan:
             pixel_size: of its level 0.
             working_um: um/px that are wanted.
             exact: resample in any case, for networks that were trained at just this resolution.
+            align: see the attribute; only with ``exact``.
         """
         downsample = working_um / pixel_size.mpp
         native = [v.downsample for v in slide.levels if NATIVE_FROM <= v.downsample * pixel_size.mpp <= NATIVE_TO]
@@ -68,11 +73,17 @@ class TilePlan:
             downsample = min(native, key=lambda d: abs(d * pixel_size.mpp - working_um))
         if exact:
             # Whole working px: neighbouring tiles then lie on one grid of pixels, and see the same ones.
-            patch = downsample * round(PATCH_UM / working_um)
+            patch = downsample * align * round(PATCH_UM / working_um / align)
         else:
             patch = max(4.0, 4.0 * round(PATCH_UM / pixel_size.mpp / 4))
         um = downsample * pixel_size.mpp
-        return cls(downsample, um, patch, round(MARGIN_UM / um))
+        return cls(
+            downsample,
+            um,
+            patch,
+            align * math.ceil(MARGIN_UM / um / align) if exact else round(MARGIN_UM / um),
+            align,
+        )
 
     def window(self, tile: Tile, region: Region) -> tuple[float, float, int, int]:
         """What is to be read of a tile: left, top (level-0 px), width and height (working px), with the margin.
@@ -81,7 +92,7 @@ class TilePlan:
         """
         ds = self.downsample
         x0, y0, x1, y1 = region.intersection(tile.region).bounds
-        first_x, first_y = int((x0 - tile.x) // ds), int((y0 - tile.y) // ds)
+        first_x, first_y = (self.align * int(v // ds // self.align) for v in (x0 - tile.x, y0 - tile.y))
         width, height = math.ceil((x1 - tile.x) / ds) - first_x, math.ceil((y1 - tile.y) / ds) - first_y
         left, top = tile.x + (first_x - self.margin) * ds, tile.y + (first_y - self.margin) * ds
         return left, top, width + 2 * self.margin, height + 2 * self.margin

@@ -1,4 +1,4 @@
-"""``CellNet`` of Vandenberghe et al. 2017: a small convolutional network for one cell of 44 x 44 px."""
+"""``CellNet`` of Vandenberghe et al. 2017, for one cell of 44 x 44 px, and a small network that finds nuclei."""
 
 from __future__ import annotations
 
@@ -47,4 +47,42 @@ class CellNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (b, 8) of (b, 2, 44, 44) float32."""
         logits: torch.Tensor = self.head(self.features(x))
+        return logits
+
+
+def _block(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+    )
+
+
+class Finder(nn.Module):
+    """A small U-Net that says of each pixel whether the middle of a nucleus is there.
+
+    The first convolution halves the picture, so that most of the work is done at about 1 um/px. A pixel depends on
+    no other one further than 40 px away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(CHANNELS, 16, kernel_size=5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            _block(16, 16),
+        )
+        self.second = nn.Sequential(nn.MaxPool2d(2), _block(16, 32), _block(32, 32))
+        self.third = nn.Sequential(nn.MaxPool2d(2), _block(32, 48), _block(48, 48))
+        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.back_second = _block(48 + 32, 32)
+        self.back_first = _block(32 + 16, 16)
+        self.head = nn.Conv2d(16, 2, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (b, 2, h, w) of (b, 2, h, w) float32; h and w are multiples of 8."""
+        first = self.first(x)
+        second = self.second(first)
+        deep = self.up(self.third(second))
+        back = self.up(self.back_second(torch.cat([deep, second], dim=1)))
+        logits: torch.Tensor = self.up(self.head(self.back_first(torch.cat([back, first], dim=1))))
         return logits

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from her2viewer.api import (
+    WITHOUT_MODEL,
     Event,
     Evidence,
     Finished,
@@ -34,6 +35,7 @@ from her2viewer.api import (
 )
 from her2viewer_cells.classes import MPP, probabilities, table_of
 from her2viewer_cells.detection import DetectionRules, detect
+from her2viewer_cells.finder import ALIGN, Finder
 from her2viewer_cells.tile import Found, Means, look
 from her2viewer_cells.verdict import (
     NUCLEAR_SHARE,
@@ -72,22 +74,23 @@ class CellsScorer:
         pool = ThreadPoolExecutor(max(1, runtime.threads), thread_name_prefix="cells")
         helpers = ThreadPoolExecutor(2, thread_name_prefix="cells-helper")
         try:
-            loading, compiling = helpers.submit(_network, request.settings, runtime), helpers.submit(_compile)
+            loading, compiling = helpers.submit(_networks, request.settings, runtime), helpers.submit(_compile)
             yield Progress("Estimating stain", 0, 0)
             known = prepared(request, runtime, before=before_cells, nuclear_share=NUCLEAR_SHARE)
             if known.refusal is not None:
                 yield Finished(not_assessable=known.refusal, warnings=known.warnings)
                 return
             yield Progress("Loading network", 0, 0)
-            model, network = wait(loading, runtime.check)
+            (model, network), found_by = wait(loading, runtime.check)
             wait(compiling, runtime.check)
             means = Means(
                 request.slide,
-                TilePlan.of(request.slide, request.pixel_size, MPP, exact=True),
+                TilePlan.of(request.slide, request.pixel_size, MPP, exact=True, align=ALIGN),
                 request.region,
                 tables_of(known.estimate),
                 replace(DetectionRules(), contrast=float(request.settings["nucleus_contrast"])),
                 float(request.settings["faint"]),
+                finder=None if found_by is None else Finder(found_by[1], float(request.settings["nucleus_from"])),
             )
             if request.settings["leave_out_artefacts"]:
                 yield Progress("Looking for artefacts", 0, 0)
@@ -126,7 +129,7 @@ class CellsScorer:
             estimates=known.estimate.as_json() if reason is None else {},
             not_assessable=reason,
             warnings=(*known.warnings, *warnings_for(known.estimate, tally, len(tiles), entire=entire)),
-            weights={model.name: model.sha256},
+            weights={m.name: m.sha256 for m in (model, *(() if found_by is None else (found_by[0],)))},
         )
 
 
@@ -136,13 +139,22 @@ def _evidence(found: Found, network: Network, tally: Tally) -> tuple[Evidence, .
     return (table,) if found.quality is None else (table, found.quality)
 
 
-def _network(settings: Mapping[str, Any], runtime: Runtime) -> tuple[ModelFolder, Network]:
-    """Raises ``ScorerError`` where the model is missing, damaged or cannot run here."""
+Loaded = tuple[ModelFolder, Network]
+
+
+def _networks(settings: Mapping[str, Any], runtime: Runtime) -> tuple[Loaded, Loaded | None]:
+    """That for the classes, and that for the nuclei unless they are found without.
+
+    Raises:
+        ScorerError: a model is missing, damaged or cannot run here.
+    """
     try:
-        model = find_model(PLUGIN, str(settings["model"]))
+        classes = find_model(PLUGIN, str(settings["model"]))
+        chosen = str(settings["finder"])
+        nuclei = None if chosen == WITHOUT_MODEL else find_model(PLUGIN, chosen)
     except ModelError as error:
         raise ScorerError(str(error)) from error
-    return model, runtime.network(model)
+    return (classes, runtime.network(classes)), None if nuclei is None else (nuclei, runtime.network(nuclei))
 
 
 def _from_focus(tiles: list[Tile], region: Region, focus: tuple[float, float] | None) -> list[Tile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,19 @@ from her2viewer.api import (
     under_flaw,
 )
 from her2viewer_cells.detection import DetectionRules, detect
+from her2viewer_cells.finder import Finder
 
 Array = NDArray[np.float32]
 
 REACH = CellReach(expansion=6.0, beyond=1.75, inside=0.5, smoothing=0.7)
 """As ``membrane``, so that membrane OD and completeness of both scorers can be compared."""
+FOUND_REACH = replace(REACH, expansion=8.0)
+"""The network marks the middle of a nucleus, which is smaller than the nucleus."""
 CONTRAST = 0.25
 """Share of its peak by which a stained part of the membrane stands out from the cytoplasm."""
 BLURRED = 0.15
 """Sharpness of 64 um below which cells do not count."""
-UNITS = {"membrane_od": "OD", "completeness": "%", "nucleus_od": "OD", "nucleus_area_um2": "um2"}
+UNITS = {"membrane_od": "OD", "completeness": "%", "nucleus_od": "OD"}
 """Feature columns and their units, in this order."""
 
 
@@ -52,6 +55,8 @@ class Means:
     """DAB OD from which a part of the membrane is stained."""
     artefacts: ArtefactMap | None = None
     """None: artefacts are not looked for."""
+    finder: Finder | None = None
+    """None: nuclei are found by the watershed."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ def look(tile: Tile, means: Means) -> Found:
     Cells belong to the tile in which the centre of their nucleus lies; the margin around the tile is only looked at.
 
     Raises:
+        Cancelled, ScorerError: from the network.
         TileError: the area cannot be read.
     """
     plan, region, um = means.plan, means.region, means.plan.um
@@ -88,7 +94,12 @@ def look(tile: Tile, means: Means) -> Found:
     left, top, width, height = plan.window(tile, region)
     rgb = means.slide.read_at(ds, left, top, width, height)
     haematoxylin, dab = deconvolve(rgb, means.tables)
-    nuclei = detect(haematoxylin, dab, um, means.detection)
+    stains = np.stack([haematoxylin, dab], axis=2)
+    reach = REACH if means.finder is None else FOUND_REACH
+    if means.finder is None:
+        nuclei = detect(haematoxylin, dab, um, means.detection)
+    else:
+        nuclei = means.finder.nuclei(stains, um)
     at = nuclei.shapes[:, 1:3]
     xy = (left, top) + (at + 0.5) * ds
     own = ((xy >= (tile.x, tile.y)) & (xy < (tile.x + tile.size, tile.y + tile.size))).all(axis=1)
@@ -101,10 +112,9 @@ def look(tile: Tile, means: Means) -> Found:
     outlines, columns = np.zeros((len(nuclei), OUTLINE_POINTS, 2)), [np.zeros(len(nuclei))] * len(UNITS)
     if own.any():
         # Of all nuclei, so that a cell ends where its neighbour begins, whichever tile that belongs to.
-        rings = rings_of(nuclei, dab, um, REACH)
+        rings = rings_of(nuclei, dab, um, reach)
         membrane_od, completeness, _ = membrane_of(rings, means.faint, CONTRAST)
         outlines = (left, top) + (outlines_of(nuclei, rings).astype(np.float64) + 0.5) * ds
-        columns = [membrane_od, 100 * completeness, nuclei.shapes[:, 5], nuclei.shapes[:, 0] * um * um]
+        columns = [membrane_od, 100 * completeness, nuclei.shapes[:, 5]]
     features = {name: np.asarray(c, np.float32)[own] for name, c in zip(UNITS, columns, strict=True)}
-    stains = np.stack([haematoxylin, dab], axis=2)
     return Found(tile, stains, at[own], xy[own], outlines[own], features, spoilt[own], quality)

@@ -28,7 +28,7 @@ from her2viewer.scoring.job import JobRequest, score_slide
 from her2viewer.scoring.registry import available_scorers, find_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from tests.helpers.array_slide import ArraySlide
-from tests.helpers.cells_models import install
+from tests.helpers.cells_models import install, install_finder
 from tests.helpers.drawn_tissue import UM, Drawn, draw_cells, draw_he
 
 SIZE = (1800, 1800)
@@ -89,7 +89,7 @@ def test_each_cell_has_probabilities_an_outline_and_the_numbers_of_its_membrane(
     assert table.probabilities.shape == (len(table), 7)
     assert table.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert (table.probabilities.argmax(axis=1) == table.classes).all()
-    assert set(table.features) == {"membrane_od", "completeness", "nucleus_od", "nucleus_area_um2"}
+    assert set(table.features) == {"membrane_od", "completeness", "nucleus_od"}
     her2 = np.asarray(SCHEME.her2)[table.classes]
     by_class = [float(table.features["membrane_od"][her2 == c].mean()) for c in range(4)]
     assert by_class == sorted(by_class)
@@ -111,6 +111,37 @@ def test_a_region_in_two_halves_has_the_cells_of_the_whole(slide: ArraySlide) ->
     assert both.shares is not None
     assert both.shares.total == pytest.approx(whole.shares.total, abs=2)
     assert both.shares.percent == pytest.approx(whole.shares.percent, abs=0.5)
+
+
+def test_a_network_finds_the_nuclei_where_there_is_one(slide: ArraySlide, drawn: Drawn) -> None:
+    without = scored(slide)
+    install_finder()
+    found = scored(slide)
+    assert set(without.provenance.weights) == {"ring"}
+    assert set(found.provenance.weights) == {"ring", "bluer"}
+    again = scored(slide, finder="without")
+    np.testing.assert_array_equal(cells(again).x, cells(without).x)
+    table = cells(found)
+    away = np.hypot(table.x[:, None] - drawn.x, table.y[:, None] - drawn.y)
+    assert (away.min(axis=0) < 3 / UM).mean() > 0.97
+    assert len(table) == pytest.approx(len(drawn.x), rel=0.03)
+    assert found.shares is not None
+    assert found.shares.percent == pytest.approx((30, 30, 20, 20), abs=3)
+    few = scored(slide, nucleus_from=0.95).shares
+    assert few is not None
+    assert few.total <= found.shares.total
+
+
+def test_nuclei_found_by_a_network_are_the_same_ones_in_any_part(slide: ArraySlide) -> None:
+    install_finder()
+    part = Region.rectangle(333, 401, 1111, 707)
+    inner = Region.rectangle(340, 408, 1097, 693)
+    whole, alone = (cells(scored(slide, r, background="236 235 243")) for r in (everything(slide), part))
+    a, b = (np.stack([t.x, t.y], axis=1)[inner.contains_points(t.x, t.y)] for t in (whole, alone))
+    assert len(a) == len(b) > 300
+    away = np.hypot(*(a[:, None] - b[None]).transpose(2, 0, 1)).min(axis=1)
+    # The stains are those of each region, so that nuclei may move by a hair.
+    assert away.max() < 1
 
 
 def test_what_the_network_takes_for_something_else_is_left_out_of_the_shares(slide: ArraySlide) -> None:
