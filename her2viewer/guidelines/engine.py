@@ -205,15 +205,21 @@ def _test(profile: Profile, row: Row, shares: Shares, marked: Collection[str], *
 
 
 def _interval_crosses(row: Row, shares: Shares, margin: float) -> bool:
-    """Whether the interval of the summed share reaches the limit; half widths of several classes are added."""
-    if shares.half_width is None:
+    """Whether the interval of the summed share reaches the limit; those of several classes are added."""
+    if shares.interval is not None:
+        # On the side on which the limit lies: intervals by drawing anew are not symmetric.
+        ends = shares.interval.low if margin > 0 else shares.interval.high
+        reach = sum(abs(ends[c] - shares.fractions[c]) for c in row.classes)
+    elif shares.half_width is not None:
+        reach = sum(shares.half_width[c] for c in row.classes)
+    else:
         return False
-    return 100.0 * sum(shares.half_width[c] for c in row.classes) >= abs(margin)
+    return 100.0 * reach >= abs(margin)
 
 
 def _interval_changes(profile: Profile, shares: Shares, marked: Collection[str], *, by_program: bool) -> bool:
     """Whether a limit inside an interval, taken from its other side, gives another answer."""
-    if shares.half_width is None:
+    if shares.interval is None and shares.half_width is None:
         return False
 
     def fires(flipped: Row | None) -> Row | None:
