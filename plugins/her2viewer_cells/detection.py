@@ -47,7 +47,8 @@ def combined(haematoxylin: Array, dab: Array, rules: DetectionRules) -> Array:
         rules: limits.
     """
     image: Any = haematoxylin - np.float32(rules.dab_weight) * np.maximum(dab, 0)
-    return np.clip(image, np.float32(rules.lowest), np.float32(rules.highest), out=image)
+    clipped: Array = np.clip(image, np.float32(rules.lowest), np.float32(rules.highest), out=image)
+    return clipped
 
 
 def detect(haematoxylin: Array, dab: Array, um: float, rules: DetectionRules) -> Nuclei:

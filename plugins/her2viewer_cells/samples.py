@@ -104,8 +104,8 @@ class NucleusSquares:
         counts = np.bincount((row * columns + column)[within], minlength=rows * columns)
         kept = np.flatnonzero(counts >= self.least_cells)
         return Spots(
-            (kept % columns + 0.5) * extent,
-            (kept // columns + 0.5) * extent,
+            np.asarray((kept % columns + 0.5) * extent, np.float64),
+            np.asarray((kept // columns + 0.5) * extent, np.float64),
             np.full(len(kept), UNLABELLED, np.int16),
             np.ones(len(kept), np.float32),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,8 @@ def look(tile: Tile, means: Means) -> Found:
         seen = tile_quality(tile, plan, means.artefacts, rgb, (left, top), least=BLURRED)
         spoilt = under_flaw(seen, xy[:, 0], xy[:, 1])
         quality = flaws_within(seen, region)
-    outlines, columns = np.zeros((len(nuclei), OUTLINE_POINTS, 2)), [np.zeros(len(nuclei))] * len(UNITS)
+    outlines = np.zeros((len(nuclei), OUTLINE_POINTS, 2))
+    columns: list[NDArray[Any]] = [np.zeros(len(nuclei))] * len(UNITS)
     if own.any():
         # Of all nuclei, so that a cell ends where its neighbour begins, whichever tile that belongs to.
         rings = rings_of(nuclei, dab, um, reach)
