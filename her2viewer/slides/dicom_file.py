@@ -67,6 +67,8 @@ class DicomImage:
     """Whether uncompressed samples are stored colour by colour."""
     concatenation: str
     """UID shared by the files that one image was divided into; empty where it was not."""
+    parts: int
+    """Files that it was divided into."""
     first_frame: int
     """Frames of the image that lie in earlier files of its concatenation."""
     tables: DicomTables
@@ -119,6 +121,7 @@ def read_image(path: Path, series: str = "") -> DicomImage | None:
         photometric=str(header.PhotometricInterpretation),
         planar=int(header.get("PlanarConfiguration", 0)) == 1,
         concatenation=str(header.get("ConcatenationUID", "")),
+        parts=int(header.get("InConcatenationTotalNumber", 1) or 1),
         first_frame=int(header.get("ConcatenationFrameOffsetNumber", 0) or 0),
         tables=tables,
     )
@@ -127,7 +130,9 @@ def read_image(path: Path, series: str = "") -> DicomImage | None:
 def _check_samples(header: pydicom.Dataset) -> None:
     samples = int(header.get("SamplesPerPixel", 1))
     if samples != 3:
-        raise UnsupportedPixelsError(f"{samples} channel, as fluorescence images have it")
+        raise UnsupportedPixelsError(
+            "one channel, as fluorescence images have it" if samples == 1 else f"{samples} channels"
+        )
     if int(header.BitsAllocated) != 8 or int(header.get("PixelRepresentation", 0)) != 0:
         raise UnsupportedPixelsError(f"samples of {int(header.BitsAllocated)} bits")
     planes = int(header.get("TotalPixelMatrixFocalPlanes", 1) or 1)

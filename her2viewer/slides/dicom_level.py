@@ -34,6 +34,8 @@ class DicomLevel(TileGrid):
     ) -> None:
         first = images[0]
         samples = _samples(first)
+        if len(images) < first.parts:
+            raise UnsupportedPixelsError(f"{len(images)} of the {first.parts} files of one image")
         super().__init__(first.size, first.tile, cache, samples=samples, jpeg=_jpeg(first), background=background)
         self._syntax = first.syntax
         self._rgb_in_jpeg = first.photometric == "RGB"
@@ -89,7 +91,8 @@ class DicomLevel(TileGrid):
                 return np.ascontiguousarray(flat.reshape(3, *shape[:2]).transpose(1, 2, 0))
             return flat.reshape(shape).copy()
         if self._syntax in JPEG:
-            inside = "RGB" if self._rgb_in_jpeg else "YCBCR"
+            # Else by the marks in the frame: headers that say luminance over frames of RGB exist.
+            inside = "RGB" if self._rgb_in_jpeg else None
             return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=inside, outcolorspace="RGB"))
         if self._syntax in JPEG_2000:
             return np.asarray(imagecodecs.jpeg2k_decode(data))
@@ -145,6 +148,8 @@ def _samples(image: DicomImage) -> Samples:
     Raises:
         UnsupportedPixelsError: in a way that is not known here.
     """
+    if image.syntax not in {UNCOMPRESSED, RUN_LENGTHS} | JPEG | JPEG_LS | JPEG_2000 | HIGH_THROUGHPUT:
+        raise UnsupportedPixelsError(f"transfer syntax {image.syntax}")
     if image.syntax in JPEG:
         known = image.photometric in {"RGB", "YBR_FULL", "YBR_FULL_422"}
     elif image.syntax in JPEG_2000 | HIGH_THROUGHPUT:

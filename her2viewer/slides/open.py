@@ -17,7 +17,7 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_slide(path: Path | str) -> Slide:
-    """Open a slide with the first reader that understands it: OpenSlide, tifffile, then plain images.
+    """Open a slide with the first reader that understands it: OpenSlide, tifffile, pydicom, then plain images.
 
     A little of the finest and of the coarsest level is decoded, so that a slide that cannot be read fails here.
 
@@ -35,6 +35,8 @@ def open_slide(path: Path | str) -> Slide:
         return slide
     if is_tiff:
         slide = _with_tifffile(path, reasons)
+    elif head[128:132] == b"DICM":
+        slide = _with_pydicom(path, reasons)
     else:
         slide = _as_image(path, reasons)
     if slide is not None:
@@ -99,6 +101,19 @@ def _with_tifffile(path: Path, reasons: list[Exception]) -> Slide | None:
         raise
     except Exception as error:
         # Damaged directories make tifffile and its codecs raise almost anything.
+        reasons.append(error)
+        return None
+
+
+def _with_pydicom(path: Path, reasons: list[Exception]) -> Slide | None:
+    from her2viewer.slides.dicom_reader import open_dicom
+
+    try:
+        return open_dicom(path)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # As above: damaged headers and frames.
         reasons.append(error)
         return None
 

@@ -76,6 +76,7 @@ def objective_power_from_properties(properties: Mapping[str, str]) -> float | No
         "trestle.Objective Power",
         "sakura.NominalLensMagnification",
         "ome.NominalMagnification",
+        "dicom.OpticalPathSequence[0].ObjectiveLensPower",
     ):
         value = _number(properties.get(name))
         if value:

@@ -33,12 +33,9 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 TRANSFER_SYNTAXES = {
     "1.2.840.10008.1.2.4.57": "lossless JPEG",
     "1.2.840.10008.1.2.4.70": "lossless JPEG",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS",
-    "1.2.840.10008.1.2.4.81": "JPEG-LS",
-    "1.2.840.10008.1.2.4.201": "High-Throughput JPEG 2000",
-    "1.2.840.10008.1.2.4.202": "High-Throughput JPEG 2000",
-    "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
-    "1.2.840.10008.1.2.5": "RLE compression",
+    "1.2.840.10008.1.2.4.110": "JPEG XL",
+    "1.2.840.10008.1.2.4.111": "JPEG XL",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
 }
 
 
@@ -127,6 +124,20 @@ def _what_is_wrong(path: Path, head: bytes, reasons: list[Exception]) -> str:
 def _of_dicom(path: Path, reasons: list[Exception]) -> str:
     said = " ".join(str(r) for r in reasons)
     advice = "Ask the scanner's software to export it with JPEG or JPEG 2000 compression."
+    for reason in reasons:
+        if isinstance(reason, SlideError):
+            return _without_name(path, str(reason))
+    missing = re.search(r"(\d+) of the (\d+) files of one image", said)
+    if missing:
+        return (
+            f"is one of {missing[2]} files that hold one image together, of which {missing[1]} can be found. "
+            "Copy all files of the slide into one folder."
+        )
+    kinds = [str(r) for r in reasons if isinstance(r, UnsupportedPixelsError)]
+    if kinds and re.search(r"channel|bits|planes|paths", kinds[0]):
+        return (
+            f"is a DICOM slide with {kinds[0]}, which cannot be shown as a brightfield slide. Export it as 8-bit RGB."
+        )
     syntax = re.search(r"transfer syntax ([\d.]+)", said)
     if syntax:
         name = TRANSFER_SYNTAXES.get(syntax[1].rstrip("."), f"a compression of the kind {syntax[1]}")
@@ -139,8 +150,6 @@ def _of_dicom(path: Path, reasons: list[Exception]) -> str:
         )
     if "SOP class" in said or "not a WSI" in said or "Unsupported or missing" in said:
         return "is a DICOM file, but not of a whole slide. Open the DICOM file of the slide's pyramid."
-    if isinstance(reasons[0] if reasons else None, SlideError):
-        return _without_name(path, str(reasons[0]))
     return f"is a DICOM file that is damaged, or of a kind that cannot be read here ({_short(said)}). {AGAIN}"
 
 

@@ -78,9 +78,9 @@ def _rle(tile: np.ndarray, encode: object) -> bytes:
         bits_stored=8,
         pixel_representation=0,
         photometric_interpretation="RGB",
-        planar_configuration=1,
+        planar_configuration=0,
     )
-    return bytes(encode(np.ascontiguousarray(tile.transpose(2, 0, 1)).tobytes(), runner))  # type: ignore[operator]
+    return bytes(encode(tile.tobytes(), runner))  # type: ignore[operator]
 
 
 def write_image(
@@ -101,6 +101,7 @@ def write_image(
     planar: bool = False,
     fragments: int = 1,
     icc: bytes = b"",
+    samples: int = 3,
 ) -> Path:
     """One DICOM file of one level.
 
@@ -122,6 +123,7 @@ def write_image(
         planar: colour by colour, for uncompressed ones.
         fragments: parts that each frame is divided into.
         icc: colour profile.
+        samples: how many the header says that a pixel has.
     """
     height, width = image.shape[:2]
     given = list(frames) if frames is not None else []
@@ -142,6 +144,7 @@ def write_image(
     ds = _header(width, height, side, series=series, kind=kind, mpp=mpp)
     ds.PhotometricInterpretation = photometric
     ds.PlanarConfiguration = int(planar)
+    ds.SamplesPerPixel = samples
     ds.NumberOfFrames = len(places)
     ds.SOPInstanceUID = f"{series}.{width}.{height}.{part[0] if part else 0}.{len(kind)}"
     if part is not None:
@@ -185,7 +188,6 @@ def _header(width: int, height: int, side: int, *, series: str, kind: str, mpp: 
     ds.ImageType = ["ORIGINAL", "PRIMARY", kind, "RESAMPLED" if kind == "THUMBNAIL" else "NONE"]
     ds.Modality = "SM"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = f"{series}.1", series
-    ds.SamplesPerPixel = 3
     ds.BitsAllocated = ds.BitsStored = 8
     ds.HighBit, ds.PixelRepresentation = 7, 0
     ds.Rows = ds.Columns = side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import openslide
 import pytest
 from PIL import ImageCms
 
@@ -10,8 +11,20 @@ from her2viewer.domain.pixelsize import PixelSizeSource
 from her2viewer.slides.colour import profile_name
 from her2viewer.slides.open import open_slide
 from her2viewer.slides.openslide_reader import OpenSlideSlide
-from her2viewer.slides.slide import TileError
-from tests.helpers.dicom_files import JPEG, JPEG_2000, MPP, UNCOMPRESSED, encoded, grain, tiles_of, write_image
+from her2viewer.slides.slide import SlideError, TileError
+from tests.helpers.dicom_files import (
+    JPEG,
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_LS,
+    MPP,
+    RUN_LENGTHS,
+    UNCOMPRESSED,
+    encoded,
+    grain,
+    tiles_of,
+    write_image,
+)
 
 WIDTH, HEIGHT = 300, 200
 
@@ -20,6 +33,7 @@ KINDS = {
     "JPEG, colours not transformed": {"photometric": "RGB"},
     "JPEG 2000": {"syntax": JPEG_2000, "photometric": "YBR_ICT"},
     "JPEG 2000, colours not transformed": {"syntax": JPEG_2000, "photometric": "RGB"},
+    "JPEG 2000 without loss": {"syntax": JPEG_2000_LOSSLESS, "photometric": "YBR_RCT"},
     "not compressed": {"syntax": UNCOMPRESSED, "photometric": "RGB"},
     "no table of offsets": {"table": "none"},
     "extended table of offsets": {"table": "extended"},
@@ -127,3 +141,70 @@ def test_real_dicom_files_have_openslides_pixels(shared_slides):
         assert isinstance(slide, OpenSlideSlide)
         assert slide.direct_levels == (0,)
         assert same_as_openslide(slide)
+
+
+REFUSED_BY_OPENSLIDE = {
+    "JPEG-LS": {"syntax": JPEG_LS, "photometric": "RGB"},
+    "run lengths": {"syntax": RUN_LENGTHS, "photometric": "RGB"},
+    "JPEG, colours at full size": {"photometric": "YBR_FULL"},
+    "not compressed, colour by colour": {"syntax": UNCOMPRESSED, "photometric": "RGB", "planar": True},
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_BY_OPENSLIDE)
+def test_what_openslide_refuses_is_read_all_the_same(tmp_path, kind):
+    options = REFUSED_BY_OPENSLIDE[kind]
+    image = grain(WIDTH, HEIGHT)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = write_image(tmp_path / "a.dcm", image, order="sparse", icc=profile, **options)
+    write_image(tmp_path / "b.dcm", image[::2, ::2], mpp=2 * MPP, **options)
+    write_image(tmp_path / "c.dcm", image[:128, :128], kind="LABEL", side=128, **options)
+    with pytest.raises(openslide.OpenSlideError):
+        openslide.OpenSlide(path)
+    # By whichever file of the pyramid.
+    for name in ("a.dcm", "b.dcm"):
+        with open_slide(tmp_path / name) as slide:
+            assert slide.format == "DICOM slide"
+            assert [(level.width, level.height) for level in slide.levels] == [(WIDTH, HEIGHT), (150, 100)]
+            for level, truth in enumerate((image, image[::2, ::2])):
+                got = slide.read(level, 0, 0, truth.shape[1], truth.shape[0])
+                difference = np.abs(got.astype(int) - truth)
+                assert difference.mean() < 4 if options.get("syntax", JPEG) == JPEG else not difference.any()
+                part = slide.read_bgra(level, 17, 31, 100, 60)
+                assert np.array_equal(part[..., 2::-1], got[31:91, 17:117])
+            assert slide.pixel_size is not None
+            assert slide.pixel_size.mpp == pytest.approx(MPP)
+            assert slide.objective_power == 40
+            assert profile_name(slide.icc_profile).startswith("sRGB")
+            assert slide.associated_images()["label"].shape == (128, 128, 3)
+    with pytest.raises(SlideError, match="closed"):
+        slide.read(0, 0, 0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"syntax": "1.2.840.10008.1.2.4.70", "photometric": "RGB", "frames": [b"\xff\xd8\0\0"] * 20},
+            "lossless JPEG",
+        ),
+        ({"syntax": UNCOMPRESSED, "photometric": "MONOCHROME2", "samples": 1}, "one channel, as fluorescence"),
+        ({"part": (2, 3)}, "one of 3 files that hold one image together, of which 1 can be found"),
+        ({"syntax": JPEG_LS, "photometric": "RGB", "frames": [b"\xff\xd8\xff\xf7" + bytes(60)] * 20}, "is damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path, options, words):
+    path = write_image(tmp_path / "a.dcm", grain(WIDTH, HEIGHT), **options)
+    with pytest.raises(SlideError, match=words) as refused:
+        open_slide(path)
+    assert str(refused.value).startswith("a.dcm ")
+    assert str(refused.value).endswith(".")
+
+
+def test_a_header_that_ends_early_is_refused(tmp_path):
+    whole = write_image(tmp_path / "a.dcm", grain(WIDTH, HEIGHT), syntax=JPEG_LS, photometric="RGB").read_bytes()
+    for size in (200, 900, len(whole) // 2):
+        cut = tmp_path / f"{size}.dcm"
+        cut.write_bytes(whole[:size])
+        with pytest.raises(SlideError, match=f"{size}.dcm "):
+            open_slide(cut)

@@ -26,13 +26,13 @@ OPENS = {
     "images/kidney-48-5.tif": ("TIFF image", None, 1),
     "unreadable/cmu_jp2.tiff": ("Tiled TIFF", 0.00499, 1),
     "unreadable/cmu_webp.tiff": ("Tiled TIFF", 0.00499, 1),
+    "unreadable/cmu_ybr_full.dcm": ("DICOM slide", 0.499, 1),
+    "unreadable/sm_image_jpegls.dcm": ("DICOM slide", 0.499, 1),
 }
 REFUSED = {
     "unreadable/broken-html.svs": "web page",
     "unreadable/broken.svs": "text",
     "unreadable/broken__e2c24c.svs": "text",
-    "unreadable/cmu_ybr_full.dcm": "YBR_FULL",
-    "unreadable/sm_image_jpegls.dcm": "JPEG-LS",
     "gastric-tma/gastric_tma9.csv": "text",
     "geojson/qupath05_export.geojson": "text",
 }
