@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,24 +167,27 @@ class ClassLayer(EvidenceLayer):
         amounts = self._amounts()
         counted = self._shares if amounts is not None else None
         rows = []
-        texts = () if counted is None or amounts is None else amount_texts(amounts, counted.unit)
+        texts: Iterator[str] = iter(())
+        if counted is not None and amounts is not None:
+            texts = iter(amount_texts([a for a in amounts if a is not None], counted.unit))
         for i, (name, color) in enumerate(zip(self.scheme.names, self.colors().tolist(), strict=True)):
             code = self.scheme.her2[i]
             amount = percent = ""
-            if counted is not None and texts:
-                amount = texts[i]
+            if counted is not None and amounts is not None and amounts[i] is not None:
+                amount = next(texts)
                 if code >= 0 and counted.total > 0:
                     percent = percent_text(counted.percent[code])
             rows.append(LegendRow((color[0], color[1], color[2]), name, amount, percent, bool(self._shown[i])))
         note = "" if counted is None else f"% of {counted.unit} in the ROI"
         return Legend(self.title, tuple(rows), note=note)
 
-    def _amounts(self) -> list[float] | None:
-        """Amount of each class of the scheme where the shares tell them apart."""
+    def _amounts(self) -> list[float | None] | None:
+        """Amount of each class of the scheme, None of one that the shares do not tell from another one."""
         shares = self._shares
-        if shares is None or len(set(self.scheme.her2)) != len(self.scheme.her2):
+        if shares is None or not self.scheme.counted:
             return None
-        return [shares.excluded if code < 0 else shares.amounts[code] for code in self.scheme.her2]
+        amounts = {code: shares.excluded if code < 0 else shares.amounts[code] for code in self.scheme.her2}
+        return [amounts[code] if self.scheme.her2.count(code) == 1 else None for code in self.scheme.her2]
 
     def _after_filter(self) -> None:
         self._restyled()
