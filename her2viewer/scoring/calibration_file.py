@@ -23,7 +23,7 @@ FIGURES = (
     ("accuracy", "Right score", 100),
     ("kappa_quadratic", "Kappa, quadratic", 1),
     ("score_distance", "Mean distance from the score", 1),
-    ("limits_broken", "Limits of the guideline broken by, mean", 100),
+    ("limits_broken", "Guideline limits broken by", 100),
     ("share_mae", "Mean error of the shares, points", 1),
 )
 """What is shown of ``before``, ``after`` and ``cross_validated``: key, title, and 100 for parts shown as percent."""

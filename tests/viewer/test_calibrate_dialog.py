@@ -12,7 +12,8 @@ from her2viewer.scoring.registry import find_scorer
 from her2viewer.viewer.dialogs.calibrate import CalibrateDialog
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.session import Session
-from tests.helpers.drawn_sets import SCORES, SHARES, write_set
+from tests.helpers.drawn_sets import SCORES, SHARES, write_patch_set, write_set
+from tests.helpers.surface_models import install
 
 WAIT_MS = 120_000
 
@@ -109,3 +110,30 @@ def test_closing_while_slides_are_scored_cancels_first(dialog, drawn, qtbot):
     qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT_MS)
     dialog.reject()
     assert not dialog.isVisible()
+
+
+def test_the_factors_of_a_network_are_fitted_and_used_from_now_on(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setenv("HER2VIEWER_HOME", str(tmp_path))
+    install((1.0, 1.0, 0.5, 1.0))
+    session = Session()
+    controller = ScoringController(session)
+    controller.set_scorer("surface")
+    assert controller.calibration_problem == ""
+    dialog = CalibrateDialog(controller.manifest, controller.settings_of("surface"))
+    dialog.native_dialogs = False
+    qtbot.addWidget(dialog)
+    dialog.use.connect(controller.use_calibration)
+    dialog.open()
+    dialog.set_path(write_patch_set(tmp_path / "patches"))
+    button(dialog, "Calibrate").click()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=2 * WAIT_MS)
+    assert dialog.answer is not None, dialog.says
+    factors = {row[0]: row[1:] for row in cells(dialog, "calibrationLimits")}
+    assert factors["Factor of 2+"][0] == "1"
+    assert float(factors["Factor of 2+"][1]) > 1.5 * float(factors["Factor of 1+"][1])
+    figures = {row[0]: row[1:] for row in cells(dialog, "calibrationFigures")}
+    assert figures["Guideline limits broken by"][1] == "0 %"
+    button(dialog, "Use from now on").click()
+    settings = controller.settings_of("surface")
+    assert settings["factor_2"] == read_calibration(Path(settings["calibration"])).settings["factor_2"]
+    controller.shutdown()
