@@ -18,8 +18,8 @@ from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.region import Region
-from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.domain.region_squares import RegionSquares
+from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.viewer.canvas.grid import aligned
 from her2viewer.viewer.canvas.requests import visible_tiles
 from her2viewer.viewer.fields import serpentine

@@ -76,7 +76,8 @@ def cells(x: list[float], y: list[float], classes: list[int]) -> CellTable:
 def class_map() -> ClassMap:
     classes = np.full((10, 10), NOT_SCORED, np.uint8)
     classes[2:4, 2:4] = 3
-    return ClassMap("class map", Grid(0, 0, 100, 10, 10), TUMOUR_SCHEME, classes, (classes != NOT_SCORED).astype(np.float32))
+    weight = (classes != NOT_SCORED).astype(np.float32)
+    return ClassMap("class map", Grid(0, 0, 100, 10, 10), TUMOUR_SCHEME, classes, weight)
 
 
 def heatmap() -> Heatmap:
