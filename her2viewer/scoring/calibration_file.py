@@ -23,6 +23,7 @@ FIGURES = (
     ("accuracy", "Right score", 100),
     ("kappa_quadratic", "Kappa, quadratic", 1),
     ("score_distance", "Mean distance from the score", 1),
+    ("log_loss", "Surprise at the true score (log loss)", 1),
     ("limits_broken", "Guideline limits broken by", 100),
     ("share_mae", "Mean error of the shares, points", 1),
 )

@@ -19,6 +19,7 @@ from her2viewer.scoring.contract import Event, Finished, Partial, ScorerError, S
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.merge import EvidenceStore
 from her2viewer.scoring.registry import DEVICE_SETTING, find_scorer, load_scorer
+from her2viewer.scoring.temperature import tempered
 from her2viewer.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def run_job(request: JobRequest, slide: Slide, runtime: LocalRuntime) -> Iterato
                 yield event
         if finished is None:
             raise ScorerError(f"The scorer {manifest.title!r} ended without an answer. Report this to its authors.")
+    finished = tempered(finished, manifest, request.settings)
     # The core says which calibration was used, so that no scorer can forget it.
     hashes, warnings = applied(manifest, request.settings, finished.weights)
     finished = replace(finished, weights={**finished.weights, **hashes}, warnings=(*finished.warnings, *warnings))

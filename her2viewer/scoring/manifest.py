@@ -66,7 +66,9 @@ class CalibrationSpec:
     """What a lab may fit on its own slides."""
 
     method: str
-    """``cutoffs`` (limits by which cells are classed) or ``logits`` (factors of a network's logits)."""
+    """``cutoffs`` (limits by which cells are classed), ``logits`` (factors of a network's logits), or ``temperature``
+    (of the probabilities of the slide's score: the core applies it, the plugin needs no more than a setting for it).
+    """
     entry: str
     """Module of the plugin, imported only to calibrate; ``training.calibration_methods`` says what it holds."""
     settings: tuple[str, ...]
@@ -207,4 +209,6 @@ def _calibration(table: Mapping[str, Any] | None, known: set[str]) -> Calibratio
     fitted = tuple(table["settings"])
     if unknown := [s for s in fitted if s not in known]:
         raise ManifestError(f"[calibration] names settings that do not exist: {', '.join(unknown)}.")
-    return CalibrationSpec(table["method"], table["entry"], fitted)
+    if table["method"] == "temperature" and len(fitted) != 1:
+        raise ManifestError("[calibration] with the method temperature must name one setting.")
+    return CalibrationSpec(table["method"], table.get("entry", ""), fitted)

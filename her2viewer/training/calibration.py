@@ -28,7 +28,7 @@ PRIOR_WEIGHT = 0.01
 """Of a doubled or halved setting: between settings that do alike, those nearest to the present ones."""
 FOLDS = 10
 LIMIT = 10.0
-TIE_BREAKS = ("limits_broken", "share_mae")
+TIE_BREAKS = ("log_loss", "limits_broken", "share_mae")
 """Measures, less is better, that tell between fits that give the same slide scores."""
 
 
@@ -175,18 +175,30 @@ def compared(
         profile: makes scores of shares.
         parts: of the cross-validation.
     """
-    percent = {"before": before, "after": after, "held_out": held_out}
-    scores = {name: scores_of(p, profile) for name, p in percent.items()}
-    rows = tuple(
+    percent = (before, after, held_out)
+    scores = tuple(scores_of(p, profile) for p in percent)
+    first, second, third = (figures(slides, s, p) for s, p in zip(scores, percent, strict=True))
+    return Comparison(first, second, third, told(slides, *scores), parts)
+
+
+def told(
+    slides: Sequence[KnownSlide], before: NDArray[np.int64], after: NDArray[np.int64], held_out: NDArray[np.int64]
+) -> tuple[Mapping[str, Any], ...]:
+    """What ``Comparison.slides`` holds, of the scores (n,) of n slides; -1 where there is none."""
+
+    def word(score: int) -> str:
+        return HER2_LABELS[score] if score >= 0 else "no answer"
+
+    return tuple(
         {
             "id": s.id,
             "truth": HER2_LABELS[s.score],
-            **{name: HER2_LABELS[scores[name][k]] if scores[name][k] >= 0 else "no answer" for name in percent},
+            "before": word(before[k]),
+            "after": word(after[k]),
+            "held_out": word(held_out[k]),
         }
         for k, s in enumerate(slides)
     )
-    first, second, third = (figures(slides, scores[name], percent[name]) for name in percent)
-    return Comparison(first, second, third, rows, parts)
 
 
 def folds(slides: Sequence[KnownSlide], seed: int) -> list[NDArray[np.int64]]:
@@ -205,8 +217,11 @@ def folds(slides: Sequence[KnownSlide], seed: int) -> list[NDArray[np.int64]]:
     return [np.array([index for part in members[k::FOLDS] for index in part]) for k in range(FOLDS)]
 
 
-def figures(slides: Sequence[KnownSlide], scores: NDArray[np.int64], percent: Array) -> dict[str, float]:
-    """Measures of one way of scoring. A slide without an answer counts as wrong, three scores off."""
+def figures(slides: Sequence[KnownSlide], scores: NDArray[np.int64], percent: Array | None) -> dict[str, float]:
+    """Measures of one way of scoring. A slide without an answer counts as wrong, three scores off.
+
+    ``percent``: (n, 4) shares, None for a scorer that gives none.
+    """
     truth = np.array([s.score for s in slides])
     answered = scores >= 0
     table = overall(confusion(truth[answered], scores[answered], 4))
@@ -219,7 +234,7 @@ def figures(slides: Sequence[KnownSlide], scores: NDArray[np.int64], percent: Ar
         "kappa_quadratic": float(table["kappa_quadratic"]),
     }
     known = [k for k, s in enumerate(slides) if s.truth_shares is not None]
-    if known:
+    if known and percent is not None:
         shares = np.array([slides[k].truth_shares for k in known], np.float64)
         found["share_mae"] = float(np.abs(np.nan_to_num(percent[known]) - shares).mean())
     return found

@@ -6,6 +6,7 @@
   ``counts(cells, settings, limits) -> (k, 4)`` tumour cells by class under each of them.
 * ``logits``: ``logits(evidence) -> (rows, columns, 4)`` on the grid of the class map that is counted, NaN where it
   has no class, with all factors 1. The manifest names four settings, the factor of each class.
+* ``temperature``: nothing; the core divides the logits of ``score_probabilities`` by the one setting that is named.
 
 Evidence is that of a run ``for_calibration``.
 """
@@ -26,8 +27,18 @@ from her2viewer.domain.result import Result
 from her2viewer.guidelines.profiles import Profile
 from her2viewer.scoring.aggregate import SurfaceCounter
 from her2viewer.scoring.manifest import CalibrationSpec
-from her2viewer.training.calibration import CalibrationSlide, Comparison, KnownSlide, compared, fit, folds
-from her2viewer.training.calibration_logits import SlideLogits, broken, fit_alphas, fractions
+from her2viewer.scoring.temperature import METHOD, logits_of
+from her2viewer.training.calibration import (
+    CalibrationSlide,
+    Comparison,
+    KnownSlide,
+    compared,
+    figures,
+    fit,
+    folds,
+    told,
+)
+from her2viewer.training.calibration_logits import SlideLogits, broken, fit_alphas, fit_temperature, fractions
 from her2viewer.training.metrics import Array
 
 KEPT_PATCHES = 2000
@@ -137,8 +148,12 @@ class Logits:
         ]
         found = compared(self._slides, *percent, profile=profile, parts=len(parts))
         before, crossed, fitted = (
-            {**figures, "limits_broken": self._broken(own)}
-            for figures, own in ((found.before, factors[0]), (found.cross_validated, held), (found.after, factors[1]))
+            {**measured, "limits_broken": self._broken(own)}
+            for measured, own in (
+                (found.before, factors[0]),
+                (found.cross_validated, held),
+                (found.after, factors[1]),
+            )
         )
         return Fitted(
             dict(zip(self._names, self._before.tolist(), strict=True)),
@@ -160,4 +175,60 @@ class Logits:
         return float(np.mean(each))
 
 
-METHODS: Mapping[str, Callable[[CalibrationSpec, Mapping[str, Any]], Method]] = {"cutoffs": Cutoffs, "logits": Logits}
+class Temperature:
+    """A temperature of the probabilities of the slide's score: which score is found stays, how sure it is changes."""
+
+    def __init__(self, spec: CalibrationSpec, settings: Mapping[str, Any]) -> None:
+        self._name = spec.settings[0]
+        self._before = float(settings[self._name])
+        self._slides: list[KnownSlide] = []
+        self._logits: list[Array] = []
+
+    def add(self, slide: KnownSlide, result: Result) -> str:
+        """As ``Method``."""
+        if result.score_probabilities is None:
+            return "the scorer gave no probabilities of the scores."
+        self._slides.append(slide)
+        self._logits.append(logits_of(np.array(result.score_probabilities)))
+        return ""
+
+    def fit(self, profile: Profile, check: Callable[[], None]) -> Fitted:
+        """As ``Method``."""
+        logits, truth = np.stack(self._logits), np.array([s.score for s in self._slides])
+        after, held = self._fitted(logits, truth), np.zeros(len(truth))
+        parts = folds(self._slides, seed=1)
+        for part in parts:
+            check()
+            rest = np.ones(len(truth), bool)
+            rest[part] = False
+            held[part] = self._fitted(logits[rest], truth[rest])
+        scores = logits.argmax(axis=1)
+        common = figures(self._slides, scores, None)
+        before, fitted, crossed = (
+            {**common, "log_loss": _log_loss(logits, truth, own)}
+            for own in (np.full(len(truth), self._before), np.full(len(truth), after), held)
+        )
+        rows = told(self._slides, scores, scores, scores)
+        return Fitted(
+            {self._name: self._before},
+            {self._name: after},
+            Comparison(before, fitted, crossed, rows, len(parts)),
+        )
+
+    def _fitted(self, logits: Array, truth: Any) -> float:
+        return round(float(np.clip(fit_temperature(logits, truth), LEAST_FACTOR, MOST_FACTOR)), 4)
+
+
+def _log_loss(logits: Array, truth: Any, temperatures: Array) -> float:
+    """Mean of -log of the probability of the true score, each slide at its own temperature."""
+    from scipy.special import log_softmax
+
+    picked = log_softmax(logits / temperatures[:, None], axis=1)[np.arange(len(truth)), truth]
+    return -float(picked.mean())
+
+
+METHODS: Mapping[str, Callable[[CalibrationSpec, Mapping[str, Any]], Method]] = {
+    "cutoffs": Cutoffs,
+    "logits": Logits,
+    METHOD: Temperature,
+}

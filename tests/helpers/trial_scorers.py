@@ -87,6 +87,37 @@ class TrialScorer:
         yield Finished(estimates={"riddle": Riddle()})
 """
 
+# Says the last figure of the slide's name, and is far too sure of it.
+_SURE = """
+from her2viewer.scoring.contract import Finished
+
+class TrialScorer:
+    def score(self, request, runtime):
+        score = int(request.slide.path.stem[-1])
+        found = tuple(0.997 if k == score else 0.001 for k in range(4))
+        yield Finished(score=score, score_probabilities=found)
+"""
+
+_SURE_MANIFEST = """
+[[settings]]
+id = "temperature"
+title = "Temperature"
+type = "float"
+default = 1.0
+min = 0.05
+max = 20.0
+
+[[settings]]
+id = "calibration"
+title = "Calibration"
+type = "text"
+default = ""
+
+[calibration]
+method = "temperature"
+settings = ["temperature"]
+"""
+
 _GLASS = "NotAssessable('glass', 'There is only glass here.', 'Outline tissue.') if x0 >= 1000 else None"
 
 
@@ -120,7 +151,9 @@ def install(folder: Path) -> None:
     _package(folder, "future", "", _MANIFEST.format(id="future", api=99, needs="[]"))
     _package(folder, "needy", "", _MANIFEST.format(id="needy", api=1, needs='["a_module_nobody_has"]'))
     _package(folder, "garbled", "", "api = [")
-    points += [f"{n} = her2viewer_trial_{n}" for n in ("future", "needy", "garbled", "gone")]
+    manifest = _MANIFEST.format(id="sure", api=1, needs="[]").replace('"cells"', '"nothing"') + _SURE_MANIFEST
+    _package(folder, "sure", _SURE, manifest)
+    points += [f"{n} = her2viewer_trial_{n}" for n in ("future", "needy", "garbled", "gone", "sure")]
     info = folder / "her2viewer_trial-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: her2viewer-trial\nVersion: 1\n")
