@@ -22,7 +22,7 @@ ALIGN = 8
 """The network halves its picture three times: windows that lie a multiple of this apart agree on what both see."""
 SMOOTHING = 1.0
 """um, Gaussian sigma on the probability."""
-VALLEY = 0.10
+VALLEY = 0.03
 """Share of the lower of two peaks by which the ground between them must be lower; else they are one nucleus."""
 
 

@@ -44,6 +44,7 @@ CORNER = 300
 def install() -> None:
     """Small networks for the scorers that need some."""
     cells_models.install()
+    cells_models.install_finder()
     surface_models.install()
 
 
