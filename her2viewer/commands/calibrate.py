@@ -186,7 +186,7 @@ def _show(output: Output, c: CalibrationFile, path: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from her2viewer.scoring.calibration_file import FIGURES
+    from her2viewer.scoring.calibration_file import FIGURES, figure_text
 
     console = output.people()
     console.print(f"\n[bold]{escape(c.name)}[/bold] for {escape(c.scorer)} {escape(c.scorer_version)}")
@@ -201,11 +201,9 @@ def _show(output: Output, c: CalibrationFile, path: Path) -> None:
     table.add_column(f"{len(c.slides)} slides")
     for _, title in COLUMNS:
         table.add_column(title, justify="right")
-    for key, title, scale in FIGURES:
+    for key, (title, _) in FIGURES.items():
         if key in c.before:
-            values = [scale * getattr(c, column)[key] for column, _ in COLUMNS]
-            unit = " %" if scale == 100 else ""
-            texts = ("-" if math.isnan(v) else f"{v:.0f}{unit}" if unit else f"{v:.2f}" for v in values)
+            texts = (figure_text(key, getattr(c, column)[key]) for column, _ in COLUMNS)
             table.add_row(f"{title[0].lower()}{title[1:]}", *texts)
     console.print(table)
     wrong = [s for s in c.slides if s["held_out"] != s["truth"]]

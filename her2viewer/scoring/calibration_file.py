@@ -19,15 +19,23 @@ FORMAT = "her2viewer-calibration"
 VERSION = 1
 SETTING = "calibration"
 """Id of the setting that names the file."""
-FIGURES = (
-    ("accuracy", "Right score", 100),
-    ("kappa_quadratic", "Kappa, quadratic", 1),
-    ("score_distance", "Mean distance from the score", 1),
-    ("log_loss", "Surprise at the true score (log loss)", 1),
-    ("limits_broken", "Guideline limits broken by", 100),
-    ("share_mae", "Mean error of the shares, points", 1),
-)
-"""What is shown of ``before``, ``after`` and ``cross_validated``: key, title, and 100 for parts shown as percent."""
+FIGURES = {
+    "accuracy": ("Right score", "%"),
+    "kappa_quadratic": ("Kappa, quadratic", ""),
+    "score_distance": ("Mean distance from the score", ""),
+    "log_loss": ("Surprise at the true score (log loss)", ""),
+    "limits_broken": ("Guideline limits broken by", "%."),
+    "share_mae": ("Mean error of the shares, points", ""),
+}
+"""What is shown of ``before``, ``after`` and ``cross_validated`` by key: title, and how a part of 1 is printed."""
+
+
+def figure_text(key: str, value: float | None) -> str:
+    """A figure as printed: "94 %", "0.3 %", "0.97", "-" where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    form = FIGURES[key][1]
+    return f"{100 * value:.{len(form) - 1}f} %" if form else f"{value:.2f}"
 
 
 class CalibrationError(Exception):

@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from her2viewer.scoring.calibration_file import FIGURES, SETTING
+from her2viewer.scoring.calibration_file import FIGURES, SETTING, figure_text
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.userdirs import data_dir
 from her2viewer.viewer.desk import file_dialog, save_dialog
@@ -274,8 +274,8 @@ class CalibrateDialog(QDialog):
         ]
         _fill(self._limits, ("Setting", "Before", "Fitted"), rows)
         figures = [
-            (title, *(_number(answer[column].get(key), scale) for column, _ in _COLUMNS))
-            for key, title, scale in FIGURES
+            (title, *(figure_text(key, answer[column].get(key)) for column, _ in _COLUMNS))
+            for key, (title, _) in FIGURES.items()
             if key in answer["before"]
         ]
         _fill(self._figures, (f"{len(answer['slides'])} slides", *(title for _, title in _COLUMNS)), figures)
@@ -379,12 +379,6 @@ def _fill(table: QTableWidget, headings: tuple[str, ...], rows: Sequence[tuple[s
     table.setColumnWidth(0, 230)
     table.ensurePolished()
     table.setFixedHeight(max(header.sizeHint().height(), 34) + 26 * len(rows) + 6)
-
-
-def _number(value: float | None, scale: int) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:.0f} %" if scale == 100 else f"{value:.2f}"
 
 
 def _span(seconds: float) -> str:
