@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
@@ -236,6 +235,9 @@ class OverviewMap(QWidget):
     def _raster_picture(self, inside: NDArray[np.bool_]) -> QImage:
         """The edge of a raster over the slide."""
         if self._drawn is None:
+            # Not before the first paint: nothing else in the start needs it.
+            import cv2
+
             rim = inside & ~cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
             pixels = np.zeros((*inside.shape, 4), dtype=np.uint8)
             pixels[rim] = RIM
