@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -131,6 +130,9 @@ def _measured(
 
 def _raster(region: Region, on: Raster, rows: slice, columns: slice) -> NDArray[np.bool_]:
     """Which squares of a window have their middle in a region."""
+    # Not with the window's first paint, which waits for every import of this module.
+    import cv2
+
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     filled = np.zeros(shape, dtype=np.uint8)
     crossed = np.zeros(shape, dtype=np.uint8)
