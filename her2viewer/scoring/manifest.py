@@ -118,6 +118,13 @@ class Manifest:
     """The networks that it runs with; the registry adds a setting for each."""
     calibration: CalibrationSpec | None = None
 
+    def chosen_models(self, settings: Mapping[str, Any]) -> list[str]:
+        """Names of the networks that a run with these complete settings uses, role by role."""
+        chosen = [str(settings[role.setting]) for role in self.models]
+        return [
+            name for role, name in zip(self.models, chosen, strict=True) if not role.optional or name != WITHOUT_MODEL
+        ]
+
     def complete(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All settings: defaults overlaid with ``settings``, each checked.
 

@@ -110,8 +110,8 @@ class _Worker:
             if prepare is not None:
                 prepare(settings)
             runtime = LocalRuntime()
-            for role in manifest.models:
-                runtime.network(find_model(manifest.id, str(settings[role.setting])))
+            for name in manifest.chosen_models(settings):
+                runtime.network(find_model(manifest.id, name))
             self._runs_on(runtime.device)
 
     def _runs_on(self, device: str) -> None:

@@ -31,7 +31,7 @@ class FoundCells(CellSampler):
     """Farthest distance of a cell from the place where it is found."""
     apart_um: float = 5.0
     """Distance from every cell from which something is found in vain; what lies between is left out."""
-    vain_share: float = 0.4
+    vain_share: float = 0.08
     """So many of these at most, as a share of the labelled cells."""
     detection: DetectionRules = field(default_factory=DetectionRules)
 

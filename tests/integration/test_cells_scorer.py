@@ -130,6 +130,15 @@ def test_a_network_finds_the_nuclei_where_there_is_one(slide: ArraySlide, drawn:
     assert few.total <= found.shares.total
 
 
+def test_a_network_that_is_done_without_is_not_asked_for(own_user_folders: Path) -> None:
+    install()
+    install_finder()
+    manifest = find_scorer("cells")
+    both = {"model": "ring", "finder": "bluer"}
+    assert manifest.chosen_models(manifest.complete(both)) == ["ring", "bluer"]
+    assert manifest.chosen_models(manifest.complete({**both, "finder": "without"})) == ["ring"]
+
+
 def test_nuclei_found_by_a_network_are_the_same_ones_in_any_part(slide: ArraySlide) -> None:
     install_finder()
     part = Region.rectangle(333, 401, 1111, 707)

@@ -146,9 +146,7 @@ def _key(request: JobRequest, manifest: Manifest) -> str:
     }
     if manifest.models:
         # A network that was trained anew keeps its name.
-        parts["models"] = [
-            find_model(manifest.id, str(request.settings[role.setting])).sha256 for role in manifest.models
-        ]
+        parts["models"] = [find_model(manifest.id, name).sha256 for name in manifest.chosen_models(request.settings)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
