@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.helpers.canvases import MakeCanvas, canvases
@@ -35,6 +36,20 @@ def qtbot(qtbot: QtBot) -> QtBot:
 
     qtbot.waitUntil, qtbot.waitSignal = until, signal  # type: ignore[method-assign, assignment]
     return qtbot
+
+
+@pytest.fixture(autouse=True)
+def _look_as_before() -> Iterator[None]:
+    """A test that dresses the application leaves its font and style sheet to no other."""
+    app = QApplication.instance()
+    before = (app.styleSheet(), app.font(), app.palette()) if isinstance(app, QApplication) else None
+    yield
+    app = QApplication.instance()
+    if not isinstance(app, QApplication) or before is None or app.styleSheet() == before[0]:
+        return
+    app.setStyleSheet(before[0])
+    app.setFont(before[1])
+    app.setPalette(before[2])
 
 
 @pytest.fixture
