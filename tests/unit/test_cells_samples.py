@@ -65,9 +65,11 @@ def test_cells_are_cut_where_they_are_found_and_what_is_found_in_vain_is_an_arte
     manifest: Path, drawn: Drawn, known: np.ndarray
 ) -> None:
     with SlideSource(read_data_set(manifest).slides[0]) as source:
-        spots = sampler().spots(source, 26.0)
+        spots = sampler(vain_share=1.0).spots(source, 26.0)
+        few = sampler().spots(source, 26.0)
     cells = spots.label != ARTEFACT
     assert cells.sum() == known.sum()
+    assert (few.label == ARTEFACT).sum() == round(sampler().vain_share * known.sum())
     assert (spots.label[cells] == 3 + drawn.classes[known]).all()
     # On the nucleus that was drawn, not where the truth has it.
     away = np.hypot(spots.x[cells] - drawn.x[known], spots.y[cells] - drawn.y[known])

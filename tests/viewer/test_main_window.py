@@ -32,7 +32,7 @@ from her2viewer.viewer.actions import FILE, HELP, MENUS, REPORT, ROI, SCORE, VIE
 from her2viewer.viewer.dialogs.pixel_size import PixelSizeDialog
 from her2viewer.viewer.main_window import MainWindow
 from her2viewer.viewer.startup import ErrorCatcher
-from her2viewer.viewer.theme import tokens
+from her2viewer.viewer.theme import apply_theme, tokens
 
 Open = Callable[[Path], None]
 PATIENCE_MS = 20_000
@@ -791,6 +791,7 @@ def test_the_start_card_has_room_for_recent_slides_also_when_they_are_looked_up_
 
 
 def test_a_message_is_no_taller_than_its_sentence(qtbot, window):
+    apply_theme(QApplication.instance(), "dark")
     message = window.messages.show_message(
         "A sentence with two words more than one line of it can hold. " * 2, "error"
     )
