@@ -11,28 +11,19 @@ from numpy.typing import NDArray
 
 from her2viewer.api import (
     ArtefactMap,
-    CompactDab,
     Event,
     Finished,
     ModelError,
     ModelFolder,
     Network,
-    NotAssessable,
     Progress,
-    ResultWarning,
     Runtime,
     ScorerError,
     ScoringInput,
     StainEstimate,
-    TileError,
-    averaged,
-    compact_dab,
-    deconvolution,
-    deconvolve,
-    entered_stains,
-    estimate_stains,
     find_artefacts,
     find_model,
+    prepared,
 )
 from her2viewer_surface.blocks import Means, Tally, answer_of
 from her2viewer_surface.calibration import factors
@@ -41,15 +32,11 @@ from her2viewer_surface.pipeline import segmented, wait
 from her2viewer_surface.plan import Plan
 from her2viewer_surface.reading import Reader
 from her2viewer_surface.segmentation import Segmentation
-from her2viewer_surface.verdict import after_all, after_fields, before_anything, before_networks, warnings_for
+from her2viewer_surface.verdict import NUCLEAR_SHARE, after_all, before_anything, before_networks, warnings_for
 
 PLUGIN = "surface"
 ROLES = ("segmenter", "classifier")
 STAGE = "Tumour and classes"
-FIELD_UM = 0.5
-FIELD_PX = 448
-FIELDS = 8
-"""Fields looked at for a nuclear stain."""
 
 
 class SurfaceScorer:
@@ -74,9 +61,10 @@ class SurfaceScorer:
         try:
             loading = helpers.submit(_networks, request.settings, runtime)
             yield Progress("Estimating stain", 0, 0)
-            estimate, warnings, reason = _estimate(request, runtime)
-            if reason is not None:
-                yield Finished(not_assessable=reason, warnings=tuple(warnings))
+            known = prepared(request, runtime, before=before_networks, nuclear_share=NUCLEAR_SHARE)
+            estimate, warnings = known.estimate, list(known.warnings)
+            if known.refusal is not None:
+                yield Finished(not_assessable=known.refusal, warnings=known.warnings)
                 return
             looking = helpers.submit(_artefacts, request, estimate, runtime)
             yield Progress("Loading networks", 0, 0)
@@ -131,56 +119,6 @@ def _alphas(model: ModelFolder) -> NDArray[np.float32]:
     if alphas.shape != (4,) or not (np.isfinite(alphas).all() and (alphas > 0).all()):
         raise ScorerError(f"The logit factors of the model {model.name} are wrong; get it again.")
     return alphas.astype(np.float32)
-
-
-def _estimate(
-    request: ScoringInput, runtime: Runtime
-) -> tuple[StainEstimate, list[ResultWarning], NotAssessable | None]:
-    """Glass and stains, what the reader must know of them, and what speaks against scoring."""
-    if request.estimates:
-        try:
-            return StainEstimate.from_json(request.estimates), [], None
-        except (KeyError, TypeError, ValueError) as error:
-            raise ScorerError(
-                f"The stain estimates of the earlier run cannot be used again ({error}). Score the whole region anew."
-            ) from error
-    estimate = estimate_stains(
-        request.slide,
-        request.pixel_size,
-        request.whole,
-        working_um=max(FIELD_UM, request.pixel_size.mpp),
-        entered=entered_stains(request.settings),
-        check=runtime.check,
-    )
-    warnings: list[ResultWarning] = []
-    for look in (before_networks, lambda e: after_fields(_fields(request, e, runtime))):
-        reason = look(estimate)
-        if reason is None:
-            continue
-        if reason.code == "no_tissue" or not request.settings["score_anyway"]:
-            return estimate, warnings, reason
-        warnings.append(ResultWarning(reason.code, reason.reason))
-    return estimate, warnings, None
-
-
-def _fields(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> CompactDab:
-    """How DAB lies in some fields spread over the tissue."""
-    try:
-        tables = deconvolution(estimate.background, estimate.haematoxylin, estimate.dab)
-    except ValueError as error:
-        raise ScorerError(f"{error} Change them in the settings of the scorer.") from error
-    um = max(FIELD_UM, request.pixel_size.mpp)
-    places = estimate.samples
-    found = []
-    for pick in np.unique(np.linspace(0, len(places) - 1, min(FIELDS, len(places))).round().astype(int)):
-        runtime.check()
-        x, y = places[int(pick)]
-        try:
-            rgb = request.slide.read_at(um / request.pixel_size.mpp, x, y, FIELD_PX, FIELD_PX)
-        except TileError:
-            continue
-        found.append(compact_dab(deconvolve(rgb, tables)[1], um))
-    return averaged(found)
 
 
 def _artefacts(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> ArtefactMap | None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from her2viewer.api import (
-    CompactDab,
     NotAssessable,
     ResultWarning,
     StainEstimate,
     about_artefacts,
     about_glass,
-    nuclear_stain,
     too_coarse,
     wrong_section,
 )
@@ -44,11 +42,6 @@ def before_networks(estimate: StainEstimate) -> NotAssessable | None:
             "Scan the slide again, or outline a sharp area.",
         )
     return reason
-
-
-def after_fields(dab: CompactDab) -> NotAssessable | None:
-    """Reasons that some fields show."""
-    return nuclear_stain(dab, NUCLEAR_SHARE)
 
 
 def after_all(tally: Tally) -> NotAssessable | None:
