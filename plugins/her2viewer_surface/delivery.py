@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from her2viewer.api import ArtefactMap, Evidence, Partial, Region
+from her2viewer.api import ArtefactMap, Evidence, Partial, Region, wait
 from her2viewer_surface.blocks import Answer, Tally, evidence_of
-from her2viewer_surface.pipeline import wait
 from her2viewer_surface.plan import Plan
 
 

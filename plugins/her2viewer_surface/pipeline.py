@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.api import Runtime
+from her2viewer.api import Runtime, wait
 from her2viewer_surface.blocks import Picture
 from her2viewer_surface.plan import Block, Place
 from her2viewer_surface.reading import Pixels, Reader
@@ -19,10 +17,7 @@ from her2viewer_surface.segmentation import Segmentation
 
 AHEAD = 3
 """Blocks under way at a time: one is classed, one segmented, one read."""
-CHECK_S = 0.1
-"""Longest time between two looks at whether the reader has cancelled, while threads work."""
 
-T = TypeVar("T")
 Read = tuple[Picture, list[Pixels | None]]
 Tumour = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -65,15 +60,3 @@ def segmented(
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in (readers, segmenters):
             pool.shutdown(wait=True)
-
-
-def wait(future: Future[T], check: Callable[[], None]) -> T:
-    """The result of a future, looking every ``CHECK_S`` whether the reader has cancelled."""
-    while True:
-        check()
-        try:
-            return future.result(timeout=CHECK_S)
-        except NotYet:
-            # A result may itself be a TimeoutError from a network share.
-            if future.done():
-                raise

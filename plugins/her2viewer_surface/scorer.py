@@ -24,11 +24,12 @@ from her2viewer.api import (
     find_artefacts,
     find_model,
     prepared,
+    wait,
 )
 from her2viewer_surface.blocks import Means, Tally, answer_of
 from her2viewer_surface.calibration import factors
 from her2viewer_surface.delivery import Delivery
-from her2viewer_surface.pipeline import segmented, wait
+from her2viewer_surface.pipeline import segmented
 from her2viewer_surface.plan import Plan
 from her2viewer_surface.reading import Reader
 from her2viewer_surface.segmentation import Segmentation

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from her2viewer_surface.scorer import SurfaceScorer
 
 from her2viewer.api import (
@@ -147,12 +148,15 @@ def test_a_part_scored_alone_is_the_same_as_in_the_whole(slide: ArraySlide, corn
         np.testing.assert_array_equal(cut(getattr(a, name), a.grid, inner), cut(getattr(b, name), b.grid, inner))
 
 
-def test_parts_cover_the_region_once_and_come_from_where_the_reader_looks_outwards(slide: ArraySlide) -> None:
+def test_parts_cover_the_region_and_come_from_where_the_reader_looks_outwards(slide: ArraySlide) -> None:
     request = given(slide)
     looking = ScoringInput(**{**request.__dict__, "focus": (slide.width - 10.0, 10.0)})
     events = list(SurfaceScorer().score(looking, LocalRuntime(2)))
     parts = partials(events)
-    assert sum(p.covered.area_px for p in parts) == pytest.approx(request.region.area_px)
+    # A part may come again when the artefacts in it are known, which is never waited for.
+    places = [p.covered.geometry for p in parts]
+    assert shapely.union_all(places).area == pytest.approx(request.region.area_px)
+    assert max(places.count(place) for place in places) <= 2
     assert parts[0].covered.bounds[2] == slide.width
     assert parts[0].covered.bounds[1] == 0
     assert partials(SurfaceScorer().score(request, LocalRuntime(2)))[0].covered.bounds[0] == 0
