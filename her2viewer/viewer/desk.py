@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.messages import Messages
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.storage import Storage
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Desk:
-    """The slide, the scorer, the case, the disk and the reader of one window."""
+    """The slide, the scorer, the case, the disk, the reader and the chosen cells of one window."""
 
     session: Session
     controller: ScoringController
     keeper: CaseKeeper
     storage: Storage
     messages: Messages
+    chosen: CellSelection
 
 
 def file_dialog(

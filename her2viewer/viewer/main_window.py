@@ -15,6 +15,7 @@ from her2viewer.viewer.availability import show_availability
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.case_sync import CaseSync
+from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.commanding import Commanding
 from her2viewer.viewer.compare.grid import CompareGrid
 from her2viewer.viewer.comparing import Comparing
@@ -87,7 +88,8 @@ class MainWindow(QMainWindow):
             recent=self.recent,
             messages=self.messages,
         )
-        desk = Desk(self.session, self.controller, self.keeper, self.storage, self.messages)
+        self.chosen_cells = CellSelection(self)
+        desk = Desk(self.session, self.controller, self.keeper, self.storage, self.messages, self.chosen_cells)
         self.exporting = Exporting(self, desk)
         self.legend = LegendWidget(self.canvas)
         self.evidence = EvidenceLayers(self.canvas, self.legend, self)
