@@ -100,6 +100,7 @@ def _result_to_json(result: Result) -> dict[str, Any]:
             "half_width": None if shares.half_width is None else list(shares.half_width),
             "unclassified": shares.unclassified,
             "interval": None if shares.interval is None else asdict(shares.interval),
+            "left_out": [list(pair) for pair in shares.left_out],
         },
         "score": result.score,
         "score_probabilities": None if result.score_probabilities is None else list(result.score_probabilities),
@@ -123,9 +124,10 @@ def _result_from_json(data: Mapping[str, Any], scored: Region, evidence: tuple[E
             unit=CountedUnit(shares["unit"]),
             excluded=shares["excluded"],
             half_width=None if shares["half_width"] is None else _four(shares["half_width"]),
-            # Files of before these were known have neither.
+            # Files of before these were known have none of them.
             unclassified=float(shares.get("unclassified", 0.0)),
             interval=_interval(shares.get("interval")),
+            left_out=tuple((str(name), float(amount)) for name, amount in shares.get("left_out", ())),
         ),
         score=data["score"],
         score_probabilities=None if probabilities is None else _four(probabilities),

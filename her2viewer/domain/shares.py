@@ -15,6 +15,10 @@ class CountedUnit(StrEnum):
     SURFACE = "tumour surface"
 
 
+CONCORDANT_ENTROPY, DISCORDANT_ENTROPY = 0.71, 1.04
+"""Median entropy of the slides on which a reader and the scorer agreed, and of the others (Vandenberghe 2017)."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """95 % interval of each share, by drawing blocks of the tissue anew."""
@@ -41,6 +45,8 @@ class Shares:
     """mm2 of tumour that has no class, because its patch holds too little tumour or was not classed."""
     interval: Interval | None = None
     """None where there are too few blocks of tissue to tell."""
+    left_out: tuple[tuple[str, float], ...] = ()
+    """What ``excluded`` is made of: name of the class and amount; empty where the scorer tells no kinds apart."""
 
     def __post_init__(self) -> None:
         if any(a < 0 for a in self.amounts) or self.excluded < 0 or self.unclassified < 0:
@@ -65,6 +71,16 @@ class Shares:
         """Percentages of the classes, unrounded."""
         a, b, c, d = self.fractions
         return (100 * a, 100 * b, 100 * c, 100 * d)
+
+    @property
+    def entropy(self) -> float | None:
+        """Shannon entropy of the four fractions, natural logarithm: 0 for one class, ln 4 = 1.39 for equal shares.
+
+        None where nothing was counted.
+        """
+        if self.total <= 0:
+            return None
+        return -sum(f * math.log(f) for f in self.fractions if f > 0) + 0.0
 
     @property
     def unclassified_fraction(self) -> float:

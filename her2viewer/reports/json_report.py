@@ -131,6 +131,8 @@ def _shares(shares: Shares) -> dict[str, Any]:
         "total": shares.total,
         "percent": plain(shares.percent),
         "excluded": shares.excluded,
+        "excluded_by_class": dict(shares.left_out),
+        "entropy": shares.entropy,
         "unclassified": shares.unclassified,
         "unclassified_percent_of_tumour": 100 * shares.unclassified_fraction,
         "interval": None

@@ -14,7 +14,7 @@ from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.pixelsize import PixelSize, mm2_number
 from her2viewer.domain.reviewed import share_text
-from her2viewer.domain.shares import CountedUnit, percent_text
+from her2viewer.domain.shares import CONCORDANT_ENTROPY, DISCORDANT_ENTROPY, CountedUnit, percent_text
 from her2viewer.guidelines.decision import Decision, RowTest
 from her2viewer.reports.model import OwnAnswer, RegionShares, ReportData, Reviewed
 from her2viewer.reports.pdf_bars import share_bars
@@ -83,6 +83,8 @@ def answer(data: ReportData) -> list[Any]:
     if shares is not None and shares.unclassified > 0:
         share = percent_text(100 * shares.unclassified_fraction, limits=())
         left.append(para(f"Tumour without a class: {mm2_number(shares.unclassified)} mm² ({share}).", "small"))
+    if shares is not None and shares.entropy is not None and shares.unit is CountedUnit.CELLS:
+        left.append(para(entropy_sentence(shares.entropy), "small"))
     if data.change.any:
         left.append(para(change_sentence(data.change), "small"))
     if shares is None or shares.total <= 0:
@@ -321,6 +323,14 @@ def _own_probabilities(data: ReportData) -> list[Any]:
     return out
 
 
+def entropy_sentence(entropy: float) -> str:
+    """How mixed the classes are, beside the medians of the paper."""
+    return (
+        f"Heterogeneity (Shannon entropy of the four shares): {entropy:.2f} of at most 1.39; published medians "
+        f"{CONCORDANT_ENTROPY} where reader and scorer agreed, {DISCORDANT_ENTROPY} where they did not."
+    )
+
+
 def _near(decision: Decision) -> str:
     return "amber" if decision.near else "small"
 
@@ -330,7 +340,8 @@ def _amount(decision: Decision) -> str:
     if shares is None:
         return ""
     if shares.unit is CountedUnit.CELLS:
-        return f"{shares.excluded:,.0f} cells"
+        kinds = ", ".join(f"{name} {amount:,.0f}" for name, amount in shares.left_out if len(shares.left_out) > 1)
+        return f"{shares.excluded:,.0f} cells" + (f" ({kinds})" if kinds else "")
     return f"{mm2_number(shares.excluded)} mm²"
 
 

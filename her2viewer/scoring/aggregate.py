@@ -48,6 +48,7 @@ class CellCounter:
     def __init__(self, table: CellTable, pixel_size: PixelSize | None = None) -> None:
         """Without a pixel size there are no blocks of tissue, and so no intervals."""
         self._classes = len(table.scheme.names)
+        self._names = table.scheme.names
         self._her2 = np.asarray(table.scheme.her2)
         n = len(table)
         if n == 0:
@@ -93,6 +94,7 @@ class CellCounter:
             CountedUnit.CELLS,
             excluded=float(counts[self._her2 < 0].sum()),
             interval=self._interval(bins, cells) if interval else None,
+            left_out=tuple((self._names[k], float(counts[k])) for k in np.flatnonzero(self._her2 < 0).tolist()),
         )
 
     def _inside(self, region: Region) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -82,7 +82,16 @@ class LiveShares:
             return first
         a, b, c, d = (sum(column) for column in zip(*(s.amounts for s in found), strict=True))
         excluded, unclassified = sum(s.excluded for s in found), sum(s.unclassified for s in found)
-        return Shares((a, b, c, d), first.unit, excluded=excluded, unclassified=unclassified)
+        left_out: dict[str, float] = {}
+        for name, amount in (pair for s in found for pair in s.left_out):
+            left_out[name] = left_out.get(name, 0.0) + amount
+        return Shares(
+            (a, b, c, d),
+            first.unit,
+            excluded=excluded,
+            unclassified=unclassified,
+            left_out=tuple(left_out.items()),
+        )
 
     # -- corrections of the tumour mask ---------------------------------------------------------------------------
 

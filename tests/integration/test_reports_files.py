@@ -170,6 +170,7 @@ def test_the_pdf_says_all_that_a_reader_needs(data: ReportData, tmp_path: Path) 
         "Where 2+ is densest",
         "Own score ☐ 0 ☐ 1+ ☐ 2+ ☐ 3+",
         "Date, signature",
+        f"Shannon entropy of the four shares): {shares.entropy:.2f}",
         "page 1 of ",
     ]
     assert [e for e in expected if e not in text] == []
@@ -420,6 +421,9 @@ def test_the_json_carries_raw_numbers_and_is_read_back(data: ReportData, tmp_pat
     assert data.decision is not None
     assert data.decision.shares is not None
     assert read["decision"]["shares"]["percent"] == list(data.decision.shares.percent)
+    assert read["decision"]["shares"]["entropy"] == data.decision.shares.entropy
+    by_class = read["decision"]["shares"]["excluded_by_class"]
+    assert by_class == {"not tumour": data.decision.shares.excluded}
     assert [t["value"] for t in read["decision"]["trace"]] == [t.value for t in data.decision.trace]
     assert read["slide"]["identity"] == data.slide_identity
     assert read["pixel_size"]["source"] == "entered by user"

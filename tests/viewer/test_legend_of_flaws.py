@@ -42,6 +42,11 @@ def test_classes_that_the_shares_do_not_tell_apart_have_no_amount_and_the_others
     legend = layer.legend()
     assert legend is not None
     assert [row.amount for row in legend.rows] == ["", "", "10", "20", "30", "40"]
+    apart = (("artefact", 2.0), ("stroma", 5.0))
+    layer.set_shares(Shares((10.0, 20.0, 30.0, 40.0), CountedUnit.CELLS, excluded=7.0, left_out=apart))
+    told = layer.legend()
+    assert told is not None
+    assert [row.amount for row in told.rows] == ["2", "5", "10", "20", "30", "40"]
     flaws = ClassMapLayer("Image quality", QUALITY_SCHEME)
     flaws.set_shares(Shares((10.0, 20.0, 30.0, 40.0), CountedUnit.CELLS))
     assert flaws.legend() is None or not any(row.amount for row in flaws.legend().rows)

@@ -187,7 +187,11 @@ class ClassLayer(EvidenceLayer):
         if shares is None or not self.scheme.counted:
             return None
         amounts = {code: shares.excluded if code < 0 else shares.amounts[code] for code in self.scheme.her2}
-        return [amounts[code] if self.scheme.her2.count(code) == 1 else None for code in self.scheme.her2]
+        apart = dict(shares.left_out)
+        return [
+            amounts[code] if self.scheme.her2.count(code) == 1 else apart.get(name)
+            for name, code in zip(self.scheme.names, self.scheme.her2, strict=True)
+        ]
 
     def _after_filter(self) -> None:
         self._restyled()
