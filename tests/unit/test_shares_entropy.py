@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import CellTable
-from her2viewer.domain.pixelsize import PixelSizeSource, PixelSize
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares
 from her2viewer.scoring.aggregate import shares_of
