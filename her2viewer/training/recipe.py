@@ -17,6 +17,7 @@ from her2viewer.domain.classes import HER2_LABELS
 if TYPE_CHECKING:
     import torch
 
+    from her2viewer.training.augment import Stained
     from her2viewer.training.sources import SlideSource
 
 UNLABELLED = -1
@@ -174,6 +175,28 @@ class Outputs(Protocol):
 
 
 @dataclass(frozen=True)
+class Feature:
+    """One number that is measured on a sample."""
+
+    name: str
+    unit: str
+    """"" for a number without one."""
+    group: str
+    """What it tells: colour, texture, shape."""
+    what: str
+    """How it is measured, in a few words."""
+
+
+@dataclass(frozen=True)
+class HandMade:
+    """Features made by hand, for the classical classifiers that a network is compared with."""
+
+    features: tuple[Feature, ...]
+    measure: Callable[[Stained, float], NDArray[np.float32]]
+    """(b samples with their margin, um per px) -> (b, features) without NaN."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one network of a plugin is trained."""
 
@@ -202,6 +225,8 @@ class Recipe:
     """Sentences for the model card: what the paper leaves open and how it was decided."""
     finish: Callable[[Outputs], Mapping[str, Any]] | None = None
     """After the stages: whatever is fitted on outputs (logit calibration), kept in ``model.toml``."""
+    hand_made: HandMade | None = None
+    """For ``her2viewer crossval``, which compares the network with classical classifiers."""
 
     def target_of_score(self, score: str | None) -> int:
         """Class of a slide's score; ``UNLABELLED`` where it has none or the recipe no such class."""

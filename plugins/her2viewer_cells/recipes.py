@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from her2viewer.api import HER2_LABELS
 from her2viewer.training_api import Cut, Recipe, Stage, StainJitter
 from her2viewer_cells.classes import CLASSES, MPP, PIXELS
+from her2viewer_cells.features import HAND_MADE
 from her2viewer_cells.finder import PIXELS as SQUARE
 from her2viewer_cells.samples import FoundCells, NucleusSquares
 
@@ -80,6 +81,7 @@ CELLNET = Recipe(
         "without a cell nearby, half of them on flaws of the section; cells are shown where the detection finds "
         "them. Benign and in-situ epithelium is left out, because the paper has no class for it.",
     ),
+    hand_made=HAND_MADE,
 )
 
 NUCLEUS_WEIGHT = 10.0
