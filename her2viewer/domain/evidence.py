@@ -124,6 +124,9 @@ class CellTable:
     """(n + 1,) where each cell's outline starts in ``contours``."""
     probabilities: NDArray[np.float32] | None = None
     """(n, classes) or None."""
+    scorer_classes: NDArray[np.uint8] | None = None
+    """(n,) what the scorer had said where ``classes`` is the reader's word, ``NOT_SCORED`` elsewhere; None where the
+    reader said nothing."""
     kind: Literal["cells"] = "cells"
 
     def __len__(self) -> int:
@@ -139,9 +142,7 @@ class CellTable:
         """The cells where ``keep`` (n,) is true."""
         contours, starts = self.contours, self.contour_starts
         if contours is not None and starts is not None:
-            lengths = np.diff(starts)
-            contours = contours[np.repeat(keep, lengths)]
-            starts = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
+            contours, starts = _chosen_contours(contours, starts, keep)
         return CellTable(
             name=self.name,
             scheme=self.scheme,
@@ -153,6 +154,7 @@ class CellTable:
             contours=contours,
             contour_starts=starts,
             probabilities=None if self.probabilities is None else self.probabilities[keep],
+            scorer_classes=None if self.scorer_classes is None else self.scorer_classes[keep],
         )
 
 
@@ -205,6 +207,7 @@ def concatenated(tables: list[CellTable]) -> CellTable:
         return np.concatenate(column)
 
     probabilities = [t.probabilities for t in tables if t.probabilities is not None]
+    said = any(t.scorer_classes is not None for t in tables)
     return CellTable(
         name=first.name,
         scheme=first.scheme,
@@ -216,4 +219,27 @@ def concatenated(tables: list[CellTable]) -> CellTable:
         contours=contours,
         contour_starts=starts,
         probabilities=joined(probabilities) if len(probabilities) == len(tables) else None,
+        scorer_classes=joined([_of_scorer(t) for t in tables]) if said else None,
     )
+
+
+def _chosen_contours(
+    contours: NDArray[np.float32], starts: NDArray[np.int64], keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Outlines of some cells. Outlines are most of a table: where few go they are copied in few pieces."""
+    lengths = np.diff(starts)
+    kept = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
+    rows = np.flatnonzero(keep)
+    if 8 * len(rows) < len(keep):
+        begin = starts[:-1][rows]
+        return contours[np.repeat(begin - kept[:-1], lengths[rows]) + np.arange(kept[-1])], kept
+    gone = np.flatnonzero(~keep)
+    if 100 * len(gone) < len(keep):
+        edges = [0, *np.stack([starts[gone], starts[gone + 1]], axis=1).ravel().tolist(), int(starts[-1])]
+        return np.concatenate([contours[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]), kept
+    return contours[np.repeat(keep, lengths)], kept
+
+
+def _of_scorer(table: CellTable) -> NDArray[np.uint8]:
+    known = table.scorer_classes
+    return np.full(len(table), NOT_SCORED, dtype=np.uint8) if known is None else known

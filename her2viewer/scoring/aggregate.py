@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from her2viewer.domain.cell_bins import CellBins
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Grid
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import RASTER_SHIFT, Region
@@ -17,8 +18,6 @@ from her2viewer.scoring.coverage import coverage
 from her2viewer.scoring.intervals import BlockTable
 
 Counts = Literal["cells", "surface", "nothing"]
-
-_CELLS_PER_BIN = 8
 
 
 def grid_cover(region: Region, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -45,40 +44,43 @@ class CellCounter:
     bins that its outline crosses.
     """
 
-    def __init__(self, table: CellTable, pixel_size: PixelSize | None = None) -> None:
-        """Without a pixel size there are no blocks of tissue, and so no intervals."""
+    def __init__(self, table: CellTable, pixel_size: PixelSize | None = None, bins: CellBins | None = None) -> None:
+        """Without a pixel size no blocks of tissue are known, and so no intervals; ``bins`` where they are known."""
         self._classes = len(table.scheme.names)
         self._names = table.scheme.names
-        self._her2 = np.asarray(table.scheme.her2)
-        n = len(table)
-        if n == 0:
-            self._grid = Grid(0, 0, 1, 1, 1)
-            order = np.zeros(0, dtype=np.int64)
-            bins = order
-        else:
-            x0, y0 = float(table.x.min()), float(table.y.min())
-            width, height = float(table.x.max()) - x0 + 1, float(table.y.max()) - y0 + 1
-            step = max(1.0, float(np.sqrt(width * height * _CELLS_PER_BIN / n)))
-            # A few far cells must not make millions of empty bins.
-            step = max(step, width / 2048, height / 2048)
-            self._grid = Grid(x0, y0, step, int(width // step) + 1, int(height // step) + 1)
-            column = ((table.x - x0) / step).astype(np.int64)
-            row = ((table.y - y0) / step).astype(np.int64)
-            bins = row * self._grid.columns + column
-            order = np.argsort(bins, kind="stable")
-        self._x = table.x[order]
-        self._y = table.y[order]
-        self._class = table.classes[order]
-        count = self._grid.rows * self._grid.columns
-        self._starts = np.searchsorted(bins[order], np.arange(count + 1))
-        self._histogram = np.bincount(bins * self._classes + table.classes, minlength=count * self._classes).reshape(
-            count, self._classes
-        )
+        # One class more for cells that the reader has removed.
+        self._her2 = np.asarray((*table.scheme.her2, -1))
+        self.bins = CellBins(table.x, table.y) if bins is None else bins
+        self._grid, self._starts = self.bins.grid, self.bins.starts
+        self._class = np.minimum(table.classes, self._classes)[self.bins.order]
+        wide = self._classes + 1
+        self._histogram = np.bincount(
+            self.bins.bins * wide + np.minimum(table.classes, self._classes), minlength=self.bins.count * wide
+        ).reshape(self.bins.count, wide)
 
         self._blocks: BlockTable | None = None
         self._amounts = np.zeros((0, 4))
         """(bins, 4): cells by HER2 class."""
         self._mpp = None if pixel_size is None else pixel_size.mpp
+
+    def recoded(self, cells: NDArray[np.int64], codes: NDArray[np.uint8]) -> CellCounter:
+        """A counter of the same cells, some of them of other classes; costs little, however many cells there are.
+
+        Args:
+            cells: (k,) index into the table, each once.
+            codes: (k,) class of each from now on; ``NO_CELL`` for one that is removed.
+        """
+        other = CellCounter.__new__(CellCounter)
+        other.__dict__.update(self.__dict__)
+        places = self.bins.places[cells]
+        new = np.minimum(codes, self._classes)
+        other._class, other._histogram = self._class.copy(), self._histogram.copy()
+        bins = self.bins.bins[cells]
+        np.subtract.at(other._histogram, (bins, self._class[places]), 1)
+        np.add.at(other._histogram, (bins, new), 1)
+        other._class[places] = new
+        other._amounts = other._by_grade()
+        return other
 
     def counts(self, region: Region) -> NDArray[np.int64]:
         """Cells by class of the scheme with their centre in the region, (classes,)."""
@@ -88,13 +90,14 @@ class CellCounter:
         """Shares of the tumour cells in the region; cells of classes that do not count are ``excluded``."""
         bins, cells = self._inside(region)
         counts = self._count(bins, cells)
-        amounts = [float(counts[self._her2 == c].sum()) for c in range(4)]
+        her2 = self._her2[: self._classes]
+        amounts = [float(counts[her2 == c].sum()) for c in range(4)]
         return Shares(
             (amounts[0], amounts[1], amounts[2], amounts[3]),
             CountedUnit.CELLS,
-            excluded=float(counts[self._her2 < 0].sum()),
+            excluded=float(counts[her2 < 0].sum()),
             interval=self._interval(bins, cells) if interval else None,
-            left_out=tuple((self._names[k], float(counts[k])) for k in np.flatnonzero(self._her2 < 0).tolist()),
+            left_out=tuple((name, float(counts[k])) for k, name in enumerate(self._names) if self._her2[k] < 0),
         )
 
     def _inside(self, region: Region) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -106,14 +109,14 @@ class CellCounter:
         if lengths.sum():
             ends = np.cumsum(lengths)
             cells = np.arange(ends[-1]) + np.repeat(self._starts[bins] - (ends - lengths), lengths)
-            cells = cells[region.contains_points(self._x[cells], self._y[cells])]
+            cells = cells[region.contains_points(self.bins.x[cells], self.bins.y[cells])]
         return np.flatnonzero((inside & ~crossed).ravel()), cells
 
     def _count(self, bins: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
         total = self._histogram[bins].sum(axis=0)
         if len(cells):
-            total = total + np.bincount(self._class[cells], minlength=self._classes)
-        return np.asarray(total, dtype=np.int64)
+            total = total + np.bincount(self._class[cells], minlength=self._classes + 1)
+        return np.asarray(total[: self._classes], dtype=np.int64)
 
     def _interval(self, bins: NDArray[np.int64], cells: NDArray[np.int64]) -> Interval | None:
         if self._mpp is None:
@@ -121,8 +124,7 @@ class CellCounter:
         if self._blocks is None:
             gx, gy = self._grid.centres()
             self._blocks = BlockTable(gx.ravel(), gy.ravel(), self._mpp)
-            by_class = [self._histogram[:, self._her2 == c].sum(axis=1) for c in range(4)]
-            self._amounts = np.stack(by_class, axis=1).astype(np.float64)
+            self._amounts = self._by_grade()
         sums = self._blocks.sums_by_class(bins, self._amounts[bins])
         # A cell lies in the block of its bin, which is much smaller.
         of_cell = np.searchsorted(self._starts, cells, side="right") - 1
@@ -130,6 +132,10 @@ class CellCounter:
         counted = her2 >= 0
         sums += self._blocks.sums(of_cell[counted], her2[counted], np.ones(int(counted.sum())))
         return self._blocks.interval(sums)
+
+    def _by_grade(self) -> NDArray[np.float64]:
+        by_class = [self._histogram[:, self._her2 == c].sum(axis=1) for c in range(4)]
+        return np.stack(by_class, axis=1).astype(np.float64)
 
 
 class SurfaceCounter:
