@@ -25,6 +25,7 @@ from her2viewer.domain.annotation import AnnotationSet
 if TYPE_CHECKING:
     from her2viewer.cases.alignment_file import AlignedSlide
     from her2viewer.cases.views_file import KeptViews
+    from her2viewer.domain.cell_corrections import CellCorrections
     from her2viewer.domain.corrections import Corrections
     from her2viewer.domain.result import Result
     from her2viewer.domain.reviewed import ReviewedMap
@@ -174,6 +175,16 @@ class CaseStore:
 
         return self._load_small("corrections.json", read_corrections)
 
+    def load_cell_corrections(self) -> CellCorrections:
+        """What the reader said of single cells.
+
+        Raises:
+            CaseError: the file is damaged (it is kept aside), or a newer program wrote it.
+        """
+        from her2viewer.cases.cell_corrections_file import FILE, read_cell_corrections
+
+        return self._load_small(FILE, read_cell_corrections)
+
     def load_views(self) -> KeptViews | None:
         """Which views stood side by side; None where nothing is known of it.
 
@@ -275,6 +286,20 @@ class CaseStore:
                 return
             self._make_known()
             write_corrections(self.folder / "corrections.json", corrections)
+
+    def save_cell_corrections(self, corrections: CellCorrections) -> None:
+        """Write what the reader said of single cells, whole or not at all; a newer program's list stays.
+
+        Raises:
+            CaseError: as ``save``.
+        """
+        from her2viewer.cases.cell_corrections_file import FILE, write_cell_corrections
+
+        with self._writing():
+            if FILE in self._newer:
+                return
+            self._make_known()
+            write_cell_corrections(self.folder / FILE, corrections)
 
     def log(self, event: str, **details: Any) -> None:
         """Add one line to the audit trail; kept in memory until the case has a folder.

@@ -82,7 +82,7 @@ class CellCorrections:
             return False
         mine, theirs = self._sorted(), other._sorted()
         names = [[None if k == REMOVED else c.classes[k] for k in c.said.tolist()] for c in (mine, theirs)]
-        return bool((mine._places() == theirs._places()).all()) and names[0] == names[1]
+        return bool((mine.places == theirs.places).all()) and names[0] == names[1]
 
     def after(self, x: ArrayLike, y: ArrayLike, said: SaidClass | None) -> CellCorrections:
         """With one more word of the reader on the cells at these places; the last one counts.
@@ -107,7 +107,7 @@ class CellCorrections:
 
     def without(self, x: ArrayLike, y: ArrayLike) -> CellCorrections:
         """Without what was said of exactly these places, (k,) level-0 px: there the scorer's word counts again."""
-        gone = np.isin(self._places(), _places(np.atleast_1d(x), np.atleast_1d(y)))
+        gone = np.isin(self.places, _places(np.atleast_1d(x), np.atleast_1d(y)))
         return self.chosen(~gone)
 
     def without_in(self, region: Region) -> CellCorrections:
@@ -156,11 +156,13 @@ class CellCorrections:
         codes[fit.cell] = self.codes_in(table.scheme)[fit.correction]
         return recoded(table, codes, fit.cell)
 
-    def _places(self) -> Places:
+    @property
+    def places(self) -> Places:
+        """(n,) x + iy, level-0 px."""
         return _places(self.x, self.y)
 
     def _sorted(self) -> CellCorrections:
-        order = np.argsort(self._places(), kind="stable")
+        order = np.argsort(self.places, kind="stable")
         return replace(self, x=self.x[order], y=self.y[order], said=self.said[order])
 
 

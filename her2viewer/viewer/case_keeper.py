@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, REMOVED, CellCorrections
 from her2viewer.domain.corrections import NO_CORRECTIONS, Corrections
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.session import Session
@@ -47,6 +48,7 @@ class LoadedCase:
     views: KeptViews | None = None
     """Which views stood side by side; None where nothing is known of it."""
     corrections: Corrections = NO_CORRECTIONS
+    cell_corrections: CellCorrections = NO_CELL_CORRECTIONS
     """Of the tumour mask."""
 
     def close(self) -> None:
@@ -96,9 +98,11 @@ def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None
     alignments = attempt(store.load_alignments, ())
     views = attempt(store.load_views, None)
     corrections = attempt(store.load_corrections, NO_CORRECTIONS)
+    cells = attempt(store.load_cell_corrections, NO_CELL_CORRECTIONS)
     found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
     results = tuple(r for r in found if r is not None)
-    return LoadedCase(store, case, annotations, results, tuple(problems), reviewed, alignments, views, corrections)
+    told = tuple(problems)
+    return LoadedCase(store, case, annotations, results, told, reviewed, alignments, views, corrections, cells)
 
 
 class CaseKeeper(QObject):
@@ -121,7 +125,7 @@ class CaseKeeper(QObject):
         self._dirty_annotations = False
         self.alignments: tuple[AlignedSlide, ...] = ()
         """Slides that were aligned with this one."""
-        self._dirty_alignments = self._dirty_corrections = False
+        self._dirty_alignments = self._dirty_corrections = self._dirty_cells = False
         self._unsaved_results: dict[str, Result] = {}
         """By scorer: what could not be written and is to be tried again."""
         self._changes = 0
@@ -149,6 +153,7 @@ class CaseKeeper(QObject):
         self._reviewed_timer.timeout.connect(self._save_looks)
         session.annotations_changed.connect(self._annotations_changed)
         session.corrections_changed.connect(self._corrections_changed)
+        session.cell_corrections_changed.connect(self._cells_changed)
 
     @property
     def case(self) -> Case | None:
@@ -173,7 +178,7 @@ class CaseKeeper(QObject):
         """Keep this case from now on; the session already shows its annotations."""
         self._store, self._case = loaded.store, loaded.case
         self._known = loaded.problems
-        self._dirty_case = self._dirty_annotations = self._dirty_corrections = False
+        self._dirty_case = self._dirty_annotations = self._dirty_corrections = self._dirty_cells = False
         self._unsaved_results = {}
         self.alignments, self._dirty_alignments = loaded.alignments, False
         self.reviewed, self._reviewed_dirty = loaded.reviewed, False
@@ -192,7 +197,7 @@ class CaseKeeper(QObject):
         self._retry.stop()
         store = self._store
         self._store = self._case = None
-        self._dirty_case = self._dirty_annotations = self._dirty_corrections = False
+        self._dirty_case = self._dirty_annotations = self._dirty_corrections = self._dirty_cells = False
         if store is not None:
             self._storage.submit("Closing the case", store.close, key=closing_key(store), quiet=True)
         self._tell()
@@ -302,6 +307,7 @@ class CaseKeeper(QObject):
         annotations = self._session.annotations if self._dirty_annotations else None
         alignments = self.alignments if self._dirty_alignments else None
         corrections = self._session.corrections if self._dirty_corrections else None
+        cells = self._session.cell_corrections if self._dirty_cells else None
         changes = self._changes
 
         def work() -> None:
@@ -316,10 +322,15 @@ class CaseKeeper(QObject):
                 store.save_corrections(corrections)
                 areas = {"added_px": corrections.added.area, "removed_px": corrections.removed.area}
                 store.log("tumour mask corrected", **areas)
+            if cells is not None:
+                store.save_cell_corrections(cells)
+                removed = int((cells.said == REMOVED).sum())
+                store.log("cells corrected", classed=len(cells) - removed, removed=removed)
 
         def done(_: object) -> None:
             if store is self._store and changes == self._changes:
-                self._dirty_case = self._dirty_annotations = self._dirty_alignments = self._dirty_corrections = False
+                self._dirty_case = self._dirty_annotations = self._dirty_alignments = False
+                self._dirty_corrections = self._dirty_cells = False
             self._retry.stop()
             self._last_problem = ""
 
@@ -329,7 +340,7 @@ class CaseKeeper(QObject):
     @property
     def _dirty(self) -> bool:
         edited = self._dirty_case or self._dirty_annotations or self._dirty_alignments or self._dirty_corrections
-        return edited or bool(self._unsaved_results)
+        return edited or self._dirty_cells or bool(self._unsaved_results)
 
     def _annotations_changed(self, _: object) -> None:
         if self._store is not None:
@@ -339,6 +350,11 @@ class CaseKeeper(QObject):
     def _corrections_changed(self, _: object) -> None:
         if self._store is not None:
             self._dirty_corrections = True
+            self._edited()
+
+    def _cells_changed(self, _: object) -> None:
+        if self._store is not None:
+            self._dirty_cells = True
             self._edited()
 
     def _edited(self) -> None:

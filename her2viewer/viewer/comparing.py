@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.corrections import Bounds
-from her2viewer.domain.evidence import Evidence
+from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.actions import Actions
 from her2viewer.viewer.canvas.canvas import SlideCanvas
@@ -68,6 +68,7 @@ class Comparing(QObject):
         controller.evidence_added.connect(self._add_evidence)
         controller.evidence_changed.connect(lambda _: self._show_evidence())
         controller.evidence_corrected.connect(self._correct_evidence)
+        controller.cells_corrected.connect(self._correct_cells)
         controller.scored_changed.connect(lambda *_: self._show_evidence())
         self.keeping = ViewsKeeping(self, desk, grid)
         keeper.case_changed.connect(lambda _: self._case_changed())
@@ -340,6 +341,11 @@ class Comparing(QObject):
         for view in self._grid.views:
             if view.scorer == controller.scorer:
                 view.correct_evidence(evidence, box, controller.evidence)
+
+    def _correct_cells(self, scorer: str, patch: CellTable) -> None:
+        for view in self._grid.views:
+            if view.kind is Kind.SCORER and view.scorer == scorer:
+                view.correct_cells(patch, self._controller.evidence_of(scorer))
 
     def _add_evidence(self, evidence: tuple[Evidence, ...]) -> None:
         for view in self._grid.views:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from shapely.geometry.base import BaseGeometry
 
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellChange, CellCorrections, merged
 from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections, MaskChange
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, TissueMask, concatenated
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
-from her2viewer.scoring.aggregate import Counts, ShareCounter, SurfaceCounter
+from her2viewer.scoring.aggregate import CellCounter, Counts, ShareCounter, SurfaceCounter
 from her2viewer.scoring.corrected import CorrectedSurface, surface_of
+from her2viewer.scoring.corrected_cells import CorrectedCells
 
 _JOIN_LIMIT = 200_000
 """Cells; above it tables are no longer joined on the way: a join would be felt."""
@@ -29,6 +31,8 @@ class _Part:
     """Tumour mask and class map under the corrections of the reader."""
     found: tuple[TissueMask, ClassMap] | None = None
     """The two as the scorer gave them."""
+    of: CorrectedCells | None = None
+    """The table that is counted here, where it is one alone."""
 
     def follow(self) -> None:
         """Count the class map as it is now."""
@@ -39,11 +43,19 @@ class _Part:
 class LiveShares:
     """Counters of parts, joined now and then, so that neither a new part nor an edit costs much."""
 
-    def __init__(self, counts: Counts, pixel_size: PixelSize, corrections: Corrections = NO_CORRECTIONS) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        pixel_size: PixelSize,
+        corrections: Corrections = NO_CORRECTIONS,
+        cell_corrections: CellCorrections = NO_CELL_CORRECTIONS,
+    ) -> None:
         self._counts: Counts = counts
         self._pixel_size = pixel_size
-        self._corrections = corrections
+        self._corrections, self._cell_corrections = corrections, cell_corrections
         self._parts: list[_Part] = []
+        self._tables: dict[int, CorrectedCells] = {}
+        """By ``id`` of what the scorer gave: all tables of cells with what the reader made of them."""
 
     def add(self, evidence: Iterable[Evidence]) -> None:
         """Take in the evidence of one more part."""
@@ -52,7 +64,7 @@ class LiveShares:
             return
         for item in items:
             if self._counts == "cells" and isinstance(item, CellTable):
-                self._add_cells(item)
+                self._add_cells(self._hold(item).table)
             elif self._counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
                 self._parts.append(_Part(self._counter(item)))
 
@@ -65,11 +77,21 @@ class LiveShares:
         """
         items = tuple(evidence)
         self._parts = []
+        self.hold(items)
         if self._counts == "surface" and self._add_surface(items, counter):
             return
         whole = counter if counter is not None else ShareCounter.of(items, self._counts, self._pixel_size)
         if whole.counter is not None:
             self._parts = [_Part(whole, size=1 << 62)]
+            if isinstance(whole.counter, CellCounter) and self._tables:
+                self._link(self._parts[0], whole.counter, next(iter(self._tables.values())))
+
+    def hold(self, evidence: Iterable[Evidence]) -> None:
+        """Speak of these tables of cells from now on, not of those before; what was counted stays."""
+        self._tables = {}
+        for item in evidence:
+            if isinstance(item, CellTable) and self._counts == "cells":
+                self._hold(item)
 
     def shares(self, region: Region) -> Shares | None:
         """Shares of what is known inside the region; None where nothing is counted. Intervals come with the whole."""
@@ -129,7 +151,10 @@ class LiveShares:
         return MaskChange(sum(c.added for c in changes), sum(c.removed for c in changes))
 
     def current(self, item: Evidence) -> Evidence:
-        """A mask or class map as corrected; all other evidence as it is."""
+        """A mask, class map or table of cells as corrected; all other evidence as it is."""
+        if isinstance(item, CellTable):
+            cells = self._tables.get(id(item))
+            return item if cells is None else cells.table
         for part in self._parts:
             if part.found is not None and part.surface is not None:
                 if item is part.found[0]:
@@ -157,6 +182,52 @@ class LiveShares:
         return True
 
     # -- cells ----------------------------------------------------------------------------------------------------
+
+    @property
+    def cells(self) -> CorrectedCells | None:
+        """The table of cells, where there is one alone: not while parts of it come in."""
+        tables = [cells for cells in self._tables.values() if cells.found.scheme.counted]
+        return tables[0] if len(tables) == 1 else None
+
+    def correct_cells(self, corrections: CellCorrections) -> list[CellTable]:
+        """Exactly these corrections from now on; returns the cells of which other things are said (see ``patch``)."""
+        self._cell_corrections = corrections
+        changed = [(cells, other) for cells in self._tables.values() if len(other := cells.set(corrections))]
+        linked = {id(part.of): part for part in self._parts if part.of is not None}
+        if changed and not all(id(cells) in linked for cells, _ in changed):
+            # Parts were joined for counting: from now on each is counted by itself, so that it can follow.
+            self._parts = []
+            for cells in self._tables.values():
+                self._parts.append(_Part(ShareCounter(None), size=1 << 62))
+                self._link(self._parts[-1], CellCounter(cells.found, self._pixel_size), cells)
+        else:
+            for cells, other in changed:
+                part = linked[id(cells)]
+                if isinstance(part.counter.counter, CellCounter):
+                    part.counter = ShareCounter(part.counter.counter.recoded(other, cells.codes[other]))
+        return [cells.patch(other) for cells, other in changed]
+
+    @property
+    def corrected_cells(self) -> list[CellTable]:
+        """All cells that the reader spoke of (see ``CorrectedCells.patch``)."""
+        return [cells.patch(cells.said) for cells in self._tables.values() if len(cells.said)]
+
+    def cell_change(self, region: Region) -> CellChange:
+        """How many cells of a region the reader made others than the scorer said."""
+        return merged(cells.change(region) for cells in self._tables.values())
+
+    def _hold(self, table: CellTable) -> CorrectedCells:
+        cells = CorrectedCells(table, self._pixel_size)
+        if not self._cell_corrections.empty and table.scheme.counted:
+            cells.set(self._cell_corrections)
+        self._tables[id(table)] = cells
+        return cells
+
+    @staticmethod
+    def _link(part: _Part, counter: CellCounter, cells: CorrectedCells) -> None:
+        said = cells.said
+        now = counter.recoded(said, cells.codes[said]) if len(said) else counter
+        part.counter, part.of = ShareCounter(now), cells
 
     def _add_cells(self, table: CellTable) -> None:
         # Outlines are not counted: without them joining is a matter of few arrays.

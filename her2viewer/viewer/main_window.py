@@ -15,6 +15,7 @@ from her2viewer.viewer.availability import show_availability
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.case_sync import CaseSync
+from her2viewer.viewer.cell_evidence import CellEvidence
 from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.commanding import Commanding
 from her2viewer.viewer.compare.grid import CompareGrid
@@ -93,6 +94,8 @@ class MainWindow(QMainWindow):
         self.exporting = Exporting(self, desk)
         self.legend = LegendWidget(self.canvas)
         self.evidence = EvidenceLayers(self.canvas, self.legend, self)
+        self.cells = CellEvidence(self, desk, canvas=self.canvas, evidence=self.evidence)
+        self.cells.follow_clicks(self.toolbox.select)
         self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
         self.canvas.add_layer(self.outlines)
         self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
@@ -106,6 +109,7 @@ class MainWindow(QMainWindow):
             state=self.toolbox.state,
             controller=self.controller,
             evidence=self.evidence,
+            cells=self.cells.panel,
         )
         self.commands = Actions(self, self.canvas)
         self.menus = Menus(self, self.commands)
@@ -203,6 +207,9 @@ class MainWindow(QMainWindow):
         controller.evidence_added.connect(self.evidence.append)
         controller.evidence_changed.connect(self.evidence.replace)
         controller.evidence_corrected.connect(self.evidence.correct)
+        controller.cells_corrected.connect(
+            lambda scorer, patch: self.evidence.correct_cells(patch) if scorer == controller.scorer else None
+        )
         controller.scored_changed.connect(self.evidence.set_region)
         controller.shares_changed.connect(self.evidence.set_shares)
         controller.progress.connect(lambda _: self._show_progress())
@@ -416,6 +423,7 @@ class MainWindow(QMainWindow):
             return
         self._closed = True
         self.pictures.cancel()
+        self.cells.stop()
         self._keep_settings()
         self.hide()
         self.keeper.detach()

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer
 from shapely.geometry.base import BaseGeometry
 
+from her2viewer.domain.cell_corrections import CellCorrections
 from her2viewer.domain.corrections import Bounds, Corrections
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.pixelsize import PixelSize
@@ -43,12 +44,15 @@ class ScoringController(ScoringFacts):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._known.counted.connect(self._refresh)
+        self._known.cells_corrected.connect(self.cells_corrected)
         self._time_left = TimeLeft()
         self._runs = 0
         self.focus: Callable[[], tuple[float, float] | None] = lambda: None
         """Where the reader looks, level-0 px: what lies there is scored first."""
         self._stroke: Bounds | None = None
         """A box around the strokes on the tumour mask that are still being drawn."""
+        self._cells_open = False
+        """Cells were corrected, and nothing follows yet."""
         self._watcher = ScoringWatcher(self)
         self._watcher.device_known.connect(self.device_known)
         self._watcher.progress.connect(self._on_progress)
@@ -77,6 +81,7 @@ class ScoringController(ScoringFacts):
         session.corrections_changed.connect(self._on_corrections)
         session.correction_dropped.connect(lambda: self._on_corrections(session.corrections))
         session.corrected_live.connect(self._on_stroke)
+        session.cell_corrections_changed.connect(self._on_cells)
         session.locked_changed.connect(lambda _: self.state_changed.emit(self._state))
         self._on_slide(session.slide)
 
@@ -154,7 +159,7 @@ class ScoringController(ScoringFacts):
         self._choice.keep_settings(scorer, result.provenance.settings)
         self._choice.id = scorer
         self.scorer_changed.emit(scorer)
-        self.evidence_changed.emit(self.evidence)
+        self._show_evidence()
         self._refresh()
 
     def set_scorer(self, scorer: str) -> None:
@@ -164,7 +169,7 @@ class ScoringController(ScoringFacts):
         self._choice.id = scorer
         self._failure = None
         self.scorer_changed.emit(scorer)
-        self.evidence_changed.emit(self.evidence)
+        self._show_evidence()
         self._refresh()
 
     def keep_settings(self, scorer: str, settings: Mapping[str, Any]) -> None:
@@ -233,7 +238,7 @@ class ScoringController(ScoringFacts):
         # Cells and areas were measured with the old size: they are not worth keeping.
         if self._known.keep_fitting(pixel_size) or self._run is not None:
             self._drop_run()
-            self.evidence_changed.emit(self.evidence)
+            self._show_evidence()
             self.result_changed.emit(self.result)
         self._refresh()
 
@@ -254,6 +259,12 @@ class ScoringController(ScoringFacts):
         if within is not None:
             self._known.correct(corrections, within)
             self._follow_mask(within)
+
+    def _on_cells(self, corrections: CellCorrections) -> None:
+        self._known.correct_cells(corrections)
+        self._cells_open = True
+        if not self._timer.isActive():
+            self._timer.start(_FRAME_MS)
 
     def _follow_mask(self, within: Bounds) -> None:
         held = self._held
@@ -327,10 +338,16 @@ class ScoringController(ScoringFacts):
             # Parts that came to nothing: what was known before them stands.
             request = self._run.request
             self._known.restore(held.result, self._run.manifest.counts, request.pixel_size)
-            self.evidence_changed.emit(self.evidence)
+            self._show_evidence()
 
     def _end_run(self) -> None:
         self._run, self._progress, self._cancelling = None, None, False
+
+    def _show_evidence(self) -> None:
+        self.evidence_changed.emit(self.evidence)
+        for patch in () if self._held is None else self._held.live.corrected_cells:
+            # Removed cells are no evidence, but where they were is marked.
+            self.cells_corrected.emit(self.scorer, patch)
 
     # -- what follows ---------------------------------------------------------------------------------------------
 
@@ -347,6 +364,9 @@ class ScoringController(ScoringFacts):
             self.shares_changed.emit(shares)
         self._decide()
         self._set_state()
+        if self._cells_open:
+            self._cells_open = False
+            self.cells_settled.emit()
 
     def _decide(self) -> None:
         # A run in progress or one that failed shows its numbers, and no answer: that comes at the end of a run.

@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from her2viewer.domain.cell_corrections import CellChange
 from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.evidence import Evidence
 from her2viewer.domain.region import Region
@@ -14,6 +15,7 @@ from her2viewer.domain.result import Result
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile, load_profiles
+from her2viewer.scoring.corrected_cells import CorrectedCells
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry
 from her2viewer.viewer.scoring_knowledge import NOTHING, Held, Knowledge
@@ -36,6 +38,10 @@ class ScoringFacts(QObject):
     """tuple[Evidence, ...] to be shown instead of what is there."""
     evidence_corrected = Signal(object, object)
     """tuple[Evidence, ...]: masks and class maps in place of those shown, and the box that differs (level-0 px)."""
+    cells_corrected = Signal(str, object)
+    """Scorer, CellTable: cells of which the reader now says other things, removed ones of class ``NO_CELL``."""
+    cells_settled = Signal()
+    """The shares follow such a correction, whether or not they are others for it."""
     scored_changed = Signal(object, object)
     """Region of the reader, Region that is scored."""
     shares_changed = Signal(object)
@@ -111,6 +117,10 @@ class ScoringFacts(QObject):
         """Shares of the present region."""
         return self._shares
 
+    def shares_in(self, region: Region) -> Shares | None:
+        """Shares of a part of the region, from what is known of the chosen scorer."""
+        return None if self._held is None else self._held.live.shares(region)
+
     @property
     def decision(self) -> Decision | None:
         """What the profile in use says."""
@@ -181,6 +191,17 @@ class ScoringFacts(QObject):
     def change(self) -> MaskChange:
         """How much of the tumour mask the reader changed in the region."""
         return MaskChange() if self._held is None else self._held.live.change(self._region)
+
+    @property
+    def cell_change(self) -> CellChange:
+        """How many cells of the region the reader made others than the scorer said."""
+        return CellChange() if self._held is None else self._held.live.cell_change(self._region)
+
+    @property
+    def cells(self) -> CorrectedCells | None:
+        """The cells that are shown and may be corrected; None without any, and while a run adds to them."""
+        held = self._held
+        return None if held is None or held.counting or self._run is not None else held.live.cells
 
     @property
     def correctable(self) -> Region:

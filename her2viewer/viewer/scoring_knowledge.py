@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellCorrections
 from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections
 from her2viewer.domain.evidence import CellTable, Evidence, TissueMask
 from her2viewer.domain.pixelsize import PixelSize
@@ -47,6 +48,8 @@ class Held:
         """A run has ended; ``counter`` counts its whole evidence."""
         if counter is not None or any(isinstance(e, TissueMask) for e in result.evidence):
             self.live.set_whole(counter, result.evidence)
+        else:
+            self.live.hold(result.evidence)
         self.result, self.scored, self.evidence = result, result.scored, []
 
     def shown(self) -> tuple[Evidence, ...]:
@@ -91,6 +94,8 @@ class Knowledge(QObject):
 
     counted = Signal()
     """A large restored result can now be counted."""
+    cells_corrected = Signal(str, object)
+    """As that of ``ScoringFacts``."""
     _sorted = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -98,6 +103,8 @@ class Knowledge(QObject):
         self._held: dict[str, Held] = {}
         self.corrections = NO_CORRECTIONS
         """Of the tumour mask; they belong to the slide, so they hold for every scorer that finds one."""
+        self.cell_corrections = NO_CELL_CORRECTIONS
+        """They belong to the slide too, and hold for every scorer that finds the cell."""
         self._coverage: tuple[Region, Region, float] = (NOTHING, NOTHING, 0.0)
         self._sorted.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
@@ -112,7 +119,7 @@ class Knowledge(QObject):
 
     def begin(self, scorer: str, counts: Counts, pixel_size: PixelSize) -> Held:
         """Start anew with that scorer."""
-        held = self._held[scorer] = Held(LiveShares(counts, pixel_size, self.corrections))
+        held = self._held[scorer] = Held(LiveShares(counts, pixel_size, self.corrections, self.cell_corrections))
         return held
 
     def restore(self, result: Result, counts: Counts, pixel_size: PixelSize) -> None:
@@ -138,6 +145,13 @@ class Knowledge(QObject):
         self.corrections = corrections
         for held in self._held.values():
             held.live.correct(corrections, within)
+
+    def correct_cells(self, corrections: CellCorrections) -> None:
+        """Other corrections of cells."""
+        self.cell_corrections = corrections
+        for scorer, held in self._held.items():
+            for patch in held.live.correct_cells(corrections):
+                self.cells_corrected.emit(scorer, patch)
 
     def drop(self, scorer: str) -> None:
         """Forget what is known from one scorer."""
@@ -176,4 +190,7 @@ class Knowledge(QObject):
     def _take(self, held: Held, counter: ShareCounter) -> None:
         held.counting = False
         held.live.set_whole(counter, () if held.result is None else held.result.evidence)
+        for scorer in [key for key, known in self._held.items() if known is held]:
+            for patch in held.live.corrected_cells:
+                self.cells_corrected.emit(scorer, patch)
         self.counted.emit()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellCorrections
 from her2viewer.domain.corrections import NO_CORRECTIONS, Corrections
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
@@ -48,6 +49,21 @@ class _SetCorrections(QUndoCommand):
         self._session._correct(self._before)
 
 
+class _SetCellCorrections(QUndoCommand):
+    """One word of the reader on one cell or many."""
+
+    def __init__(self, session: Session, text: str, after: CellCorrections) -> None:
+        super().__init__(text)
+        self._session = session
+        self._before, self._after = session.cell_corrections, after
+
+    def redo(self) -> None:
+        self._session._correct_cells(self._after)
+
+    def undo(self) -> None:
+        self._session._correct_cells(self._before)
+
+
 class Session(QObject):
     """Main-thread model that canvas, tools and panels observe. Holds values; reads no file."""
 
@@ -68,6 +84,8 @@ class Session(QObject):
     """A stroke that was being drawn came to nothing."""
     corrected_live = Signal(object, bool)
     """A piece of a stroke that is still being drawn (shapely area, level-0 px), and whether it adds tumour."""
+    cell_corrections_changed = Signal(object)
+    """CellCorrections after an edit, an undo or a redo."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +96,7 @@ class Session(QObject):
         self.selection: tuple[str, ...] = ()
         self.region = Region.of(())
         self.corrections = NO_CORRECTIONS
+        self.cell_corrections = NO_CELL_CORRECTIONS
         self.locked = False
         """A signed case: edits are refused until it is amended."""
 
@@ -87,6 +106,7 @@ class Session(QObject):
         pixel_size: PixelSize | None,
         annotations: AnnotationSet,
         corrections: Corrections = NO_CORRECTIONS,
+        cell_corrections: CellCorrections = NO_CELL_CORRECTIONS,
     ) -> None:
         """Show another slide with annotations and corrections of its case; the undo history starts anew."""
         self.undo_stack.clear()
@@ -96,6 +116,7 @@ class Session(QObject):
         self.pixel_size_changed.emit(pixel_size)
         self._apply(annotations, ())
         self._correct(corrections)
+        self._correct_cells(cell_corrections)
 
     def set_pixel_size(self, pixel_size: PixelSize) -> None:
         """The reader confirmed or entered the pixel size."""
@@ -125,6 +146,11 @@ class Session(QObject):
         """One undoable stroke on the tumour mask."""
         if not self.locked:
             self.undo_stack.push(_SetCorrections(self, text, corrections))
+
+    def correct_cells(self, text: str, corrections: CellCorrections) -> None:
+        """One undoable word of the reader on cells."""
+        if not self.locked:
+            self.undo_stack.push(_SetCellCorrections(self, text, corrections))
 
     def preview_correction(self, area: BaseGeometry, tumour: bool) -> None:
         """While a stroke is drawn: let mask and numbers follow. It ends with ``correct`` or ``drop_correction``."""
@@ -162,6 +188,11 @@ class Session(QObject):
         if corrections is not self.corrections:
             self.corrections = corrections
             self.corrections_changed.emit(corrections)
+
+    def _correct_cells(self, corrections: CellCorrections) -> None:
+        if corrections is not self.cell_corrections:
+            self.cell_corrections = corrections
+            self.cell_corrections_changed.emit(corrections)
 
     def _set_region(self, region: Region) -> None:
         if region.changed_from(self.region) is not None:

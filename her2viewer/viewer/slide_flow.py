@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS
 from her2viewer.domain.corrections import NO_CORRECTIONS
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.slides.slide import Slide
@@ -209,7 +210,8 @@ class SlideFlow(QObject):
         self._session.set_locked(False)
         annotations = loaded.annotations if loaded is not None else AnnotationSet()
         corrections = loaded.corrections if loaded is not None else NO_CORRECTIONS
-        self._session.set_slide(slide, pixel_size, annotations, corrections)
+        cells = loaded.cell_corrections if loaded is not None else NO_CELL_CORRECTIONS
+        self._session.set_slide(slide, pixel_size, annotations, corrections, cells)
         if before is not None:
             self._opener.close_slide(before, self._canvas.loader, *self.readers())
         if loaded is not None:

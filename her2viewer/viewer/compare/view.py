@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QStackedLayout, QVBoxLayout, 
 from her2viewer.cases.alignment_file import AlignedSlide
 from her2viewer.domain.alignment import Point
 from her2viewer.domain.corrections import Bounds
-from her2viewer.domain.evidence import Evidence
+from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.slides.mirrored import MirroredSlide
@@ -150,6 +150,12 @@ class FurtherView(QWidget):
         """Tumour masks and class maps in place of those shown; ``evidence`` is all that is shown with them."""
         if self.evidence is not None:
             self.evidence.correct(changed, box)
+            self._shown = evidence
+
+    def correct_cells(self, patch: CellTable, evidence: tuple[Evidence, ...]) -> None:
+        """Cells as the reader corrected them; ``evidence`` is all that is shown with them."""
+        if self.evidence is not None:
+            self.evidence.correct_cells(patch)
             self._shown = evidence
 
     def add_evidence(self, evidence: tuple[Evidence, ...]) -> None:

@@ -6,20 +6,23 @@ Plain numpy. What a worker reads is immutable (``CellChunk`` and the tuple that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import CellTable, concatenated
+from her2viewer.domain.evidence import NOT_SCORED, CellTable, concatenated
 
 BUCKET_PX = 256.0
 """Side of a bucket of the index, level-0 px: some tens of cells at 0.25 um/px."""
 MERGE_LIMIT = 65_536
 """Chunks are joined up to this many cells: joining costs the main thread, more chunks cost each query."""
 
+Places = NDArray[np.int64]
+Column = NDArray[np.float32]
+Codes = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in level-0 px."""
 
@@ -105,6 +108,8 @@ class CellDensity:
         r0, c0 = int(row.min()), int(column.min())
         h, w = int(row.max()) - r0 + 1, int(column.max()) - c0 + 1
         key = (chunk.classes.astype(np.int64) * h + (row - r0)) * w + (column - c0)
+        # Removed cells are there to be marked, not to be counted.
+        key = key[chunk.classes < len(self.counts)]
         count = np.bincount(key, minlength=len(self.counts) * h * w).reshape(len(self.counts), h, w)
         return r0, c0, count.astype(np.uint32)
 
@@ -113,6 +118,18 @@ class CellDensity:
         r0, c0, count = counted
         block = self.counts[:, r0 : r0 + count.shape[1], c0 : c0 + count.shape[2]]
         block += np.minimum(count, 65535 - block.astype(np.uint32)).astype(np.uint16)
+
+    def move(self, x: Column, y: Column, before: Codes, after: Codes) -> None:
+        """Cells at these places have other classes; main thread only. Codes beyond the classes are not counted."""
+        column = np.clip((x / self.bin).astype(np.int64), 0, self.columns - 1)
+        row = np.clip((y / self.bin).astype(np.int64), 0, self.rows - 1)
+        for codes, step in ((before, -1), (after, 1)):
+            known = codes < len(self.counts)
+            at = (codes[known], row[known], column[known])
+            cells, which = np.unique(np.stack(at), axis=1, return_inverse=True)
+            changed = np.bincount(which.ravel(), minlength=cells.shape[1]) * step
+            place = tuple(cells)
+            self.counts[place] = np.clip(self.counts[place] + changed, 0, 65535).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ class CellStore:
         """Add cells; gives the rectangle they lie in."""
         chunk = cells.chunk
         self.density.add(cells.counted)
-        self.counts = self.counts + np.bincount(chunk.classes, minlength=len(self.counts))
+        self.counts = self.counts + np.bincount(chunk.classes, minlength=len(self.counts))[: len(self.counts)]
         box = chunk.box
         chunks = list(self.chunks)
         # As in a binary counter, so that n cells are joined log n times at most.
@@ -160,6 +177,50 @@ class CellStore:
             chunks.pop()
         self.chunks = (*chunks, chunk)
         return box
+
+    def correct(self, patch: CellTable) -> Box | None:
+        """Cells as they are from now on, told by their places; cells that are not known are added. Main thread only.
+
+        Returns:
+            The rectangle in which something is another than before; None where nothing is.
+        """
+        if len(patch) == 0:
+            return None
+        x, y = patch.x.astype(np.float32), patch.y.astype(np.float32)
+        order = np.argsort(_places(x, y), kind="stable")
+        wanted = _places(x, y)[order]
+        box = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+        known = np.zeros(len(patch), dtype=bool)
+        chunks = []
+        for chunk in self.chunks:
+            at = chunk.inside(box)
+            places = _places(chunk.x[at], chunk.y[at])
+            nearest = np.minimum(np.searchsorted(wanted, places), len(wanted) - 1)
+            hit = wanted[nearest] == places
+            at, of = at[hit], order[nearest[hit]]
+            known[of] = True
+            chunks.append(self._recoded(chunk, at, patch, of) if len(at) else chunk)
+        self.chunks = tuple(chunks)
+        if not known.all():
+            new = self.prepared(patch.selected(~known))
+            if new is not None:
+                self.append(new)
+        return box
+
+    def _recoded(self, chunk: CellChunk, at: Places, patch: CellTable, of: Places) -> CellChunk:
+        """The chunk with the classes of some cells as the patch has them: ``at`` sorted, ``of`` in the patch."""
+        before, after = chunk.classes[at], patch.classes[of]
+        self.density.move(chunk.x[at], chunk.y[at], before, after)
+        n = len(self.counts)
+        change = [np.bincount(codes[codes < n], minlength=n) for codes in (before, after)]
+        self.counts = self.counts - change[0] + change[1]
+        rows, table = chunk.order[at], chunk.table
+        classes, of_table = chunk.classes.copy(), table.classes.copy()
+        classes[at], of_table[rows] = after, after
+        scorers = table.scorer_classes
+        scorers = np.full(len(table), NOT_SCORED, dtype=np.uint8) if scorers is None else scorers.copy()
+        scorers[rows] = NOT_SCORED if patch.scorer_classes is None else patch.scorer_classes[of]
+        return replace(chunk, classes=classes, table=replace(table, classes=of_table, scorer_classes=scorers))
 
     def typical_size(self) -> float:
         """Diameter of a cell in level-0 px: from the outlines, else from how densely the cells lie."""
@@ -186,7 +247,7 @@ class CellStore:
         least = within * within
         for chunk in self.chunks:
             found = chunk.inside((x - within, y - within, x + within, y + within))
-            found = found[shown[chunk.classes[found]]]
+            found = found[among_all(shown)[chunk.classes[found]]]
             if len(found) == 0:
                 continue
             distance = (chunk.x[found] - x) ** 2 + (chunk.y[found] - y) ** 2
@@ -195,3 +256,14 @@ class CellStore:
                 least = float(distance[at])
                 best = (chunk.table, int(chunk.order[found[at]]))
         return best
+
+
+def among_all(shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(256,) the same for any code: those beyond the classes, of removed cells, are not shown."""
+    every = np.zeros(256, dtype=bool)
+    every[: len(shown)] = shown
+    return every
+
+
+def _places(x: Column, y: Column) -> NDArray[np.complex128]:
+    return x.astype(np.float64) + 1j * y.astype(np.float64)

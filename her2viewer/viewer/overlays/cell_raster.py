@@ -12,7 +12,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from her2viewer.viewer.overlays.cell_index import Box, CellChunk, CellDensity
+from her2viewer.domain.cell_corrections import NO_CELL
+from her2viewer.viewer.overlays.cell_index import Box, CellChunk, CellDensity, among_all
+from her2viewer.viewer.overlays.cell_marks import mark_removed, mark_said
 
 OUTLINE_PX = 8.0
 """Cells at least this wide on the screen are outlined."""
@@ -20,6 +22,9 @@ DOT_PX = 2.6
 """Below this width cells would run into each other as dots: their density is drawn."""
 _DENSITY_BLOCK_PX = 3.0
 """Smallest block of the density view, device px: finer ones would flicker."""
+
+_MARK, _EDGE = np.array([255, 255, 255], dtype=np.uint8), np.array([16, 16, 20], dtype=np.uint8)
+"""RGB of what the reader has chosen: no class has these colours."""
 
 BGRA = NDArray[np.uint8]
 """(h, w, 4) premultiplied."""
@@ -76,12 +81,14 @@ def draw_cells(
     x0, y0, x1, y1 = box
     wide = (x0 - reach, y0 - reach, x1 + reach, y1 + reach)
     found = [(chunk, chunk.inside(wide)) for chunk in chunks]
-    found = [(chunk, at[style.shown[chunk.classes[at]]]) for chunk, at in found]
+    outlines = view_for(cell_size, downsample) is CellView.OUTLINES
+    gone = [(chunk, at[chunk.classes[at] == NO_CELL]) for chunk, at in found] if outlines else []
+    shown = among_all(style.shown)
+    found = [(chunk, at[shown[chunk.classes[at]]]) for chunk, at in found]
     found = [(chunk, at) for chunk, at in found if len(at)]
-    if not found:
+    if not found and not any(len(at) for _, at in gone):
         return None
     image = np.zeros((size, size, 4), dtype=np.uint8)
-    outlines = view_for(cell_size, downsample) is CellView.OUTLINES
     radius = float(np.clip(0.32 * cell_size / downsample, 0.6, 3.0))
     for code in style.order:
         color = style.colors[code]
@@ -94,6 +101,41 @@ def draw_cells(
             else:
                 x, y = (chunk.x[picked] - x0) / downsample, (chunk.y[picked] - y0) / downsample
                 _dots(image, x, y, color, radius)
+    if outlines:
+        for chunk, at in found:
+            mark_said(image, chunk, at, (x0, y0), downsample, style.colors, cell_size)
+        for chunk, at in gone:
+            mark_removed(image, chunk, at, (x0, y0), downsample, cell_size)
+    return image
+
+
+def draw_marked(chunk: CellChunk, box: Box, *, size: int, downsample: float, cell_size: float) -> BGRA | None:
+    """Cells set off from all others at every zoom: a white line with a dark edge around each, or a dot of that kind.
+
+    Arguments as ``draw_cells``; None where no cell touches the tile.
+    """
+    reach = max(cell_size, 4 * downsample)
+    x0, y0, x1, y1 = box
+    at = chunk.inside((x0 - reach, y0 - reach, x1 + reach, y1 + reach))
+    if not len(at):
+        return None
+    image = np.zeros((size, size, 4), dtype=np.uint8)
+    outlines = view_for(cell_size, downsample) is CellView.OUTLINES
+    wide = 2 if cell_size / downsample > 40 else 1
+    for color, thickness, radius in ((_EDGE, wide + 3, 3.2), (_MARK, wide, 1.8)):
+        if outlines:
+            _outline(
+                image,
+                chunk,
+                at,
+                origin=(x0, y0),
+                downsample=downsample,
+                color=color,
+                cell_size=cell_size,
+                thickness=thickness,
+            )
+        else:
+            _dots(image, (chunk.x[at] - x0) / downsample, (chunk.y[at] - y0) / downsample, color, radius)
     return image
 
 
@@ -106,6 +148,7 @@ def _outline(
     downsample: float,
     color: NDArray[np.uint8],
     cell_size: float,
+    thickness: int = 0,
 ) -> None:
     import cv2
 
@@ -113,7 +156,7 @@ def _outline(
         return
     shift, one = 4, 16
     table = chunk.table
-    thickness = 2 if cell_size / downsample > 40 else 1
+    thickness = thickness or (2 if cell_size / downsample > 40 else 1)
     # Drawn over zeros, the anti-aliased line is colour times coverage in all four channels: premultiplied already.
     ink = (int(color[2]), int(color[1]), int(color[0]), 255)
     offset = np.array(origin, dtype=np.float64)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.evidence import NOT_SCORED, CellTable
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer
 from her2viewer.viewer.overlays.cell_index import Box, CellStore, IndexedCells
@@ -45,6 +45,8 @@ class CellLayer(ClassLayer):
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed)
         self._indexing = 0
+        self._patches: list[CellTable] = []
+        """Corrections of cells that are still being indexed."""
         self._indexed.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def append(self, table: CellTable) -> None:
@@ -63,9 +65,25 @@ class CellLayer(ClassLayer):
 
         threading.Thread(target=index, name="index cells", daemon=True).start()
 
+    def correct(self, patch: CellTable) -> None:
+        """Cells as the reader corrected them, removed ones of class ``NO_CELL``, told by their places."""
+        if self._indexing:
+            self._patches.append(patch)
+            return
+        box = self.store.correct(patch)
+        if box is not None:
+            self._tiles.update_render(
+                self._render(), box, margin=2 * max(self._cell_size, self.store.density.bin * 4)
+            )
+            self.changed.emit()
+
     def _take(self, cells: IndexedCells | None) -> None:
         self._indexing -= 1
         self._attach(cells)
+        if not self._indexing:
+            patches, self._patches = self._patches, []
+            for patch in patches:
+                self.correct(patch)
 
     def _attach(self, cells: IndexedCells | None) -> None:
         if cells is None:
@@ -133,18 +151,27 @@ class CellLayer(ClassLayer):
 
 def describe_cell(table: CellTable, index: int) -> str:
     """A few words on one cell: ``1+ · membrane OD 0.14 · complete 62 %``."""
-    words = [table.scheme.names[int(table.classes[index])]]
+    words = [_class_words(table, index)]
     for name, values in table.features.items():
         if name not in FEATURE_NAMES:
             continue
         value, unit = float(values[index]), table.feature_units.get(name, "")
-        words.append(f"{FEATURE_NAMES[name]} {_number(value, unit)}")
+        words.append(f"{FEATURE_NAMES[name]} {feature_text(value, unit)}")
     if table.probabilities is not None:
         words.append(f"p {float(table.probabilities[index].max()):.2f}")
     return " · ".join(words)
 
 
-def _number(value: float, unit: str) -> str:
+def _class_words(table: CellTable, index: int) -> str:
+    """``1+``, or ``reader: 2+ (scorer: 1+)`` where the reader said the class."""
+    names = table.scheme.names
+    now = names[int(table.classes[index])]
+    before = NOT_SCORED if table.scorer_classes is None else int(table.scorer_classes[index])
+    return now if before == NOT_SCORED else f"reader: {now} (scorer: {names[before]})"
+
+
+def feature_text(value: float, unit: str) -> str:
+    """A measure of a cell with its unit, as printed."""
     if np.isnan(value):
         return "unknown"
     if unit == "%":

@@ -133,6 +133,12 @@ class EvidenceLayers(QObject):
                 if isinstance(below, HeatmapLayer):
                     below.set_parts(derived)
 
+    def correct_cells(self, patch: CellTable) -> None:
+        """Cells as the reader corrected them, told by their places; removed ones have the class ``NO_CELL``."""
+        layer = self._layers.get((patch.kind, patch.name))
+        if isinstance(layer, CellLayer):
+            layer.correct(patch)
+
     def replace(self, evidence: Iterable[Evidence]) -> None:
         """Show exactly this evidence, for a result of a saved case."""
         self.clear()
@@ -256,6 +262,12 @@ class EvidenceLayers(QObject):
             return
         shown = [] if self._hidden else [layer for layer in self._layers.values() if layer.wanted]
         self._legend.set_legends([legend for layer in shown if (legend := layer.legend()) is not None])
+
+    @property
+    def cells(self) -> CellLayer | None:
+        """The layer of cells that count towards shares, where there is one."""
+        layers = (x for x in self._layers.values() if isinstance(x, CellLayer) and x.scheme.counted)
+        return next(layers, None)
 
     def class_layers(self) -> tuple[ClassLayer, ...]:
         """Those whose classes can be shown one by one."""

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from her2viewer import RESEARCH_USE
+from her2viewer.domain.cell_corrections import CellChange
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.pixelsize import mm2_number
@@ -109,6 +110,7 @@ class AnswerPanel(QWidget):
         controller.state_changed.connect(self._show)
         controller.decision_changed.connect(self._show)
         controller.shares_changed.connect(self._show)
+        controller.cells_settled.connect(self._show)
         controller.scored_changed.connect(self._show_coverage)
         theme.notifier().changed.connect(self._dress)
         self._dress()
@@ -168,7 +170,8 @@ class AnswerPanel(QWidget):
         self._counted.setText(counted)
         say(self._left_out, left_out)
         say(self._unclassified, "" if shares is None else unclassified_text(shares))
-        say(self._corrected, "" if shares is None else change_text(self._controller.change))
+        changes = (change_text(self._controller.change), *cell_change_texts(self._controller.cell_change))
+        say(self._corrected, "" if shares is None else "\n".join(text for text in changes if text))
         self._show_coverage()
         say(self._profile, "" if decision is None else decision.profile_title)
         self._profile.setToolTip("" if decision is None else decision.profile_reference)
@@ -303,6 +306,24 @@ def unclassified_text(shares: Shares) -> str:
         return ""
     share = percent_text(100 * shares.unclassified_fraction, limits=())
     return f"{mm2_number(shares.unclassified)} mm² ({share}) of the tumour not classified"
+
+
+def cell_change_texts(change: CellChange) -> tuple[str, str]:
+    """``You gave 12 cells another class and removed 1``, and how many corrections find no cell; "" for nothing."""
+    parts = []
+    if change.reclassified:
+        parts.append(f"gave {count_text(change.reclassified)} another class")
+    if change.removed:
+        parts.append(f"removed {count_text(change.removed) if not parts else f'{change.removed:,}'}")
+    said = f"You {' and '.join(parts)}" if parts else ""
+    fits = "fits" if change.unfit == 1 else "fit"
+    lost = "correction" if change.unfit == 1 else "corrections"
+    return said, f"{change.unfit:,} {lost} of yours {fits} no cell" if change.unfit else ""
+
+
+def count_text(cells: int) -> str:
+    """``1 cell``, ``1,204 cells``."""
+    return f"{cells:,} {'cell' if cells == 1 else 'cells'}"
 
 
 def change_text(change: MaskChange) -> str:
