@@ -9,18 +9,17 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from PySide6.QtCore import QEventLoop, QRectF, Qt, QTimer
-from PySide6.QtGui import QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtWidgets import QApplication
 
-from her2viewer.commands import bench_overlays
+from her2viewer.commands import bench_overlays, bench_zoom
 from her2viewer.commands.bench_figures import percentile, summary
 from her2viewer.commands.bench_load import busy_cores
 from her2viewer.commands.bench_machine import memory_now
+from her2viewer.commands.bench_widgets import Blit, Frame, ScaledBlit, WatchedCanvas
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.grid import Pyramid
 from her2viewer.viewer.canvas.requests import visible_tiles
 from her2viewer.viewer.canvas.viewport import Viewport
@@ -33,70 +32,6 @@ PAN_STEP = (20.0, 5.0)
 PATIENCE_MS = 20_000
 CELLS = ((100_000, 1.0), (1_000_000, 1.0), (1_000_000, 8.0))
 """How many cells are shown, at which downsample."""
-
-
-class Frame(NamedTuple):
-    """One paint event."""
-
-    at: float
-    """When it was through, s."""
-    cost: float
-    """What it took the main thread with the orders for tiles, ms."""
-    sharp: bool
-    whole: bool
-    """The whole view was painted: another view, not tiles that came."""
-
-
-class WatchedCanvas(SlideCanvas):
-    """The canvas of the program, with a clock on its frames."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.recording = False
-        self.painted: list[Frame] = []
-        self._ordering = 0.0
-
-    def _next_frame(self) -> None:
-        begun = time.perf_counter()
-        super()._next_frame()
-        self._ordering = time.perf_counter() - begun
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """One frame."""
-        begun = time.perf_counter()
-        super().paintEvent(event)
-        end = time.perf_counter()
-        if not self.recording:
-            return
-        whole = event.rect() == self.rect()
-        self.painted.append(Frame(end, 1000 * (end - begun + self._ordering), whole and self.sharp, whole))
-        self._ordering = 0.0
-
-
-class Blit(QWidget):
-    """Paints one picture of its own size: no canvas of this kind can be quicker."""
-
-    def __init__(self, width: int, height: int) -> None:
-        super().__init__()
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.picture = QImage(width, height, QImage.Format.Format_RGB32)
-        self.picture.fill(0x808080)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """One frame."""
-        painter = QPainter(self)
-        painter.drawImage(0, 0, self.picture)
-        painter.end()
-
-
-class ScaledBlit(Blit):
-    """Scales its picture in the quickest way: no frame of a zoom can be quicker."""
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """One frame."""
-        painter = QPainter(self)
-        painter.drawImage(QRectF(self.rect()), self.picture, QRectF(0, 0, self.width() / 1.3, self.height() / 1.3))
-        painter.end()
 
 
 class CanvasBench:
@@ -254,7 +189,7 @@ class CanvasBench:
         dx, dy = PAN_STEP
         begun = time.perf_counter()
         for i in range(max(HERTZ // 2, round(seconds * HERTZ))):
-            self._until(begun + i / HERTZ)
+            self.until(begun + i / HERTZ)
             view = canvas.viewport
             # Back and forth in rows of their own.
             dx = -abs(dx) if view.cx > self.slide.width * 0.8 else abs(dx) if view.cx < self.slide.width * 0.2 else dx
@@ -294,24 +229,11 @@ class CanvasBench:
             yield self.compare(f"cached at {name}", canvas.repaint, rounds)
         self.settle(replace(middle, downsample=1.0))
 
-        steps = iter([0.08] * 10_000)
-        forward = [-1.0]
-
-        def zoomed() -> None:
-            view = canvas.viewport
-            if view.downsample > 12:
-                forward[0] = 1.0
-            elif view.downsample < 0.8:
-                forward[0] = -1.0
-            canvas.zoom_by(forward[0] * next(steps))
-            canvas.repaint()
-            canvas.loader.set_wanted([])
-
         def panned() -> None:
             canvas.set_viewport(canvas.viewport.panned(3, 1))
             canvas.repaint()
 
-        yield self.compare("while zooming", zoomed, rounds)
+        yield bench_zoom.measure(self, rounds)
         yield self.compare("one picture scaled", self.scaled.repaint, rounds)
         for degrees in (30.0, 90.0):
             self.settle(replace(middle, downsample=1.0, rotation=degrees))
@@ -381,7 +303,7 @@ class CanvasBench:
         loop.exec()
         self.canvas.sharpened.disconnect(loop.quit)
 
-    def _until(self, moment: float) -> None:
+    def until(self, moment: float) -> None:
         """Let the program work until ``moment`` of ``time.perf_counter``."""
         left = math.floor(1000 * (moment - time.perf_counter()))
         if left > 0:

@@ -170,7 +170,7 @@ def test_a_pan_keeps_what_stays_in_view() -> None:
     look = Look(Scale(0, 1.0, 256, 1.0, 400, 300, 0), None)
     asked: list[QRect] = []
 
-    def compose(painter: QPainter, part: QRect) -> None:
+    def compose(painter: QPainter, _: Viewport, part: QRect) -> None:
         asked.append(QRect(part))
         painter.fillRect(part, QColor(len(asked), 0, 0))
 

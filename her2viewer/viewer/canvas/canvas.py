@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -15,13 +13,10 @@ from PySide6.QtGui import (
     QDropEvent,
     QFocusEvent,
     QFontMetricsF,
-    QImage,
     QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
     QPainter,
-    QPaintEvent,
-    QRegion,
     QResizeEvent,
     QShowEvent,
     QWheelEvent,
@@ -31,18 +26,15 @@ from PySide6.QtWidgets import QGestureEvent, QWidget
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import TileKey, aligned
-from her2viewer.viewer.canvas.ground import Look
-from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.layered import LayeredView
 from her2viewer.viewer.canvas.motion import Heading, Motion
 from her2viewer.viewer.canvas.navigation import Navigator
 from her2viewer.viewer.canvas.overview import OverviewMap
-from her2viewer.viewer.canvas.scalebar import ScaleBar
 from her2viewer.viewer.canvas.tool import Tool
-from her2viewer.viewer.canvas.view import TiledView
 from her2viewer.viewer.canvas.viewport import Viewport
 
 
-class SlideCanvas(TiledView):
+class SlideCanvas(LayeredView):
     """One slide, its layers and one tool. Lives in the main thread and never reads the slide there.
 
     ``shutdown()`` ends the tile workers and must be called before the canvas goes.
@@ -57,7 +49,6 @@ class SlideCanvas(TiledView):
     """list[Path] of local files."""
     context_menu_requested = Signal(float, float, QPoint)
     """Slide point (level-0 px) and global screen position."""
-    overlays_hidden_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int | None = None) -> None:
         super().__init__(parent, workers, cache)
@@ -68,10 +59,6 @@ class SlideCanvas(TiledView):
         self.grabGesture(Qt.GestureType.PinchGesture)
         self.setAccessibleName("Slide")
         self.tool: Tool | None = None
-        self._layers: list[Layer] = []
-        self._overlays_hidden = False
-        self._scale_bar = ScaleBar()
-        self._scale_bar_visible = True
         self.motion = Motion(self)
         """What moves by itself; ``motion.enabled`` switches it, off at first."""
         self._heading = Heading()
@@ -96,10 +83,6 @@ class SlideCanvas(TiledView):
     def _kept_tiles(self) -> list[TileKey]:
         return self.overview.tiles()
 
-    def _prepare_layers(self, view: Viewport) -> None:
-        for layer in self._layers:
-            layer.viewport_changed(view)
-
     # -- moving ---------------------------------------------------------------------------------------------------
 
     @property
@@ -122,7 +105,7 @@ class SlideCanvas(TiledView):
         """What the reader will probably look at next, the likeliest first: loaded ahead until the view moves."""
         self._expected = [self.limited(view) for view in views]
         self._orders_due = True
-        self.schedule()
+        self.start_frame()
 
     def fit(self) -> None:
         self.motion.cancel()
@@ -142,7 +125,9 @@ class SlideCanvas(TiledView):
         goal = self.goal
         following = self.limited(replace(goal, downsample=goal.downsample / 2**octaves))
         if following.downsample != goal.downsample:
-            self.expect(goal.zoomed(following.downsample, *self._point(at)))
+            self._expected = [self.limited(goal.zoomed(following.downsample, *self._point(at)))]
+            if smooth:
+                self._order_soon()
 
     def _zoom_to(self, downsample: float, at: QPointF | None = None, smooth: bool = True) -> None:
         # In the middle of a drag the tissue sticks to the pointer, which leaves no room for a curve.
@@ -150,8 +135,14 @@ class SlideCanvas(TiledView):
             self._heading.clear()
             self._expected = []
             self.motion.zoom(downsample, *self._point(at))
+            self._orders_due = True
             return
         self.motion.settle()
+        if self.slide is not None and not smooth:
+            self._expected = []
+            self.zoom_soon(self._viewport.zoomed(downsample, *self._point(at)))
+            self._heading.note(self.motion.clock(), self._viewport)
+            return
         super()._zoom_to(downsample, at, smooth)
 
     def pan_instead(self, start: QPointF, now: QPointF) -> None:
@@ -160,11 +151,11 @@ class SlideCanvas(TiledView):
 
     def show_step(self, view: Viewport) -> None:
         """For the motion: a step of it."""
-        super().set_viewport(view)
+        self.zoom_soon(view)
 
     def next_frame(self) -> None:
         """For the motion: there is another step to be shown."""
-        self.schedule()
+        self.start_frame()
 
     def _next_frame(self) -> None:
         # A step asks for the next frame: one frame after this one.
@@ -174,7 +165,7 @@ class SlideCanvas(TiledView):
 
     def _ordered_view(self) -> Viewport:
         # Each frame of a zoom has a scale of its own: tiles are made for the last one alone.
-        return aligned(self.goal) if self.motion.zooming else self.frame_view
+        return aligned(self.goal) if self.motion.zooming else self.aim
 
     def _expected_views(self) -> list[Viewport]:
         expected = list(self._expected)
@@ -185,58 +176,7 @@ class SlideCanvas(TiledView):
             expected.append(self.limited(ahead))
         return expected
 
-    # -- layers and tool ------------------------------------------------------------------------------------------
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """From the lowest to the highest."""
-        return tuple(self._layers)
-
-    def add_layer(self, layer: Layer) -> None:
-        """Show a layer above those of the same or a lower ``z``. The canvas does not own it."""
-        if layer in self._layers:
-            return
-        self._layers.append(layer)
-        self._layers.sort(key=lambda each: each.z)
-        layer.changed.connect(self._layer_changed)
-        if self.slide is not None:
-            layer.viewport_changed(self.frame_view)
-        self.schedule()
-
-    def remove_layer(self, layer: Layer) -> None:
-        """Take a layer away; nothing happens where it is not there."""
-        if layer in self._layers:
-            self._layers.remove(layer)
-            layer.changed.disconnect(self._layer_changed)
-            self.schedule()
-
-    def _layer_changed(self) -> None:
-        layer = self.sender()
-        if not isinstance(layer, Layer) or layer.composed:
-            self.ground.invalidate()
-        self.schedule()
-
-    @property
-    def overlays_hidden(self) -> bool:
-        """One switch over all layers but those that are ``always_visible``; their own settings stay."""
-        return self._overlays_hidden
-
-    @overlays_hidden.setter
-    def overlays_hidden(self, hidden: bool) -> None:
-        if hidden != self._overlays_hidden:
-            self._overlays_hidden = hidden
-            self.overlays_hidden_changed.emit(hidden)
-            self.schedule()
-
-    @property
-    def scale_bar_visible(self) -> bool:
-        """Whether the scale bar is drawn."""
-        return self._scale_bar_visible
-
-    @scale_bar_visible.setter
-    def scale_bar_visible(self, visible: bool) -> None:
-        self._scale_bar_visible = visible
-        self.schedule()
+    # -- tool ----------------------------------------------------------------------------------------------------
 
     def set_tool(self, tool: Tool | None) -> None:
         """Another tool; None pans."""
@@ -252,106 +192,12 @@ class SlideCanvas(TiledView):
         self.tool_changed.emit(tool)
         self.schedule()
 
-    def readout(self, x: float, y: float) -> str | None:
-        """What the highest visible layer has to say about a slide point (level-0 px)."""
-        for layer in reversed(self._layers):
-            if self._shows(layer):
-                words = layer.readout(x, y, self._viewport)
-                if words:
-                    return words
-        return None
-
-    def _shows(self, layer: Layer) -> bool:
-        return layer.visible and (layer.always_visible or not self._overlays_hidden)
-
-    # -- painting -------------------------------------------------------------------------------------------------
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        self._paint(painter, event.rect())
-        painter.end()
-
-    def grab_view(self, layers: bool = True, scale_bar: bool = True, tool: bool = False) -> QImage:
-        """The view as an image in device px, from the tiles at hand (see ``sharp``), without the overview map."""
-        view = self.frame_view
-        image = QImage(view.width, view.height, QImage.Format.Format_RGB32)
-        image.setDevicePixelRatio(view.dpr)
-        painter = QPainter(image)
-        painter.setFont(self.font())
-        self._paint(painter, self.rect(), layers=layers, scale_bar=scale_bar, tool=tool, still=True)
-        painter.end()
-        return image
-
-    def _paint(
-        self,
-        painter: QPainter,
-        rect: QRect,
-        *,
-        layers: bool = True,
-        scale_bar: bool = True,
-        tool: bool = True,
-        still: bool = False,
-    ) -> None:
-        # At fractional screen scalings a widget may begin between two device pixels, and Qt rounds the halves of
-        # positive and negative positions to different sides: begin on a whole one.
-        device = painter.deviceTransform()
-        dpr = self.frame_view.dpr
-        painter.translate(
-            (math.floor(device.dx() + 0.5) - device.dx()) / dpr, (math.floor(device.dy() + 0.5) - device.dy()) / dpr
-        )
-        shown = [layer for layer in self._layers if self._shows(layer)] if layers else []
-        if self.slide is None or still:
-            self._paint_tissue(painter, rect, still)
-        else:
-            shown = self._paint_ground(painter, rect, shown)
-        if self.slide is None:
-            return
-        view = self.frame_view
-        _paint_layers(painter, shown, view)
-        if tool and self.tool is not None:
+    def _paint_tool(self, painter: QPainter, view: Viewport) -> None:
+        if self.tool is not None:
             painter.save()
             self.tool.paint(painter, view)
             painter.restore()
             self._paint_tool_readout(painter)
-        if scale_bar and self._scale_bar_visible:
-            self._scale_bar.paint(painter, view, self.pixel_size)
-
-    def _paint_ground(self, painter: QPainter, rect: QRect, layers: list[Layer]) -> list[Layer]:
-        """Tissue and the composed layers right above it, from what is kept; returns the layers that are left."""
-        assert self.pyramid is not None
-        view = self.frame_view
-        scene = self.scene(self.pyramid.scale(view.downsample))
-        zooming_in = self.tissue.zooms_into(scene)
-        moving = self.tissue.begin(scene)
-        if moving and not zooming_in:
-            # Each frame is another picture: keeping it would be a copy for nothing.
-            self.ground.invalidate()
-            self._paint_tissue(painter, rect)
-            return layers
-        kept = list(takewhile(lambda layer: layer.composed, layers))
-
-        def compose(target: QPainter, part: QRect) -> None:
-            self._paint_tiles(target, part)
-            target.scale(view.dpr, view.dpr)
-            _paint_layers(target, kept, view)
-
-        painter.save()
-        self._to_device(painter)
-        look = Look(scene.scale, (view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept)))
-        dirty = self._device(rect)
-        filled = self.ground.zoomed(painter, view, look) if moving else None
-        if filled is None:
-            self.ground.paint(painter, view, look, dirty, compose)
-        else:
-            self.tissue.rough = True
-            for part in QRegion(dirty) - QRegion(filled):  # type: ignore[attr-defined]
-                painter.save()
-                painter.setClipRect(part, Qt.ClipOperation.IntersectClip)
-                compose(painter, part)
-                painter.restore()
-            self._rest.start()
-        painter.restore()
-        return layers[len(kept) :]
 
     def _paint_tool_readout(self, painter: QPainter) -> None:
         words = self.tool.readout() if self.tool is not None else None
@@ -452,14 +298,6 @@ class SlideCanvas(TiledView):
         if files:
             event.acceptProposedAction()
             self.files_dropped.emit(files)
-
-
-def _paint_layers(painter: QPainter, layers: list[Layer], view: Viewport) -> None:
-    for layer in layers:
-        painter.save()
-        painter.setOpacity(layer.opacity)
-        layer.paint(painter, view)
-        painter.restore()
 
 
 def _local_files(event: QDropEvent) -> list[Path]:

@@ -1,6 +1,7 @@
 """The tissue and the overlays that lie on it as pictures, composed once and kept. Main thread.
 
-A frame that shows what the last one showed is one copy; a pan composes the strips that come into view and no more.
+A frame that shows what the last one showed is one copy; a pan composes the strips that come into view, and a little
+more beyond them, so that the next steps find them composed.
 The pixels lie in a ring of memory, row after row: a pixel (x, y) of the endless picture of the screen has the place
 ``y * width + x`` modulo the size of the view. So nothing is moved when the view moves, and the view is one or two
 blocks of whole rows, which are copied twice as fast as parts of rows.
@@ -9,22 +10,26 @@ blocks of whole rows, which are copied twice as fast as parts of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from math import floor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRect
 from PySide6.QtGui import QImage, QPainter, QRegion
 
 from her2viewer.slides.slide import BGRAImage
-from her2viewer.viewer.canvas.grid import Scale, screen_origin
+from her2viewer.viewer.canvas.grid import Box, Scale, screen_origin
 from her2viewer.viewer.canvas.viewport import Viewport
 
-MOST_ENLARGED = 1.6
-"""A picture that is kept is enlarged by this much in a zoom; then another one is composed."""
+AHEAD = 64
+"""Px. Where a pan uncovers a strip, so much more is composed beyond the edge of the view."""
+THIN = 48
+"""Px. A strip that is wider than this is composed by itself."""
+MOST_STRIPS = 4
 
-Compose = Callable[[QPainter, QRect], None]
-"""Paint this part of the view; painter and rectangle in device px of the view."""
+Compose = Callable[[QPainter, Viewport, QRect], None]
+"""Paint this part of a view; painter and rectangle in device px of that view."""
 
 
 class Look(NamedTuple):
@@ -46,71 +51,105 @@ class Block(NamedTuple):
     """The memory: Qt does not keep it alive."""
 
 
+class Kept(NamedTuple):
+    """A view that is wholly composed."""
+
+    look: Look
+    area: Box
+    """Px of the endless picture of its look, without the rim."""
+    blocks: list[Block]
+    ring: NDArray[np.uint8]
+
+
+class Strip(NamedTuple):
+    """What was composed ahead of a pan."""
+
+    area: QRect
+    """Px of the endless picture."""
+    image: QImage
+    pixels: BGRAImage
+
+
 class Ground:
     """Keeps what was composed of one view."""
 
     def __init__(self) -> None:
-        self._ring: BGRAImage | None = None
+        self._ring: NDArray[np.uint8] | None = None
         """(pixels, 4)."""
+        self._phase = 0
+        """Place of the pixel (0, 0) of the endless picture in the ring, counted backwards."""
         self._size = (0, 0)
         self._look: Look | None = None
-        self._whole: tuple[int, int, int, int] | None = None
-        """The view that was wholly composed last, px of the endless picture of its look: left, top, width, height."""
+        self._whole: QRect | None = None
+        """The view that was wholly composed last, without its rim, px of the endless picture of its look."""
         self._valid = QRegion()
         """What is composed, px of the endless picture."""
+        self._complete: tuple[int, int] | None = None
+        """Origin of the view all of which is composed, rim included."""
         self._blocks: list[Block] = []
         self._blocks_of: tuple[int, int] | None = None
         """Origin of the view that the blocks are of."""
+        self._strips: list[Strip] = []
 
     def forget(self) -> None:
         """Give the memory back."""
         self._ring = None
         self._blocks, self._blocks_of = [], None
         self._look = self._whole = None
-        self._valid = QRegion()
+        self.invalidate()
 
     def invalidate(self, view: Viewport | None = None, part: QRect | None = None) -> None:
         """All of it, or ``part`` (device px of ``view``), no longer shows what is to be seen."""
+        self._complete = None
         if view is None or part is None:
             self._valid = QRegion()
+            self._strips.clear()
         else:
-            self._valid -= QRegion(part.translated(*screen_origin(view)))
+            area = part.translated(*screen_origin(view))
+            self._valid -= QRegion(area)
+            self._strips = [strip for strip in self._strips if not strip.area.intersects(area)]
 
-    def zoomed(self, painter: QPainter, view: Viewport, look: Look) -> QRect | None:
-        """In a zoom into the tissue: what was composed last, enlarged without interpolation, in place of many tiles.
-
-        Args:
-            painter: with device px as its coordinates.
-            view: aligned and not turned; of another zoom than the kept picture.
-            look: of the view.
-
-        Returns:
-            The part of the view that is filled; None where nothing kept is of use.
-        """
-        last = self._look
-        if last is None or self._whole is None or self._blocks_of is None:
+    def kept(self) -> Kept | None:
+        """All of the view as it was composed last; None where parts of it are missing."""
+        if self._look is None or self._whole is None or self._blocks_of is None or self._ring is None:
             return None
-        factor = last.scale.downsample / look.scale.downsample
-        alike = last.rest == look.rest and last.scale.state == look.scale.state
-        if not alike or not 1 <= factor <= MOST_ENLARGED:
-            return None
-        (left, top), (x, y, width, height) = screen_origin(view), self._whole
+        whole = self._whole
+        area = Box(whole.x(), whole.y(), whole.x() + whole.width(), whole.y() + whole.height())
+        return Kept(self._look, area, self._blocks, self._ring)
 
-        def edges(area: QRect) -> QRect:
-            # Each edge by one rule, so that neighbours meet.
-            x0, y0 = x + area.x(), y + area.y()
-            x1, y1 = x0 + area.width(), y0 + area.height()
-            a, b, c, d = (floor(v * factor + 0.5) for v in (x0, y0, x1, y1))
-            return QRect(a - left, b - top, c - a, d - b)
+    def adopt(self, memory: NDArray[np.uint8], view: Viewport, look: Look) -> NDArray[np.uint8] | None:
+        """Keep a finished picture of a view with its rim, row after row; returns the memory that was used before."""
+        rim = rim_of(view)
+        before, self._ring = self._ring, memory
+        self._size = (view.width + 2 * rim, view.height + 2 * rim)
+        left, top = screen_origin(view)
+        self._look = look
+        self._strips.clear()
+        self._begin_at((left, top), rim)
+        self._divide((left, top), rim)
+        self._valid = QRegion(QRect(left - rim, top - rim, *self._size))
+        self._complete = (left, top)
+        self._whole = QRect(left, top, view.width, view.height)
+        return before
 
+    def paint_over(self, parts: list[QRect], paint: Callable[[QPainter], None]) -> None:
+        """Paint onto ``parts`` of the view that was adopted; they and the painter in device px of that view."""
         for block in self._blocks:
-            part = block.area.intersected(QRect(0, 0, width, height))
-            target = edges(part)
-            if not part.isEmpty() and not target.isEmpty():
-                painter.drawImage(target, block.image, part.translated(-block.area.topLeft()))
-        return edges(QRect(0, 0, width, height)).intersected(QRect(0, 0, view.width, view.height))
+            for part in parts:
+                inside = part.intersected(block.area)
+                if not inside.isEmpty():
+                    _compose(block.image, block.area, inside, paint)
 
-    def paint(self, painter: QPainter, view: Viewport, look: Look, dirty: QRect, compose: Compose) -> None:
+    def paint(
+        self,
+        painter: QPainter,
+        view: Viewport,
+        look: Look,
+        dirty: QRect,
+        compose: Compose,
+        *,
+        at_hand: Callable[[Viewport], bool] = lambda _: False,
+    ) -> None:
         """Fill ``dirty`` of a view.
 
         Args:
@@ -119,51 +158,139 @@ class Ground:
             look: whatever changes all of the picture.
             dirty: device px of the view.
             compose: called for what is not there yet.
+            at_hand: whether all tiles of a view are there, so that it can be composed ahead.
         """
-        # At fractional screen scalings a widget may touch one more device pixel on each side than it has by its size.
-        rim = 0 if view.dpr == int(view.dpr) else 1
+        rim = rim_of(view)
         size = (view.width + 2 * rim, view.height + 2 * rim)
         if self._ring is None or self._size != size:
             self._size = size
             self._ring = np.empty((size[0] * size[1], 4), dtype=np.uint8)
             self._blocks_of = None
-            self._valid = QRegion()
+            self.invalidate()
         if look != self._look:
             self._look = look
-            self._valid = QRegion()
-        left, top = screen_origin(view)
-        shown = QRect(left - rim, top - rim, *size)
-        there = dirty.translated(left, top).intersected(shown)
+            self.invalidate()
+        origin = screen_origin(view)
+        if self._valid.isEmpty():
+            self._begin_at(origin, rim)
+        self._divide(origin, rim)
+        if self._complete != origin:
+            self._complete_to(view, rim, dirty.translated(*origin), compose, at_hand)
+        for area, image, _ in self._blocks:
+            part = dirty.intersected(area)
+            if part == area:
+                painter.drawImage(area.x(), area.y(), image)
+            elif not part.isEmpty():
+                painter.drawImage(part.topLeft(), image, part.translated(-area.topLeft()))
+
+    def _begin_at(self, origin: tuple[int, int], rim: int) -> None:
+        # One block from the first byte on: memory that does not begin as that of the screen does, in multiples of a
+        # line of the processor's cache, is copied half as fast.
+        self._phase = (origin[1] - rim) * self._size[0] + origin[0] - rim
+        self._blocks_of = None
+
+    def _divide(self, origin: tuple[int, int], rim: int) -> None:
+        if self._blocks_of != origin:
+            assert self._ring is not None
+            self._blocks = _blocks(self._ring, self._size, origin, rim, self._phase)
+            self._blocks_of = origin
+
+    def _complete_to(
+        self, view: Viewport, rim: int, dirty: QRect, compose: Compose, at_hand: Callable[[Viewport], bool]
+    ) -> None:
+        """Compose what is missing in ``dirty`` (px of the endless picture)."""
+        left, top = origin = screen_origin(view)
+        shown = QRect(left - rim, top - rim, *self._size)
+        there = dirty.intersected(shown)
         # What left the view is overwritten by what came into it.
         self._valid &= shown
         missing = QRegion(there) - self._valid
-        if self._blocks_of != (left, top):
-            self._blocks, self._blocks_of = _blocks(self._ring, size, (left, top), rim), (left, top)
-        blocks = self._blocks
-        if not missing.isEmpty():
-            for rect in missing:  # type: ignore[attr-defined]
-                for block in blocks:
-                    part = rect.translated(-left, -top).intersected(block.area)
-                    if not part.isEmpty():
-                        _compose(block, part, compose)
-            self._valid |= there
+        for rect in missing:  # type: ignore[attr-defined]
+            strip = self._strip(rect, shown, view, compose, at_hand)
+            for block in self._blocks:
+                part = rect.translated(-left, -top).intersected(block.area)
+                if part.isEmpty():
+                    continue
+                if strip is None:
+                    _compose(block.image, block.area, part, partial(_painted, compose, view, part))
+                else:
+                    target = QPainter(block.image)
+                    at = part.translated(left, top).translated(-strip.area.topLeft())
+                    target.drawImage(part.topLeft() - block.area.topLeft(), strip.image, at)
+                    target.end()
+        self._valid |= there
         whole = QRect(left, top, view.width, view.height)
-        self._whole = None if not (QRegion(whole) - self._valid).isEmpty() else (left, top, view.width, view.height)
-        for block in blocks:
-            part = there.translated(-left, -top).intersected(block.area)
-            if not part.isEmpty():
-                painter.drawImage(part.topLeft(), block.image, part.translated(-block.area.topLeft()))
+        missed = QRegion(shown) - self._valid
+        self._complete = origin if missed.isEmpty() else None
+        self._whole = whole if missed.intersected(whole).isEmpty() else None
+
+    def _strip(
+        self, rect: QRect, shown: QRect, view: Viewport, compose: Compose, at_hand: Callable[[Viewport], bool]
+    ) -> Strip | None:
+        """A picture of ``rect``, which a pan uncovered, and of what lies beyond it; None where that is of no use."""
+        for strip in self._strips:
+            if strip.area.contains(rect):
+                return strip
+        area = _ahead(rect, shown)
+        if area is None:
+            return None
+        # Of a wider view, so that layers do not leave out what lies beyond the edges of this one.
+        wide = view.resized(view.width + 2 * AHEAD, view.height + 2 * AHEAD, view.dpr)
+        part = area.translated(-screen_origin(wide)[0], -screen_origin(wide)[1])
+        if not at_hand(wide.part(part.x(), part.y(), part.width(), part.height())):
+            return None
+        pixels = np.empty((area.height(), area.width(), 4), dtype=np.uint8)
+        image = QImage(pixels.data, area.width(), area.height(), 4 * area.width(), QImage.Format.Format_RGB32)
+        _compose(image, part, part, partial(_painted, compose, wide, part))
+        strip = Strip(area, image, pixels)
+        self._strips = [*self._strips[1 - MOST_STRIPS :], strip]
+        return strip
 
 
-def _compose(block: Block, part: QRect, compose: Compose) -> None:
-    painter = QPainter(block.image)
-    painter.translate(-block.area.topLeft())
+def rim_of(view: Viewport) -> int:
+    """At fractional screen scalings a widget may touch one more device pixel on each side than it has by its size."""
+    return 0 if view.dpr == int(view.dpr) else 1
+
+
+def _ahead(rect: QRect, shown: QRect) -> QRect | None:
+    """A thin strip at an edge of what is shown, and ``AHEAD`` px beyond it and both its ends; None for others."""
+    wide = shown.adjusted(-AHEAD, -AHEAD, AHEAD, AHEAD)
+    area = QRect(rect)
+    if rect.width() <= min(THIN, rect.height()):
+        if rect.right() == shown.right():
+            area.setRight(wide.right())
+        elif rect.left() == shown.left():
+            area.setLeft(wide.left())
+        else:
+            return None
+        return area.adjusted(0, -AHEAD, 0, AHEAD).intersected(wide)
+    if rect.height() <= THIN:
+        if rect.bottom() == shown.bottom():
+            area.setBottom(wide.bottom())
+        elif rect.top() == shown.top():
+            area.setTop(wide.top())
+        else:
+            return None
+        return area.adjusted(-AHEAD, 0, AHEAD, 0).intersected(wide)
+    return None
+
+
+def _painted(compose: Compose, view: Viewport, part: QRect, painter: QPainter) -> None:
+    compose(painter, view, part)
+
+
+def _compose(image: QImage, area: QRect, part: QRect, paint: Callable[[QPainter], None]) -> None:
+    """Let ``paint`` fill ``part`` of an image of ``area``, with the coordinates of both."""
+    painter = QPainter(image)
+    painter.translate(-area.topLeft())
     painter.setClipRect(part)
-    compose(painter, part)
+    paint(painter)
     painter.end()
 
 
-def _blocks(ring: BGRAImage, size: tuple[int, int], origin: tuple[int, int], rim: int = 0) -> list[Block]:
+def _blocks(
+    ring: NDArray[np.uint8], size: tuple[int, int], origin: tuple[int, int], rim: int = 0, phase: int = 0
+) -> list[Block]:
     """The view as at most four blocks: whole rows up to the end of the ring, the row that is cut there, the rest.
 
     Args:
@@ -171,9 +298,10 @@ def _blocks(ring: BGRAImage, size: tuple[int, int], origin: tuple[int, int], rim
         size: of the view with its rim on all sides, px.
         origin: of the view without it.
         rim: px.
+        phase: place of the pixel (0, 0) of the endless picture in the ring, counted backwards.
     """
     width, height = size
-    begin = ((origin[1] - rim) * width + origin[0] - rim) % (width * height)
+    begin = ((origin[1] - rim) * width + origin[0] - rim - phase) % (width * height)
     before, rest = divmod(width * height - begin, width)
     areas = [QRect(0, 0, width, before)]
     if rest:

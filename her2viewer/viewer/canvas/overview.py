@@ -59,7 +59,9 @@ class OverviewMap(QWidget):
         self._drawn: QImage | None = None
         """The outline."""
         self._whole_picture: QImage | None = None
-        self._whole_key: tuple[object, ...] = ()
+        self._whole_view: Viewport | None = None
+        self._bare_picture: QImage | None = None
+        self._bare_key: tuple[object, ...] = ()
         self._painted_view: Viewport | None = None
         # Not WA_OpaquePaintEvent: Qt would cut the map out of what the canvas paints, and with a clip that is no
         # rectangle it scales images several times more slowly.
@@ -82,7 +84,7 @@ class OverviewMap(QWidget):
 
     def set_pyramid(self, pyramid: Pyramid | None) -> None:
         """Another slide, another display transform or another screen."""
-        self._picture = self._shade = self._drawn = self._whole_picture = None
+        self._picture = self._shade = self._drawn = self._bare_picture = None
         self._complete = False
         if pyramid is None:
             self._scale = None
@@ -117,12 +119,12 @@ class OverviewMap(QWidget):
     def set_reviewed(self, reviewed: ReviewedMap | None) -> None:
         """Shade what was looked at closely."""
         if reviewed is not self._reviewed:
-            self._reviewed, self._shade, self._whole_picture = reviewed, None, None
+            self._reviewed, self._shade, self._bare_picture = reviewed, None, None
             self.update()
 
     def set_outline(self, outline: QPainterPath | NDArray[np.bool_]) -> None:
         """The region: its outline in level-0 px, or a raster (rows, columns) for thousands of polygons."""
-        self._outline, self._drawn, self._whole_picture = outline, None, None
+        self._outline, self._drawn, self._bare_picture = outline, None, None
         self.update()
 
     # -- painting -------------------------------------------------------------------------------------------------
@@ -135,26 +137,40 @@ class OverviewMap(QWidget):
         view = self._canvas.viewport
         moved, self._painted_view = view != self._painted_view, view
         if moved:
-            # A picture of it would be of no use for the next frame of the motion.
-            self._draw(painter, self._map())
+            # A picture with its frame would be of no use for the next step of the motion.
+            painter.drawImage(0, 0, self._bare())
+            self._draw_view(painter)
         else:
             painter.drawImage(0, 0, self._whole())
 
-    def _whole(self) -> QImage:
-        """Map, region and view as one picture: it is painted with every frame of the canvas, but rarely differs."""
+    def _bare(self) -> QImage:
+        """Map and region as one picture, without the view."""
         picture = self._map()
-        key = (picture.cacheKey(), self._canvas.viewport, self.size().toTuple())
-        if self._whole_picture is None or self._whole_key != key:
-            dpr = self.devicePixelRatioF()
-            size = (QSizeF(self.size()) * dpr).toSize().expandedTo(QSize(1, 1))
-            if self._whole_picture is None or self._whole_picture.size() != size:
-                self._whole_picture = QImage(size, QImage.Format.Format_RGB32)
-                self._whole_picture.setDevicePixelRatio(dpr)
-            self._whole_key = key
-            painter = QPainter(self._whole_picture)
+        key = (picture.cacheKey(), self.size().toTuple())
+        if self._bare_picture is None or self._bare_key != key:
+            self._bare_picture, self._bare_key = self._empty(), key
+            self._whole_picture = None
+            painter = QPainter(self._bare_picture)
             self._draw(painter, picture)
             painter.end()
+        return self._bare_picture
+
+    def _whole(self) -> QImage:
+        """The same with the view: it is painted with every frame of the canvas, but rarely differs."""
+        bare = self._bare()
+        if self._whole_picture is None or self._whole_view != self._canvas.viewport:
+            self._whole_view = self._canvas.viewport
+            self._whole_picture = bare.copy()
+            painter = QPainter(self._whole_picture)
+            self._draw_view(painter)
+            painter.end()
         return self._whole_picture
+
+    def _empty(self) -> QImage:
+        dpr = self.devicePixelRatioF()
+        picture = QImage((QSizeF(self.size()) * dpr).toSize().expandedTo(QSize(1, 1)), QImage.Format.Format_RGB32)
+        picture.setDevicePixelRatio(dpr)
+        return picture
 
     def _draw(self, painter: QPainter, picture: QImage) -> None:
         painter.fillRect(self.rect(), BACKGROUND)
@@ -168,7 +184,6 @@ class OverviewMap(QWidget):
             painter.drawImage(area, self._raster_picture(self._outline))
         painter.setPen(QPen(QColor(90, 94, 102), 1))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
-        self._draw_view(painter, area)
 
     def _map(self) -> QImage:
         assert self._scale is not None
@@ -267,13 +282,13 @@ class OverviewMap(QWidget):
             QTransform().translate(area.x(), area.y()).scale(area.width() / slide.width, area.height() / slide.height)
         )
 
-    def _draw_view(self, painter: QPainter, area: QRectF) -> None:
+    def _draw_view(self, painter: QPainter) -> None:
         outline = self._transform().map(QPolygonF([QPointF(x, y) for x, y in self._canvas.viewport.corners()]))
         painter.setClipRect(self.rect().adjusted(1, 1, -1, -1))
         # Antialiasing costs as much as all tiles of a frame; an upright rectangle needs none.
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, bool(self._canvas.viewport.rotation % 90))
         bounds = outline.boundingRect()
-        if bounds.contains(area):
+        if bounds.contains(self._area()):
             return
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self._canvas.viewport.rotation % 90:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from her2viewer.domain.pixelsize import PixelSize
@@ -48,13 +48,15 @@ class ScaleBar:
     def __init__(self) -> None:
         self._picture: QImage | None = None
         self._of: tuple[float, str, float, str] | None = None
+        self._label: QImage | None = None
+        self._label_of: tuple[str, float, str] | None = None
 
     def paint(self, painter: QPainter, view: Viewport, pixel_size: PixelSize | None) -> QRectF:
         """Into the lower left corner, in logical coordinates; returns the rectangle of its plate."""
         length, label = bar(view, pixel_size)
         of = (length, label, view.dpr, painter.font().family())
         if self._picture is None or self._of != of:
-            self._picture, self._of = _drawn(length, label, view.dpr, painter.font()), of
+            self._picture, self._of = _drawn(length, self._labelled(label, view.dpr, painter.font()), view.dpr), of
         size = self._picture.deviceIndependentSize()
         # On whole device pixels, so that the bar is crisp at every screen scaling.
         top = round(view.height - MARGIN * view.dpr - self._picture.height()) / view.dpr
@@ -62,17 +64,37 @@ class ScaleBar:
         painter.drawImage(QPointF(left, top), self._picture)
         return QRectF(QPointF(left, top), size)
 
+    def _labelled(self, label: str, dpr: float, font: QFont) -> QImage:
+        # In a zoom the length differs in every frame, the label seldom.
+        of = (label, dpr, font.family())
+        if self._label is None or self._label_of != of:
+            self._label, self._label_of = _written(label, dpr, font), of
+        return self._label
 
-def _drawn(length: float, label: str, dpr: float, font: QFont) -> QImage:
-    """White on a dark plate: legible on any tissue."""
+
+def _written(label: str, dpr: float, font: QFont) -> QImage:
+    """The label, white on nothing."""
     font = QFont(font)
     font.setPixelSize(13)
     font.setWeight(QFont.Weight.DemiBold)
     metrics = QFontMetricsF(font)
-    text = metrics.horizontalAdvance(label)
+    size = (math.ceil(metrics.horizontalAdvance(label) * dpr), math.ceil(metrics.height() * dpr))
+    image = QImage(*size, QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(dpr)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setFont(font)
+    painter.setPen(QColor(255, 255, 255))
+    painter.drawText(QPointF(0, metrics.ascent()), label)
+    painter.end()
+    return image
+
+
+def _drawn(length: float, label: QImage, dpr: float) -> QImage:
+    """White on a dark plate: legible on any tissue."""
     bar_px, thick_px = round(length * dpr), max(2, round(3 * dpr))
-    width = math.ceil((max(length, text) + 20) * dpr)
-    height = math.ceil((metrics.height() + 14) * dpr) + thick_px
+    width = math.ceil(max(length * dpr, label.width()) + 20 * dpr)
+    height = label.height() + math.ceil(14 * dpr) + thick_px
     image = QImage(width, height, QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)
@@ -87,11 +109,7 @@ def _drawn(length: float, label: str, dpr: float, font: QFont) -> QImage:
     end_px, rise_px = max(1, thick_px // 3), round(3 * dpr)
     for x in (left, left + bar_px - end_px):
         painter.fillRect(x, top - rise_px, end_px, rise_px, white)
+    painter.drawImage(QRect((width - label.width()) // 2, round(4 * dpr), label.width(), label.height()), label)
     painter.end()
     image.setDevicePixelRatio(dpr)
-    painter = QPainter(image)
-    painter.setFont(font)
-    painter.setPen(white)
-    painter.drawText(QPointF((width / dpr - text) / 2, 4 + metrics.ascent()), label)
-    painter.end()
     return image

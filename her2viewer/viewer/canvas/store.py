@@ -1,7 +1,8 @@
-"""The tiles at hand, and what to paint where one is missing. Main thread only; knows no Qt."""
+"""The tiles at hand, and what to paint where one is missing. Knows no Qt."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -36,11 +37,12 @@ class Piece(NamedTuple):
 
 
 class TileStore(Generic[T]):
-    """Tiles bounded in bytes, those of the base pinned, indexed by scale to find stand-ins."""
+    """Tiles bounded in bytes, those of the base pinned, indexed by scale to find stand-ins. Safe from all threads."""
 
     def __init__(self, max_bytes: int) -> None:
         self._cache: ByteCache[TileKey, Tile[T]] = ByteCache(max_bytes)
         self._scales: dict[Scale, set[tuple[int, int]]] = {}
+        self._lock = threading.RLock()
 
     @property
     def used(self) -> int:
@@ -55,11 +57,16 @@ class TileStore(Generic[T]):
 
     def put(self, tile: Tile[T], size: int, pinned: bool = False) -> None:
         """Keep a tile of ``size`` bytes."""
-        self._cache.put(tile.key, tile, size, pinned=pinned)
-        self._scales.setdefault(tile.key.scale, set()).add((tile.key.column, tile.key.row))
+        with self._lock:
+            self._cache.put(tile.key, tile, size, pinned=pinned)
+            self._scales.setdefault(tile.key.scale, set()).add((tile.key.column, tile.key.row))
 
     def get(self, key: TileKey) -> Tile[T] | None:
         """The tile, now the most recently used one, or None."""
+        with self._lock:
+            return self._get(key)
+
+    def _get(self, key: TileKey) -> Tile[T] | None:
         places = self._scales.get(key.scale)
         if places is None or (key.column, key.row) not in places:
             return None
@@ -77,20 +84,26 @@ class TileStore(Generic[T]):
 
     def clear(self) -> None:
         """Forget all."""
-        self._cache.clear()
-        self._scales.clear()
+        with self._lock:
+            self._cache.clear()
+            self._scales.clear()
 
     def drop_states_before(self, state: int) -> None:
         """Forget the tiles of older slides or display transforms."""
-        for scale in [s for s in self._scales if s.state < state]:
-            for column, row in self._scales.pop(scale):
-                self._cache.discard(TileKey(scale, column, row))
+        with self._lock:
+            for scale in [s for s in self._scales if s.state < state]:
+                for column, row in self._scales.pop(scale):
+                    self._cache.discard(TileKey(scale, column, row))
 
-    def pieces(self, scale: Scale, box: Box) -> Iterator[Piece]:
+    def pieces(self, scale: Scale, box: Box) -> list[Piece]:
         """What to draw to fill ``box`` (px of ``scale``): its own tiles, stand-ins where one is missing.
 
         Every pixel is covered at most once; where nothing at all is known nothing is drawn.
         """
+        with self._lock:
+            return list(self._pieces(scale, box))
+
+    def _pieces(self, scale: Scale, box: Box) -> Iterator[Piece]:
         tiles, holes = self._found(scale, box)
         for tile in tiles:
             yield Piece(tile.box, tile, (0, 0, tile.box.width, tile.box.height), exact=True)
@@ -109,7 +122,7 @@ class TileStore(Generic[T]):
             runs: list[tuple[int, int]] = []
             begin: int | None = None
             for column in columns:
-                tile = self.get(TileKey(scale, column, row))
+                tile = self._get(TileKey(scale, column, row))
                 if tile is None:
                     begin = column if begin is None else begin
                     continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
@@ -85,12 +85,6 @@ class TissuePainter:
         self._half_pixels = None
         self._last = None
 
-    def zooms_into(self, scene: Scene) -> bool:
-        """Whether it shows less, and larger, than the last frame, and neither is turned."""
-        last = self._last
-        turned = last is not None and (last.view.rotation or scene.view.rotation)
-        return last is not None and not turned and scene.scale.downsample < last.scale.downsample
-
     def begin(self, scene: Scene) -> bool:
         """Before the parts of a frame: whether every pixel differs from the last one's, as in a zoom or a turn."""
         last = scene if self._last is None else self._last
@@ -139,7 +133,7 @@ class TissuePainter:
             painter.fillRect(dirty, scene.outside)
         if inside.empty:
             return
-        pieces = list(self._store.pieces(scale, inside))
+        pieces = self._store.pieces(scale, inside)
         if not drawn and not (pieces and all(piece.exact for piece in pieces)):
             covered = sum(part.width * part.height for part in (p.target.intersected(inside) for p in pieces))
             if covered < inside.width * inside.height:
@@ -298,6 +292,4 @@ def _cut(rect: QRect) -> Iterator[QRect]:
 
 def _part_of(view: Viewport, rect: QRect) -> Viewport:
     """The view of ``rect`` (device px of ``view``) alone."""
-    middle_x, middle_y = rect.x() + rect.width() / 2, rect.y() + rect.height() / 2
-    cx, cy = view.to_slide(middle_x / view.dpr, middle_y / view.dpr)
-    return replace(view, cx=cx, cy=cy, width=rect.width(), height=rect.height())
+    return view.part(rect.x(), rect.y(), rect.width(), rect.height())

@@ -64,6 +64,8 @@ class TiledView(QWidget):
         self._fitted = True
         """The whole slide is shown and stays so when the canvas changes its size."""
         self._orders_due = False
+        self._ordered: Viewport | None = None
+        """For this view tiles were ordered last."""
         self._sharp = False
         self._frame = QTimer(self)
         self._frame.setSingleShot(True)
@@ -172,6 +174,11 @@ class TiledView(QWidget):
         """What will be shown when nothing moves any more."""
         return self._viewport
 
+    @property
+    def aim(self) -> Viewport:
+        """The viewport as it is to be painted: ``frame_view``, unless a worker is still making that picture."""
+        return aligned(self._viewport)
+
     def set_viewport(self, view: Viewport) -> None:
         """Show another part; size and screen scaling are the canvas' own, the rest is limited to the slide."""
         self._fitted = False
@@ -273,8 +280,9 @@ class TiledView(QWidget):
         """True when everything visible is there at the zoom of the screen."""
         if self.pyramid is None:
             return True
-        scale = self.pyramid.scale(self._viewport.downsample)
-        return all(key in self.store for key in tiles_in_view(self.frame_view, scale))
+        aim = self.aim
+        scale = self.pyramid.scale(aim.downsample)
+        return aim == self.frame_view and all(key in self.store for key in tiles_in_view(aim, scale))
 
     def schedule(self, region: QRect | None = None) -> None:
         """Repaint ``region`` (logical px; default everything) in the next frame; calls within a frame are joined."""
@@ -282,6 +290,10 @@ class TiledView(QWidget):
             self._dirty = self.rect()
         else:
             self._dirty = region if self._dirty is None else self._dirty.united(region)
+        self.start_frame()
+
+    def start_frame(self) -> None:
+        """Have a next frame, even where nothing is to be painted anew."""
         if not self._frame.isActive():
             wait = 0
             if self._since_frame.isValid():
@@ -303,7 +315,7 @@ class TiledView(QWidget):
         if self.pyramid is None:
             self.loader.set_wanted([])
             return
-        view = self._ordered_view()
+        self._ordered = view = self._ordered_view()
         keys, urgent = wanted(view, self.pyramid, self._has, self._expected_views())
         extra = [key for key in self._kept_tiles() if not self._has(key)]
         keys[urgent:urgent] = [key for key in extra if key not in keys]
@@ -313,7 +325,7 @@ class TiledView(QWidget):
 
     def _ordered_view(self) -> Viewport:
         """The view whose tiles are needed first."""
-        return self.frame_view
+        return self.aim
 
     def _expected_views(self) -> list[Viewport]:
         """What will probably be shown next, the likeliest first."""
@@ -354,12 +366,17 @@ class TiledView(QWidget):
             self._problems.discard(BROKEN)
         self.tiles_version += 1
         self.tiles_changed.emit()
-        if whole or self.frame_view.rotation:
+        # In a zoom the next frame shows them, or the picture at rest.
+        if (whole and not self._in_zoom()) or self.frame_view.rotation:
             self.ground.invalidate()
             self.schedule()
         elif region is not None and region.intersects(self.rect()):
             self.schedule(region)
         self._check_sharp()
+
+    def _in_zoom(self) -> bool:
+        """Whether frames come from a worker."""
+        return False
 
     def _check_sharp(self) -> None:
         if not self._sharp and self.sharp:
@@ -386,10 +403,13 @@ class TiledView(QWidget):
         self._paint_tiles(painter, self._device(rect), still)
         painter.restore()
 
-    def _paint_tiles(self, painter: QPainter, dirty: QRect, still: bool = False) -> None:
-        """Fill ``dirty``; it and the painter's coordinates in device px: tissue is blitted one to one."""
+    def _paint_tiles(
+        self, painter: QPainter, dirty: QRect, still: bool = False, view: Viewport | None = None
+    ) -> None:
+        """Fill ``dirty`` of the view; it and the painter's coordinates in device px: tissue is blitted one to one."""
         assert self.pyramid is not None
-        self.tissue.paint(painter, self.scene(self.pyramid.scale(self.frame_view.downsample)), dirty, still=still)
+        view = self.frame_view if view is None else view
+        self.tissue.paint(painter, self.scene(self.pyramid.scale(view.downsample), view), dirty, still=still)
         if self.tissue.rough:
             self._rest.start()
 
@@ -405,6 +425,8 @@ class TiledView(QWidget):
             dirty.adjust(-1, -1, 1, 1)
         return dirty
 
-    def scene(self, scale: Scale) -> Scene:
+    def scene(self, scale: Scale, view: Viewport | None = None) -> Scene:
         """What the tissue painter needs besides the tiles."""
-        return Scene(self.frame_view, scale, self.glass_color, self.outside_color, self.tiles_version)
+        return Scene(
+            self.frame_view if view is None else view, scale, self.glass_color, self.outside_color, self.tiles_version
+        )

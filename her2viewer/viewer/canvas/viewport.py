@@ -85,6 +85,11 @@ class Viewport:
         # Twice: a tiny negative angle plus 360 rounds to 360.
         return replace(self, rotation=(self.rotation + degrees) % 360 % 360)
 
+    def part(self, x: float, y: float, width: int, height: int) -> Viewport:
+        """The view of a part alone (device px)."""
+        cx, cy = self.to_slide((x + width / 2) / self.dpr, (y + height / 2) / self.dpr)
+        return replace(self, cx=cx, cy=cy, width=width, height=height)
+
     def resized(self, width: int, height: int, dpr: float) -> Viewport:
         """For a canvas of another size; centre and zoom stay."""
         return replace(self, width=max(1, width), height=max(1, height), dpr=dpr)

@@ -1,0 +1,291 @@
+"""The tissue with its layers: what is kept of it, what is painted anew, and zooms that a worker paints."""
+
+from __future__ import annotations
+
+import math
+from itertools import takewhile
+
+from PySide6.QtCore import QRect, QTimer, Signal
+from PySide6.QtGui import QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QWidget
+
+from her2viewer.viewer.canvas.grid import Scale, aligned
+from her2viewer.viewer.canvas.ground import Look
+from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.requests import tiles_in_view
+from her2viewer.viewer.canvas.scalebar import ScaleBar
+from her2viewer.viewer.canvas.view import TiledView
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.canvas.zooming import Zooming
+
+PAUSE_MS = 30
+"""Tiles are ordered for a zoom that stays this long: those of one that is shown for a frame would come too late."""
+
+
+class LayeredView(TiledView):
+    """A view of tissue with layers and scale bar. Main thread."""
+
+    overlays_hidden_changed = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None, workers: int | None = None, cache: int | None = None) -> None:
+        super().__init__(parent, workers, cache)
+        self._layers: list[Layer] = []
+        self._overlays_hidden = False
+        self._scale_bar = ScaleBar()
+        self._scale_bar_visible = True
+        self._zooming = Zooming(self.store, self)
+        self._zooming.ready.connect(self._zoom_came)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._order_soon)
+
+    def shutdown(self) -> None:
+        self._pause.stop()
+        self._zooming.stop()
+        super().shutdown()
+
+    # -- layers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """From the lowest to the highest."""
+        return tuple(self._layers)
+
+    def add_layer(self, layer: Layer) -> None:
+        """Show a layer above those of the same or a lower ``z``. The canvas does not own it."""
+        if layer in self._layers:
+            return
+        self._layers.append(layer)
+        self._layers.sort(key=lambda each: each.z)
+        layer.changed.connect(self._layer_changed)
+        if self.slide is not None:
+            layer.viewport_changed(self.frame_view)
+        self.schedule()
+
+    def remove_layer(self, layer: Layer) -> None:
+        """Take a layer away; nothing happens where it is not there."""
+        if layer in self._layers:
+            self._layers.remove(layer)
+            layer.changed.disconnect(self._layer_changed)
+            self.schedule()
+
+    def _prepare_layers(self, view: Viewport) -> None:
+        for layer in self._layers:
+            layer.viewport_changed(view)
+
+    def _layer_changed(self) -> None:
+        layer = self.sender()
+        if not isinstance(layer, Layer) or layer.composed:
+            if self._zooming.active:
+                # The next frames show what was kept; all is painted anew when the zoom is over.
+                self._rest.start()
+                return
+            self.ground.invalidate()
+        self.schedule()
+
+    @property
+    def overlays_hidden(self) -> bool:
+        """One switch over all layers but those that are ``always_visible``; their own settings stay."""
+        return self._overlays_hidden
+
+    @overlays_hidden.setter
+    def overlays_hidden(self, hidden: bool) -> None:
+        if hidden != self._overlays_hidden:
+            self._overlays_hidden = hidden
+            self.overlays_hidden_changed.emit(hidden)
+            self.schedule()
+
+    @property
+    def scale_bar_visible(self) -> bool:
+        """Whether the scale bar is drawn."""
+        return self._scale_bar_visible
+
+    @scale_bar_visible.setter
+    def scale_bar_visible(self, visible: bool) -> None:
+        self._scale_bar_visible = visible
+        self.schedule()
+
+    def readout(self, x: float, y: float) -> str | None:
+        """What the highest visible layer has to say about a slide point (level-0 px)."""
+        for layer in reversed(self._layers):
+            if self._shows(layer):
+                words = layer.readout(x, y, self._viewport)
+                if words:
+                    return words
+        return None
+
+    def _shows(self, layer: Layer) -> bool:
+        return layer.visible and (layer.always_visible or not self._overlays_hidden)
+
+    def _shown_layers(self) -> list[Layer]:
+        return [layer for layer in self._layers if self._shows(layer)]
+
+    # -- zooms that a worker paints -------------------------------------------------------------------------------
+
+    def zoom_soon(self, view: Viewport) -> None:
+        """As ``set_viewport`` for one step of many: shown when a worker has made its picture, some ms later.
+
+        Meanwhile the last picture stays. What no worker can do, and a mere pan, is shown at once.
+        """
+        view = self.limited(self._sized(view))
+        if view == self._viewport:
+            return
+        if not self._order_zoom(view):
+            super().set_viewport(view)
+            return
+        self._fitted = False
+        self._viewport = view
+        self._sharp = False
+        if self._ordered != self._ordered_view():
+            self._pause.start()
+        self.viewport_changed.emit(view)
+
+    def _order_soon(self) -> None:
+        self._orders_due = True
+        self.start_frame()
+
+    def _order_zoom(self, view: Viewport) -> bool:
+        if self.pyramid is None or not self.isVisible() or view.rotation or self.frame_view.rotation:
+            return False
+        if view.downsample == self._viewport.downsample and not self._zooming.pending:
+            return False
+        aim = aligned(view)
+        scale = self.pyramid.scale(aim.downsample)
+        kept = list(takewhile(lambda layer: layer.composed, self._shown_layers()))
+        return self._zooming.ask(self.scene(scale, aim), self._look(aim, scale, kept), self.pyramid, self.ground)
+
+    def _zoom_came(self) -> None:
+        frame = self._zooming.take()
+        if frame is None or self.pyramid is None:
+            return
+        scene, look = frame.scene, frame.look
+        self.frame_view = view = scene.view
+        self._zooming.reuse(self.ground.adopt(frame.memory, view, look))
+        kept = list(takewhile(lambda layer: layer.composed, self._shown_layers()))
+        if kept and look.rest == self._look(view, scene.scale, kept).rest:
+
+            def overlays(painter: QPainter) -> None:
+                painter.scale(view.dpr, view.dpr)
+                _paint_layers(painter, kept, view)
+
+            self.ground.paint_over(frame.bare, overlays)
+        if frame.afresh:
+            self._zooming.keep(self.ground)
+        self.tissue.begin(scene)
+        if view == self.aim:
+            # What came meanwhile for this zoom.
+            keys = tiles_in_view(view, scene.scale)
+            there = [key for key in keys if key in self.store]
+            for key in there:
+                self.ground.invalidate(view, self._device(self._area_of(key)))
+            if len(there) == len(keys):
+                self._check_sharp()
+        self._rest.start()
+        self._dirty = None
+        self.update()
+
+    def _view_moved(self) -> None:
+        self._zooming.drop()
+        super()._view_moved()
+
+    def _at_rest(self) -> None:
+        if self._zooming.pending:
+            self._rest.start()
+            return
+        self._zooming.end()
+        super()._at_rest()
+
+    def _in_zoom(self) -> bool:
+        return self._zooming.active
+
+    # -- painting -------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        self._paint(painter, event.rect())
+        painter.end()
+
+    def grab_view(self, layers: bool = True, scale_bar: bool = True, tool: bool = False) -> QImage:
+        """The view as an image in device px, from the tiles at hand (see ``sharp``), without the overview map."""
+        view = self.frame_view
+        image = QImage(view.width, view.height, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(view.dpr)
+        painter = QPainter(image)
+        painter.setFont(self.font())
+        self._paint(painter, self.rect(), layers=layers, scale_bar=scale_bar, tool=tool, still=True)
+        painter.end()
+        return image
+
+    def _paint(
+        self,
+        painter: QPainter,
+        rect: QRect,
+        *,
+        layers: bool = True,
+        scale_bar: bool = True,
+        tool: bool = True,
+        still: bool = False,
+    ) -> None:
+        # At fractional screen scalings a widget may begin between two device pixels, and Qt rounds the halves of
+        # positive and negative positions to different sides: begin on a whole one.
+        device = painter.deviceTransform()
+        dpr = self.frame_view.dpr
+        painter.translate(
+            (math.floor(device.dx() + 0.5) - device.dx()) / dpr, (math.floor(device.dy() + 0.5) - device.dy()) / dpr
+        )
+        shown = self._shown_layers() if layers else []
+        if self.slide is None or still:
+            self._paint_tissue(painter, rect, still)
+        else:
+            shown = self._paint_ground(painter, rect, shown)
+        if self.slide is None:
+            return
+        view = self.frame_view
+        _paint_layers(painter, shown, view)
+        if tool:
+            self._paint_tool(painter, view)
+        if scale_bar and self._scale_bar_visible:
+            self._scale_bar.paint(painter, view, self.pixel_size)
+
+    def _paint_tool(self, painter: QPainter, view: Viewport) -> None:
+        """For the tool, above all layers."""
+
+    def _paint_ground(self, painter: QPainter, rect: QRect, layers: list[Layer]) -> list[Layer]:
+        """Tissue and the composed layers right above it, from what is kept; returns the layers that are left."""
+        assert self.pyramid is not None
+        view = self.frame_view
+        scale = self.pyramid.scale(view.downsample)
+        if self.tissue.begin(self.scene(scale)):
+            # Each frame is another picture: keeping it would be a copy for nothing.
+            self.ground.invalidate()
+            self._paint_tissue(painter, rect)
+            return layers
+        kept = list(takewhile(lambda layer: layer.composed, layers))
+
+        def compose(target: QPainter, around: Viewport, part: QRect) -> None:
+            self._paint_tiles(target, part, view=around)
+            target.scale(around.dpr, around.dpr)
+            _paint_layers(target, kept, around)
+
+        painter.save()
+        self._to_device(painter)
+        look = self._look(view, scale, kept)
+        self.ground.paint(painter, view, look, self._device(rect), compose, at_hand=self._all_there)
+        painter.restore()
+        return layers[len(kept) :]
+
+    def _look(self, view: Viewport, scale: Scale, kept: list[Layer]) -> Look:
+        return Look(scale, (view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept)))
+
+    def _all_there(self, part: Viewport) -> bool:
+        assert self.pyramid is not None
+        return all(key in self.store for key in tiles_in_view(part, self.pyramid.scale(part.downsample)))
+
+
+def _paint_layers(painter: QPainter, layers: list[Layer], view: Viewport) -> None:
+    for layer in layers:
+        painter.save()
+        painter.setOpacity(layer.opacity)
+        layer.paint(painter, view)
+        painter.restore()

@@ -1,0 +1,184 @@
+"""Pictures of a zoom, made by a worker thread; the main thread copies the newest one to the screen.
+
+The worker scales what was on the screen when the zoom began, overlays included, and puts tiles at hand around it. A
+frame is a whole picture of the view and becomes what is kept of it, see ``ground.py``: tiles that come are drawn onto
+it. OpenCV lets the main thread run meanwhile; Qt's painter would hold it up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QRect, Qt, Signal
+
+from her2viewer.viewer.canvas.grid import Pyramid
+from her2viewer.viewer.canvas.ground import Ground, Kept, Look
+from her2viewer.viewer.canvas.store import TileStore
+from her2viewer.viewer.canvas.tissue import Scene
+from her2viewer.viewer.canvas.zoom_picture import Source, ZoomPainter, shown_box
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 2.0
+"""The worker ends when nothing was zoomed for this long."""
+SPARE_FRAMES = 2
+
+
+class Order(NamedTuple):
+    """A frame to be made."""
+
+    scene: Scene
+    look: Look
+    kept: Source | None
+    pyramid: Pyramid
+
+
+class ZoomFrame(NamedTuple):
+    """A finished frame."""
+
+    scene: Scene
+    look: Look
+    memory: NDArray[np.uint8]
+    """(pixels, 4) BGRA, row after row: the view with its rim."""
+    bare: list[QRect]
+    """Where overlays are still to be painted, device px of the view."""
+    afresh: bool
+    """Composed of tiles alone."""
+
+
+class Zooming(QObject):
+    """Orders and hands out the frames of a zoom, the newest first. Main thread but for ``_work``."""
+
+    ready = Signal()
+    """A frame can be taken; in the main thread."""
+    _made = Signal()
+
+    def __init__(self, store: TileStore[Any], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._painter = ZoomPainter(store)
+        self._kept: Kept | None = None
+        self._source: Source | None = None
+        self.active = False
+        """From the first order until ``end``."""
+        self._lock = threading.Condition()
+        self._order: Order | None = None
+        self._drawing = False
+        self._stale = False
+        """What is being drawn is no longer wanted."""
+        self._done: ZoomFrame | None = None
+        self._spare: list[NDArray[np.uint8]] = []
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        # Queued: the slot runs in the main thread, where this object lives.
+        self._made.connect(self.ready, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame is to come or to be taken."""
+        with self._lock:
+            return self._order is not None or self._done is not None or (self._drawing and not self._stale)
+
+    def ask(self, scene: Scene, look: Look, pyramid: Pyramid, ground: Ground) -> bool:
+        """Have a frame made, in place of one that was not begun; False where there is no worker any more."""
+        if not self.active:
+            self.keep(ground)
+            self.active = True
+        kept = self._kept
+        alike = kept is not None and kept.look.rest == look.rest and kept.look.scale.state == look.scale.state
+        with self._lock:
+            if self._stopping:
+                return False
+            self._order = Order(scene, look, self._source if alike else None, pyramid)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
+                self._thread.start()
+            self._lock.notify_all()
+        return True
+
+    def take(self) -> ZoomFrame | None:
+        """The newest frame, once."""
+        with self._lock:
+            frame, self._done = self._done, None
+            return frame
+
+    def keep(self, ground: Ground) -> None:
+        """Scale what is kept there from now on."""
+        self._kept = kept = ground.kept()
+        self._source = None if kept is None else Source.of(kept)
+
+    def reuse(self, memory: NDArray[np.uint8] | None) -> None:
+        """For a later frame: memory that nothing is shown from any more."""
+        if memory is None or (self._kept is not None and self._kept.ring is memory):
+            return
+        with self._lock:
+            if len(self._spare) < SPARE_FRAMES:
+                self._spare.append(memory)
+
+    def drop(self) -> None:
+        """Another view is shown: frames that are under way are of no use."""
+        with self._lock:
+            self._order = self._done = None
+            self._stale = self._drawing
+
+    def end(self) -> None:
+        """The zoom is over: give the memory back."""
+        self.drop()
+        self.active = False
+        self._kept = self._source = None
+        with self._lock:
+            self._spare.clear()
+
+    def stop(self) -> None:
+        """End the worker."""
+        self.end()
+        with self._lock:
+            self._stopping = True
+            thread = self._thread
+            self._lock.notify_all()
+        if thread is not None:
+            thread.join(2.0)
+
+    # -- the worker -----------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._stopping or self._order is not None, IDLE_S)
+                if self._stopping or self._order is None:
+                    self._thread = None
+                    self._painter.forget()
+                    return
+                order, self._order = self._order, None
+                self._drawing, self._stale = True, False
+                memory = self._spare.pop() if self._spare else None
+            frame = None
+            try:
+                frame = self._drawn(order, memory)
+            except Exception:
+                # The picture at rest is painted without a worker.
+                log.exception("a frame of a zoom could not be made")
+            with self._lock:
+                self._drawing = False
+                if frame is None or self._stale:
+                    continue
+                if self._done is not None:
+                    self._spare.append(self._done.memory)
+                self._done = frame
+            try:
+                self._made.emit()
+            except RuntimeError:  # the window was deleted without shutdown()
+                return
+
+    def _drawn(self, order: Order, memory: NDArray[np.uint8] | None) -> ZoomFrame:
+        shown, view = shown_box(order.scene), order.scene.view
+        if memory is None or len(memory) != shown.width * shown.height:
+            memory = np.empty((shown.width * shown.height, 4), dtype=np.uint8)
+        out = memory.reshape(shown.height, shown.width, 4)
+        bare, afresh = self._painter.paint(order.scene, order.kept, order.pyramid, out)
+        left, top = shown.x0 + (shown.width - view.width) // 2, shown.y0 + (shown.height - view.height) // 2
+        rects = [QRect(box.x0 - left, box.y0 - top, box.width, box.height) for box in bare]
+        return ZoomFrame(order.scene, order.look, memory, rects, afresh)
