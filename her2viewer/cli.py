@@ -17,6 +17,7 @@ COMMANDS = {
     "scorers": "which scorers are installed",
     "train": "train a scorer's network on slides of your own",
     "ablation": "what each stage of a training adds to the scores of slides",
+    "crossval": "a network against classical classifiers, cross-validated by field",
     "models": "list, verify, install and remove trained networks",
     "evaluate": "compare scorers with what is known of a set of slides",
     "calibrate": "fit a scorer to a laboratory's own slides",

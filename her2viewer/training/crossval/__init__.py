@@ -1,0 +1,1 @@
+"""A network against classical classifiers on hand-made features, cross-validated by field."""
