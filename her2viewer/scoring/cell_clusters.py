@@ -139,4 +139,5 @@ def _outline(points: NDArray[np.float64], link: float) -> Polygon | MultiPolygon
         if len(xy[k]) > 2
     ]
     # Contours meet at thin bridges.
-    return polygonal(shapely.union_all(shapely.make_valid(shells, method="structure", keep_collapsed=False)))
+    whole = polygonal(shapely.union_all(shapely.make_valid(shells, method="structure", keep_collapsed=False)))
+    return polygonal(shapely.simplify(whole, step))

@@ -72,6 +72,8 @@ VIEW = (
     Command("go_decisive", "Go to what decides", ("G",), "go", "The field with most cells of the class that decides"),
     Command("next_deciding", "Next patch that decides", ("D",), "", "The surest 3+ and 2+, then the faintest 1+"),
     Command("previous_deciding", "Previous patch that decides", ("Shift+D",), "", "One back"),
+    Command("next_chosen", "Next chosen cell", ("J",), "", "Cells are chosen on the tissue or in the panel Cells"),
+    Command("previous_chosen", "Previous chosen cell", ("Shift+J",), "", "One back"),
     Command(
         "overlays",
         "Show overlays",
@@ -278,7 +280,7 @@ POINTER_KEYS = (
     ("Double click", "Zoom in"),
     ("Shift + arrow keys", "Move by a whole view"),
     ("H held", "Hide all overlays"),
-    ("Ctrl+1 to Ctrl+9", "Show or hide a panel"),
+    ("Ctrl+1 to Ctrl+9, Ctrl+0", "Show or hide a panel"),
     ("Shift with brush", "Erase"),
     ("Ctrl+wheel, comma, point", "Size of the brush"),
 )

@@ -92,6 +92,6 @@ def show_availability(
     commands.allow("calibrate", "the scorer is running" if controller.run_progress is not None else "")
     for kind in ("pdf", "json", "csv"):
         commands.allow(f"report_{kind}", report(kind))
-    for command_id in ("next_deciding", "previous_deciding"):
+    for command_id in ("next_deciding", "previous_deciding", "next_chosen", "previous_chosen"):
         commands.allow(command_id, no_slide)
     commands.allow("go_decisive", "" if controller.decision is not None else "there is no answer yet")

@@ -86,6 +86,8 @@ class Commanding(QObject):
             "go_decisive": w.looking.go_decisive,
             "next_deciding": lambda: self.step_deciding(1),
             "previous_deciding": lambda: self.step_deciding(-1),
+            "next_chosen": lambda: w.cells.step(1),
+            "previous_chosen": lambda: w.cells.step(-1),
             "opacity_down": lambda: w.evidence.change_opacity(-_OPACITY_STEP),
             "opacity_up": lambda: w.evidence.change_opacity(_OPACITY_STEP),
             "theme_dark": lambda: self.set_theme("dark"),
@@ -328,7 +330,7 @@ class Commanding(QObject):
         if w.controller.run_progress is not None:
             w.controller.cancel()
             return
-        if not w.toolbox.cancel() and w.isFullScreen():
+        if not w.cells.cancel() and not w.toolbox.cancel() and w.isFullScreen():
             w.commands["full_screen"].trigger()
 
     # -- help -----------------------------------------------------------------------------------------------------

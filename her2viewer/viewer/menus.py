@@ -21,7 +21,8 @@ _LAYOUT = {
     ),
     "View": (
         "fit *zoom zoom_in zoom_out | rotate rotate_back read_again | next_field previous_field next_unseen *fields "
-        "reset_reviewed | go_decisive next_deciding previous_deciding | overlays opacity_down opacity_up *palette | "
+        "reset_reviewed | go_decisive next_deciding previous_deciding next_chosen previous_chosen | "
+        "overlays opacity_down opacity_up *palette | "
         "icc smooth_zoom | *compare copy_view save_view | left_column right_column *panels toolbar overview | "
         "*theme full_screen"
     ),
@@ -190,8 +191,9 @@ class Menus:
         action.setObjectName(f"panel_{title}")
         action.setCheckable(True)
         action.setChecked(True)
-        action.setShortcut(f"Ctrl+{number}")
-        action.setToolTip(f"Show or hide {title} (Ctrl+{number})")
+        # Ten panels, ten figures: the last one has the 0.
+        action.setShortcut(f"Ctrl+{number % 10}")
+        action.setToolTip(f"Show or hide {title} (Ctrl+{number % 10})")
 
         def toggle(shown: bool) -> None:
             panel.setVisible(shown)

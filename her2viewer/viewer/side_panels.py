@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from her2viewer.viewer.panels.answer_panel import AnswerPanel
 from her2viewer.viewer.panels.case_panel import CasePanel
+from her2viewer.viewer.panels.cells_panel import CellsPanel
 from her2viewer.viewer.panels.collapsible import CollapsiblePanel, SideColumn
 from her2viewer.viewer.panels.deciding_list import DecidingList
 from her2viewer.viewer.panels.layers_panel import LayersPanel
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _LEFT_LEAST, _RIGHT_LEAST = 208, 288
 """Logical px below which words of the panels would be cut."""
-FOLDED_AT_FIRST = ("Case", "Other profiles")
+FOLDED_AT_FIRST = ("Case", "Other profiles", "Cells")
 
 
 class SidePanels(QObject):
@@ -44,6 +45,7 @@ class SidePanels(QObject):
         state: DrawingState,
         controller: ScoringController,
         evidence: EvidenceLayers,
+        cells: CellsPanel,
     ) -> None:
         super().__init__(parent)
         self.slides = SlidesPanel()
@@ -53,6 +55,7 @@ class SidePanels(QObject):
         self.answer = AnswerPanel(controller)
         self.why = WhyPanel(controller)
         self.deciding = DecidingList(controller, session)
+        self.cells = cells
         self.reading = ReadingForm(controller)
         self.profiles = ProfilesPanel(controller)
         self.scorers = ScorerPanel(controller)
@@ -70,6 +73,7 @@ class SidePanels(QObject):
             (self.left, "Layers", self.layers),
             (self.right, "Answer", self.answer),
             (self.right, "Why", _below(self.why, self.deciding)),
+            (self.right, "Cells", self.cells),
             (self.right, "Your reading", self.reading),
             (self.right, "Other profiles", self.profiles),
             (self.right, "Scorers", self.scorers),
@@ -77,7 +81,7 @@ class SidePanels(QObject):
             panel = CollapsiblePanel(title, content, is_open=title not in FOLDED_AT_FIRST)
             self._panels[title] = panel
             # A list of regions may be long: it gets the room that the others leave.
-            column.add(panel, grows=title == "Regions", holds=title in ("Your reading", "Other profiles"))
+            column.add(panel, grows=title == "Regions", holds=title in ("Cells", "Your reading", "Other profiles"))
 
     def __getitem__(self, title: str) -> CollapsiblePanel:
         return self._panels[title]
@@ -92,6 +96,7 @@ class SidePanels(QObject):
         self.layers.set_palette(palette)
         self.answer.set_palette(palette)
         self.deciding.set_palette(palette)
+        self.cells.set_palette(palette)
 
     def show_left(self, shown: bool) -> None:
         """Show or hide the left column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
@@ -48,6 +49,8 @@ class SelectTool(SessionTool):
         super().__init__(session, state, previewer)
         self.layer: AnnotationLayer | None = None
         """The layer that shows the annotations: what it hides cannot be picked. None for always shown."""
+        self.clicked: Callable[[ToolEvent], object] = lambda _event: None
+        """Called with a click, after outlines were selected by it."""
         self._menu_taken = False
         self._press: ToolEvent | None = None
         self._hit: Annotation | None = None
@@ -118,6 +121,7 @@ class SelectTool(SessionTool):
             self._commit()
         elif not self._dragging:
             self._click(event)
+            self.clicked(event)
         self._forget()
         self._hover(event)
         return True

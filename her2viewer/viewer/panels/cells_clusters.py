@@ -1,0 +1,137 @@
+"""The clusters of cells of one class: how many cells, how large, and the way to each."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.pixelsize import mm2_column
+from her2viewer.scoring.cell_clusters import LEAST_CELLS, LINK_UM, CellCluster, clusters
+from her2viewer.viewer.latest import LatestWork
+from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
+from her2viewer.viewer.panels.calm import CalmCombo
+from her2viewer.viewer.panels.words import label, say
+from her2viewer.viewer.shown_cells import ShownCells
+
+_ROWS = 200
+_CHOICES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("3+", (3,)),
+    ("2+ and 3+", (2, 3)),
+    *((name, (code,)) for code, name in reversed(tuple(enumerate(HER2_LABELS[:3])))),
+)
+
+
+class CellClusters(QWidget):
+    """A page of the panel of cells; works only while it is seen."""
+
+    gone_to = Signal(object)
+    """CellCluster that the reader wants to see."""
+
+    def __init__(self, shown: ShownCells, layer: ClusterLayer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("cellClusters")
+        self._shown, self._layer = shown, layer
+        self._work = LatestWork("find clusters of cells", self)
+        self._of: tuple[object, ...] = ()
+        """What the list speaks of: table, region, classes."""
+        self.clusters: tuple[CellCluster, ...] = ()
+        self.classes = CalmCombo()
+        self.classes.setAccessibleName("Class of the clustered cells")
+        for name, codes in _CHOICES:
+            self.classes.addItem(f"Cells of class {name}", codes)
+        self.classes.currentIndexChanged.connect(lambda _: self.refresh())
+        self.outlines = QCheckBox("Outlines on the tissue")
+        self.outlines.setChecked(True)
+        self.outlines.toggled.connect(lambda _: self._draw())
+        self.summary = label("", "muted")
+        self.list = QListWidget()
+        self.list.setObjectName("clusterList")
+        self.list.setAccessibleName("Clusters of cells")
+        self.list.setUniformItemSizes(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFixedHeight(184)
+        self.list.itemClicked.connect(lambda item: self.go(self.list.row(item)))
+        self.list.itemActivated.connect(lambda item: self.go(self.list.row(item)))
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(self.classes, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(top)
+        column.addWidget(self.outlines)
+        column.addWidget(self.summary)
+        column.addWidget(self.list)
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is being worked out."""
+        return not self._work.busy
+
+    def refresh(self) -> None:
+        """Find the clusters of what is shown now, if that is another than before."""
+        if not self.isVisible():
+            self._draw()
+            return
+        table, region, size = self._shown.table, self._shown.region, self._shown.pixel_size
+        codes: tuple[int, ...] = self.classes.currentData()
+        now = (table, region, codes, size)
+        if self._of and table is self._of[0] and region is self._of[1] and now[2:] == self._of[2:]:
+            self._draw()
+            return
+        self._of = now
+        if table is None or size is None or region.empty:
+            self._work.forget()
+            self._take(())
+            say(self.summary, "Clusters are found when the run has ended.")
+            return
+        say(self.summary, "Looking for clusters...")
+        classes = [k for k, code in enumerate(table.scheme.her2) if code in codes]
+        self._work.order(lambda: clusters(table, classes, region, size), self._take)
+
+    def hide_outlines(self) -> None:
+        """The page is no longer seen: its outlines go with it."""
+        self._layer.set_clusters(())
+
+    def go(self, row: int) -> None:
+        """Show one cluster on the tissue and choose its cells."""
+        if 0 <= row < len(self.clusters):
+            self.list.setCurrentRow(min(row, self.list.count() - 1))
+            self._draw()
+            self.gone_to.emit(self.clusters[row])
+
+    def stop(self) -> None:
+        """The window closes."""
+        self._work.forget()
+
+    def _take(self, found: tuple[CellCluster, ...]) -> None:
+        self.clusters = found
+        self.list.clear()
+        listed = found[:_ROWS]
+        areas = mm2_column([c.area_mm2 for c in listed])
+        for number, (cluster, area) in enumerate(zip(listed, areas, strict=True), 1):
+            self.list.addItem(QListWidgetItem(f"{number}.  {len(cluster):,} cells, {area}"))
+        table = self._of[0] if self._of else None
+        say(
+            self.summary, _summary(found, table if isinstance(table, CellTable) else None, self.classes.currentData())
+        )
+        self._draw()
+
+    def _draw(self) -> None:
+        row = self.list.currentRow()
+        wanted = self.clusters if self.outlines.isChecked() and self.isVisible() else ()
+        self._layer.set_clusters(wanted, row if row >= 0 else None)
+
+
+def _summary(found: tuple[CellCluster, ...], table: CellTable | None, codes: tuple[int, ...]) -> str:
+    rule = f"no farther than {LINK_UM:g} µm from the next, {LEAST_CELLS} cells or more"
+    if not found or table is None:
+        return f"No cluster ({rule})."
+    cells = sum(len(c) for c in found)
+    whole = int(np.isin(np.asarray(table.scheme.her2)[table.classes], codes).sum())
+    more = f"; the {_ROWS} largest are listed" if len(found) > _ROWS else ""
+    word = "cluster" if len(found) == 1 else "clusters"
+    return f"{len(found):,} {word} with {cells:,} of {whole:,} such cells ({rule}){more}."

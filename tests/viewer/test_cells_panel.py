@@ -1,0 +1,352 @@
+"""The panel of cells in the real window: counts, plot, clusters, and what is chosen in it and on the tissue."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.viewer.main_window import MainWindow
+from her2viewer.viewer.panels.cells_points import MOST_POINTS
+from tests.helpers.cell_evidence import STEP, cells_result, lattice_cells, many_cells
+from tests.helpers.surface_evidence import surface_evidence, surface_result
+from tests.viewer.test_main_window import messages, write_slide
+from tests.viewer.test_surface_window import new_window, open_in
+
+NONE, CTRL, SHIFT = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> MainWindow:
+    made = new_window(qtbot)
+    open_in(qtbot, made, write_slide(tmp_path / "cells.ome.tif", 0.5, (1000, 1300)))
+    made.session.add(Annotation.drawn(shapely.box(0, 0, 1300, 1000), Role.ROI), "Draw region")
+    return made
+
+
+def put(window: MainWindow, *evidence: Evidence) -> None:
+    size = window.session.pixel_size
+    assert size is not None
+    window.controller.restore(cells_result(evidence, window.session.region, size))
+
+
+def open_panel(qtbot: QtBot, window: MainWindow, page: str = "Counts") -> None:
+    window.panels["Cells"].set_open(True)
+    window.panels.right.ensureWidgetVisible(window.panels.cells)
+    window.panels.cells.show_page(page)
+    settle(qtbot, window)
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    """What was changed has been heard, and what follows is worked out."""
+    cells = window.cells
+    qtbot.waitUntil(lambda: not cells.shown.pausing and cells.panel.idle and cells.browsing.layer.idle)
+
+
+def click(window: MainWindow, x: float, y: float, keys: Qt.KeyboardModifier = NONE) -> None:
+    place = QPoint(*(round(v) for v in window.canvas.viewport.to_screen(x, y)))
+    QTest.mouseClick(window.canvas, LEFT, keys, place)
+
+
+def drag_in_plot(window: MainWindow, *corners: tuple[float, float], keys: Qt.KeyboardModifier = NONE) -> None:
+    """Draw with the button held through places of the plot (membrane OD, completeness)."""
+    plot = window.panels.cells.plot
+    assert plot is not None
+    places = [plot.place_of(*corner).toPoint() for corner in corners]
+    view = plot.viewport()
+    QTest.mousePress(view, LEFT, keys, places[0])
+    for start, end in pairwise(places):
+        for part in range(1, 5):
+            QTest.mouseMove(view, start + (end - start) * part / 4)
+            # pyqtgraph takes a move for a drag when it is so long after the press.
+            QTest.qWait(20)
+    QTest.mouseRelease(view, LEFT, keys, places[-1])
+
+
+def test_counts_and_shares_are_told_by_class_and_what_was_left_out_apart(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window)
+    counts = np.bincount(table.classes, minlength=7).tolist()
+    tumour = sum(counts[3:])
+    rows = {name: (count, share) for name, count, share in window.panels.cells.counts.texts}
+    assert rows["3+"] == (str(counts[6]), f"{100 * counts[6] / tumour:.1f} %")
+    assert rows["tumour cells"][0] == f"{tumour:,}"
+    assert [rows[kind][0] for kind in ("artefact", "stroma", "immune")] == [str(n) for n in counts[:3]]
+
+
+def test_entropy_follows_the_outline_and_high_values_are_marked(qtbot: QtBot, window: MainWindow) -> None:
+    put(window, lattice_cells())
+    open_panel(qtbot, window)
+    counts = window.panels.cells.counts
+    assert counts.entropy.value == pytest.approx(math.log(4), abs=0.01)
+    assert counts.meaning.property("role") == "amber"
+    roi = window.session.annotations.items[0]
+    left_band = replace(roi, geometry=shapely.box(0, 0, 100 + 9.5 * STEP, 1000))
+    window.session.edit("Shrink", window.session.annotations.replaced(left_band))
+    qtbot.waitUntil(lambda: counts.entropy.value == 0)
+    assert counts.meaning.property("role") == "muted"
+
+
+def test_the_region_that_is_selected_is_spoken_of_and_all_of_them_otherwise(qtbot: QtBot, window: MainWindow) -> None:
+    half = 100 + 19.5 * STEP
+    window.session.edit("Clear", AnnotationSet())
+    for x0, x1, name in ((0, half, "left"), (half, 1300, "right")):
+        window.session.add(replace(Annotation.drawn(shapely.box(x0, 0, x1, 1000), Role.ROI), name=name), "Draw")
+    window.session.select(())
+    put(window, lattice_cells())
+    open_panel(qtbot, window)
+    counts = window.panels.cells.counts
+
+    def shown(name: str) -> int:
+        return int({row[0]: row[1] for row in counts.texts}[name].replace(",", ""))
+
+    whole = shown("tumour cells")
+    assert shown("3+") > 0
+    right = next(a for a in window.session.annotations if a.name == "right")
+    window.session.select((right.id,))
+    settle(qtbot, window)
+    assert window.cells.shown.title == "right"
+    assert (shown("0"), shown("1+")) == (0, 0)
+    assert shown("3+") > 0
+    left = next(a for a in window.session.annotations if a.name == "left")
+    right_cells = shown("tumour cells")
+    window.session.select((left.id,))
+    settle(qtbot, window)
+    assert shown("3+") == 0
+    assert shown("tumour cells") + right_cells == whole
+
+
+def test_a_scorer_of_surfaces_leaves_the_panel_empty(qtbot: QtBot, window: MainWindow) -> None:
+    size = window.session.pixel_size
+    assert size is not None
+    window.controller.restore(surface_result(surface_evidence(1300, 1000, 0.5), window.session.region, size))
+    open_panel(qtbot, window)
+    assert "Run a scorer that counts cells" in window.panels.cells.words
+    assert not window.panels.cells.counts.isVisible()
+
+
+def test_nothing_is_made_while_the_panel_is_folded(qtbot: QtBot, window: MainWindow) -> None:
+    put(window, lattice_cells())
+    settle(qtbot, window)
+    assert window.panels.cells.plot is None
+    click(window, 100 + 5 * STEP, 100 + 5 * STEP)
+    assert len(window.chosen_cells) == 0
+
+
+def test_drawing_around_points_chooses_their_cells(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window, "Plot")
+    plot = window.panels.cells.plot
+    assert plot is not None
+    assert not plot.density
+    # Around the points of class 3+: OD from 0.65, complete from 80 %.
+    drag_in_plot(window, (0.6, 76), (0.76, 76), (0.76, 99.5), (0.6, 99.5))
+    chosen = window.chosen_cells
+    qtbot.waitUntil(lambda: len(chosen) > 0)
+    assert chosen.indices.tolist() == np.flatnonzero(table.classes == 6).tolist()
+    assert plot.ringed == len(chosen)
+    assert "cells are chosen" in window.panels.cells.chosen.summary.text()
+    settle(qtbot, window)
+    # With Ctrl two corners are enough; Shift adds.
+    drag_in_plot(window, (0.02, 1), (0.17, 22), keys=CTRL | SHIFT)
+    qtbot.waitUntil(lambda: len(chosen) > (table.classes == 6).sum())
+    assert set(np.unique(table.classes[chosen.indices])) == {3, 6}
+    drag_in_plot(window, (0.3, 90), (0.35, 90), (0.35, 98))
+    qtbot.waitUntil(lambda: len(chosen) == 0)
+
+
+def test_chosen_cells_are_set_off_on_the_tissue(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window)
+    at = 20 * 40 + 20
+    view = window.canvas.viewport
+    window.canvas.set_viewport(view.zoomed(0.5, 10, 10).centred(float(table.x[at]), float(table.y[at])))
+    settle(qtbot, window)
+    layer = window.cells.browsing.layer
+
+    def bright() -> int:
+        image = window.canvas.grab().toImage()
+        x, y = window.canvas.viewport.to_screen(float(table.x[at]) + 9, float(table.y[at]))
+        near = [image.pixelColor(round(x) + dx, round(y)) for dx in range(-4, 5)]
+        return min(c.lightness() for c in near)
+
+    before = bright()
+    window.chosen_cells.set(table, [at, at + 1])
+    qtbot.waitUntil(lambda: layer.idle)
+    qtbot.waitUntil(lambda: bright() < 40)
+    assert before > 60
+    window.chosen_cells.clear()
+    qtbot.waitUntil(lambda: bright() == before)
+
+
+def test_a_click_on_the_tissue_marks_the_point_and_tells_the_numbers(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window, "Plot")
+    at = 12 * 40 + 38
+    window.canvas.set_viewport(window.canvas.viewport.centred(float(table.x[at]), float(table.y[at])))
+    click(window, float(table.x[at]) + 4, float(table.y[at]) - 3)
+    assert window.chosen_cells.indices.tolist() == [at]
+    plot = window.panels.cells.plot
+    assert plot is not None
+    od, complete = float(table.features["membrane_od"][at]), float(table.features["completeness"][at])
+    assert plot.marked == (pytest.approx(od), pytest.approx(complete))
+    told = dict(window.panels.cells.chosen.numbers)
+    assert told["Class"] == "3+"
+    assert told["Probability of 3+"] == "0.88"
+    assert len([name for name in told if name.startswith("Probability of")]) == 7
+    assert told["Membrane OD"] == f"{od:.2f}"
+    assert told["Completeness"] == f"{complete:.0f} %"
+    assert told["Nucleus OD"] == f"{float(table.features['nucleus_od'][at]):.2f}"
+    click(window, float(table.x[at]) + STEP, float(table.y[at]), CTRL)
+    assert window.chosen_cells.indices.tolist() == [at, at + 1]
+    click(window, 30, float(table.y[at]))
+    assert len(window.chosen_cells) == 0
+
+
+def test_a_class_that_is_hidden_cannot_be_clicked(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window)
+    at = int(np.flatnonzero(table.classes == 4)[50])
+    layer = window.evidence.cells
+    assert layer is not None
+    layer.set_shown(4, False)
+    click(window, float(table.x[at]), float(table.y[at]))
+    assert at not in window.chosen_cells.indices.tolist()
+
+
+def test_keys_go_from_cell_to_cell_and_escape_lets_them_go(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window)
+    window.canvas.setFocus()
+    QTest.keyClick(window.canvas, Qt.Key.Key_J)
+    assert "No cell is chosen" in messages(window)
+    wanted = [5, 500, 1100]
+    window.chosen_cells.set(table, wanted)
+    window.canvas.set_viewport(window.canvas.viewport.centred(float(table.x[500]), float(table.y[500])))
+    seen = []
+    for key in (NONE, NONE, NONE, SHIFT):
+        QTest.keyClick(window.canvas, Qt.Key.Key_J, key)
+        seen.append(window.cells.browsing.current)
+        goal = window.canvas.goal
+        at = seen[-1]
+        assert at is not None
+        assert (goal.cx, goal.cy) == (pytest.approx(float(table.x[at])), pytest.approx(float(table.y[at])))
+    assert seen == [500, 1100, 5, 1100]
+    assert window.panels.cells.chosen.summary.text() == "Cell 3 of 3 chosen"
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    assert len(window.chosen_cells) == 0
+
+
+def test_many_points_are_drawn_as_density_and_can_be_chosen_all_the_same(qtbot: QtBot, window: MainWindow) -> None:
+    table = many_cells(120_000, 1000)
+    put(window, table)
+    open_panel(qtbot, window, "Plot")
+    qtbot.waitUntil(lambda: window.panels.cells.plot is not None)
+    plot = window.panels.cells.plot
+    assert plot is not None
+    assert plot.density
+    assert plot.points is not None
+    assert plot.points.counts is not None
+    assert plot.points.counts.sum() == len(plot.points) > MOST_POINTS
+    edge = plot.points.right
+    drag_in_plot(window, (0.01, 2), (edge * 0.99, 2), (edge * 0.99, 99), (0.01, 99))
+    chosen = window.chosen_cells
+    qtbot.waitUntil(lambda: len(chosen) > 0)
+    x, y = table.features["membrane_od"], table.features["completeness"]
+    sure = (table.classes >= 3) & (x > 0.03) & (x < edge * 0.95) & (y > 5) & (y < 95)
+    assert np.isin(np.flatnonzero(sure), chosen.indices).all()
+    assert plot.ringed == len(chosen)
+    settle(qtbot, window)
+
+
+def test_the_selection_stays_when_cells_are_classed_anew_and_goes_with_the_slide(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window)
+    window.chosen_cells.set(table, [7, 8])
+    other = replace(table, classes=np.full_like(table.classes, 5))
+    put(window, other)
+    assert window.chosen_cells.table is other
+    assert window.chosen_cells.indices.tolist() == [7, 8]
+    window.flow.close()
+    qtbot.waitUntil(lambda: window.session.slide is None)
+    assert len(window.chosen_cells) == 0
+    settle(qtbot, window)
+
+
+def test_clusters_are_listed_outlined_and_gone_to(qtbot: QtBot, window: MainWindow) -> None:
+    table = islands()
+    put(window, table)
+    open_panel(qtbot, window, "Clusters")
+    clusters = window.panels.cells.clusters
+    qtbot.waitUntil(lambda: clusters.list.count() == 2)
+    assert clusters.list.item(0).text().startswith("1.  36 cells, ")
+    assert "2 clusters with 52 of 53 such cells" in clusters.summary.text()
+    assert len(window.cells.outlines.clusters) == 2
+    clusters.go(1)
+    goal = window.canvas.goal
+    assert shapely.Point(goal.cx, goal.cy).distance(clusters.clusters[1].outline) < 60
+    assert len(window.chosen_cells) == 16
+    clusters.outlines.setChecked(False)
+    assert window.cells.outlines.clusters == ()
+    clusters.outlines.setChecked(True)
+    window.panels.cells.show_page("Counts")
+    assert window.cells.outlines.clusters == ()
+    settle(qtbot, window)
+
+
+def test_clusters_of_another_class_are_found_when_it_is_chosen(qtbot: QtBot, window: MainWindow) -> None:
+    put(window, islands())
+    open_panel(qtbot, window, "Clusters")
+    clusters = window.panels.cells.clusters
+    clusters.classes.setCurrentIndex(clusters.classes.findText("Cells of class 1+"))
+    settle(qtbot, window)
+    assert clusters.list.count() == 0
+    assert clusters.summary.text().startswith("No cluster")
+
+
+def islands() -> CellTable:
+    """Two clusters of 3+ cells, 36 and 16, and one such cell apart, in a sea of 0."""
+    table = lattice_cells(40, 30)
+    column, row = np.arange(1200) % 40, np.arange(1200) // 40
+    three = (column < 6) & (row < 6) | (column >= 20) & (column < 24) & (row >= 20) & (row < 24)
+    three |= (column == 35) & (row == 3)
+    return replace(table, classes=np.where(three, 6, 3).astype(np.uint8))
+
+
+def test_a_point_of_the_plot_is_chosen_by_a_click(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells(8, 3)
+    put(window, table)
+    open_panel(qtbot, window, "Plot")
+    plot = window.panels.cells.plot
+    assert plot is not None
+    tumour = np.flatnonzero(table.classes >= 3)
+    at = int(tumour[-1])
+    place = plot.place_of(float(table.features["membrane_od"][at]), float(table.features["completeness"][at]))
+    QTest.mouseMove(plot.viewport(), place.toPoint())
+    QTest.mouseClick(plot.viewport(), LEFT, NONE, place.toPoint())
+    qtbot.waitUntil(lambda: len(window.chosen_cells) == 1)
+    assert window.chosen_cells.indices.tolist() == [at]
