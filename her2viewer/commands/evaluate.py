@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from her2viewer.commands.progress import StageBar
 if TYPE_CHECKING:
     from her2viewer.guidelines.profiles import Profile
     from her2viewer.training.dataset import DataSet, SlideEntry
+    from her2viewer.training.evaluation.readers import Reading
     from her2viewer.training.evaluation.report import ReaderReport
 
 NEEDS = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
@@ -58,11 +59,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare scorers with what is known of a set of slides: by cell, patch, field and slide, with "
         "intervals by slide (or patient). Results of each slide are kept, so a call that was broken off goes on.",
         epilog="The table of --pairs has the columns slide, truth, predicted, and may have scorer, patient, lab, "
-        "scanner, truth_0 .. truth_3 and predicted_0 .. predicted_3 (shares in %%). "
+        "scanner, truth_0 .. truth_3 and predicted_0 .. predicted_3 (shares in %%); shares alone will do, too: the "
+        "profile makes the answer. That of --readers has slide, score or share_0 .. share_3, and may have reader. "
         "Exit codes: 0 done, 1 packages missing, 2 wrong option, set or table, 6 cannot write, 130 cancelled.",
     )
     parser.add_argument("set", nargs="?", type=Path, metavar="SET.toml", help="the data set")
     parser.add_argument("--pairs", type=Path, metavar="CSV", help="instead: a table of two readers")
+    parser.add_argument(
+        "--readers", type=Path, metavar="CSV", help="what persons said of the slides of the set: scorers against each"
+    )
     parser.add_argument(
         "--scorer", action="append", metavar="ID", help="see her2viewer scorers; repeatable (default: membrane)"
     )
@@ -77,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", choices=("train", "validation", "test", "all"), default="all", help="default: %(default)s"
     )
-    parser.add_argument("--profile", metavar="ID", help="guideline profile that makes scores of shares")
+    parser.add_argument(
+        "--profile",
+        metavar="ID",
+        help="guideline profile that makes scores of shares (of a table without scores: vandenberghe_2017)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for JSON, CSV and plots, and what is kept")
     parser.add_argument(
         "--draws", type=int, default=1000, metavar="N", help="of the bootstrap (default: %(default)s)"
@@ -93,6 +102,8 @@ def _evaluate(options: argparse.Namespace, output: Output) -> int:
         raise CommandError(
             exit_codes.USAGE, "Name a data set (SET.toml) or give --pairs with a table, one of the two."
         )
+    if options.readers is not None and options.set is None:
+        raise CommandError(exit_codes.USAGE, "--readers goes with a data set (SET.toml); two readers: --pairs.")
     if options.draws < 1:
         raise CommandError(exit_codes.USAGE, "--draws must be at least 1.")
     check_extra()
@@ -126,11 +137,12 @@ def profile_named(name: str | None) -> Profile:
 
 
 def _from_pairs(options: argparse.Namespace) -> tuple[list[ReaderReport], dict[str, Any]]:
+    from her2viewer.training.evaluation.readers import PairsError, read_pairs
     from her2viewer.training.evaluation.run import reader_report
-    from her2viewer.training.evaluation.slides import PairsError, read_pairs
 
+    profile = None if options.profile is None else profile_named(options.profile)
     try:
-        tables, labels = read_pairs(options.pairs)
+        tables, labels = read_pairs(options.pairs, profile)
     except PairsError as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     draws = (options.draws, options.seed)
@@ -149,6 +161,7 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
 
     profile = profile_named(options.profile)
     data_set, entries = read_entries(options.set, options.split)
+    persons = {} if options.readers is None else _persons(options.readers, profile, data_set)
     names = list(dict.fromkeys(options.scorer or ["membrane"]))
     chosen = []
     for name in names:
@@ -182,6 +195,7 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
         raise CommandError(
             exit_codes.CANCELLED, "Cancelled. What was scored is kept; the same call goes on from there."
         ) from error
+    readers += _against_persons(readers, persons, (options.draws, options.seed))
     facts = {
         "data_set": data_set.name,
         "data_set_hash": data_set.hash,
@@ -189,6 +203,57 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
         "profile": profile.id,
     }
     return readers, facts
+
+
+def _persons(path: Path, profile: Profile, data_set: DataSet) -> dict[str, dict[str, Reading]]:
+    """What persons said of slides of the set.
+
+    Raises:
+        CommandError: the table is wrong, or speaks of other slides.
+    """
+    from her2viewer.training.evaluation.readers import PairsError, read_readers
+
+    try:
+        found = read_readers(path, profile)
+    except PairsError as error:
+        raise CommandError(exit_codes.USAGE, str(error)) from error
+    known = {entry.id for entry in data_set.slides}
+    strange = sorted({slide for mine in found.values() for slide in mine} - known)
+    if strange:
+        raise CommandError(
+            exit_codes.USAGE,
+            f"{path.name} speaks of slides that are not in {data_set.name}: {', '.join(strange[:10])}"
+            f"{' and others' if len(strange) > 10 else ''}. Write the ids of the set.",
+        )
+    return found
+
+
+def _against_persons(
+    scorers: Sequence[ReaderReport], persons: Mapping[str, Mapping[str, Reading]], draws: tuple[int, int]
+) -> list[ReaderReport]:
+    """Each scorer against each person, and the persons against one another, by slide."""
+    from dataclasses import replace
+
+    from her2viewer.training.evaluation.readers import against, two_readers
+    from her2viewer.training.evaluation.run import reader_report
+
+    found = []
+    for name, readings in persons.items():
+        for scorer in scorers:
+            rows = against(scorer.rows, readings)
+            if rows:
+                report = reader_report(
+                    f"{scorer.name} against {name}", scorer.version, rows, [], draws=draws, labels=scorer.labels,
+                    settings=scorer.settings,
+                )  # fmt: skip
+                found.append(replace(report, against=name))
+    groups = {row.slide: row.group for scorer in scorers for row in scorer.rows}
+    for first, second in itertools.combinations(persons, 2):
+        rows = [r for r in two_readers(persons[first], persons[second], groups) if r.slide in groups]
+        if rows:
+            report = reader_report(f"{second} against {first}", "", rows, [], draws=draws, labels=scorers[0].labels)
+            found.append(replace(report, against=first))
+    return found
 
 
 def read_entries(path: Path, split: str) -> tuple[DataSet, tuple[SlideEntry, ...]]:
@@ -233,7 +298,9 @@ def _finish(
     from her2viewer.training.evaluation.report import as_json, show, write_tables
 
     tests = [
-        {"first": a.name, "second": b.name, **compare(a.rows, b.rows)} for a, b in itertools.combinations(readers, 2)
+        {"first": a.name, "second": b.name, **compare(a.rows, b.rows)}
+        for a, b in itertools.combinations(readers, 2)
+        if a.against == b.against
     ]
     value = as_json(str(facts.get("data_set", facts.get("pairs", ""))), facts, readers, tests)
     written: list[Path] = []

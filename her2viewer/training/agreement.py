@@ -70,7 +70,8 @@ def entropy(percent: NDArray[Any]) -> Array:
 def entropy_by_concordance(percent: Array, agree: NDArray[np.bool_]) -> dict[str, float]:
     """Median entropy of the slides on which two readers agree and of the others, and whether they differ.
 
-    ``p`` is of the Wilcoxon rank sum test, NaN where one of the groups is empty.
+    ``w`` and ``p`` are of the Wilcoxon rank sum test (``w`` as R counts it, of the slides that agree), NaN where one
+    of the groups is empty.
 
     Args:
         percent: (n, 4) shares of one reader.
@@ -81,12 +82,16 @@ def entropy_by_concordance(percent: Array, agree: NDArray[np.bool_]) -> dict[str
     value = entropy(percent)
     known = ~np.isnan(value)
     same, other = value[known & agree], value[known & ~agree]
-    p = float(mannwhitneyu(same, other).pvalue) if len(same) and len(other) else np.nan
+    w = p = np.nan
+    if len(same) and len(other):
+        test = mannwhitneyu(same, other)
+        w, p = float(test.statistic), float(test.pvalue)
     return {
         "concordant_n": float(len(same)),
         "concordant_median": float(np.median(same)) if len(same) else np.nan,
         "discordant_n": float(len(other)),
         "discordant_median": float(np.median(other)) if len(other) else np.nan,
+        "w": w,
         "p": p,
     }
 

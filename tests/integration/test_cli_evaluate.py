@@ -30,7 +30,7 @@ def test_a_set_is_evaluated_at_every_level_and_everything_is_written(drawn, tmp_
     assert code == 0
     (reader,) = value["readers"]
     levels = {x["level"]: x for x in reader["levels"]}
-    assert list(levels) == ["cell", "tumour cell", "patch", "field", "slide"]
+    assert list(levels) == ["cell", "tumour cell", "patch", "field", "slide", "status"]
     assert sum(map(sum, levels["slide"]["confusion_truth_by_predicted"])) == 12
     of = {(m["name"], m["of"]): m["value"] for x in ("cell", "slide") for m in levels[x]["measures"]}
     assert of["kappa_quadratic", ""] > 0.85
@@ -143,3 +143,46 @@ def test_an_unknown_scorer_is_refused_before_anything_is_scored(drawn, capsys):
     code, value = run(capsys, drawn, "--scorer", "membrain")
     assert code == 2
     assert "no scorer named 'membrain'" in value["error"]
+
+
+def test_scorers_are_held_against_what_persons_said_of_the_set(drawn, tmp_path, capsys):
+    path = tmp_path / "persons.csv"
+    said = [f"s{k},Dr A,{k // 3},,,," for k in range(12)] + [f"s{k},Dr B,,0,0,0,100" for k in range(6)]
+    path.write_text("\n".join(["slide,reader,score,share_0,share_1,share_2,share_3", *said]), encoding="utf-8")
+    code, value = run(capsys, drawn, "--readers", path, "--out", tmp_path / "out", "--draws", 20)
+    assert code == 0
+    readers = {r["name"]: r for r in value["readers"]}
+    assert list(readers) == ["membrane", "membrane against Dr A", "membrane against Dr B", "Dr B against Dr A"]
+    # Dr A says what the set says.
+    for level in ("slide", "status"):
+        first, second = (
+            next(x["confusion_truth_by_predicted"] for x in readers[name]["levels"] if x["level"] == level)
+            for name in ("membrane", "membrane against Dr A")
+        )
+        assert first == second
+    assert readers["membrane against Dr B"]["answers"]["slides"] == 6
+    assert readers["Dr B against Dr A"]["answers"]["compared"] == 6
+    close = readers["membrane"]["answers"]["close_calls"]
+    assert close["right"] + close["wrong"] == 12
+    # Paired tests are of readers against one and the same truth.
+    tested = [(test["first"], test["second"]) for test in value["paired_tests"]]
+    assert tested == [("membrane against Dr A", "Dr B against Dr A")]
+
+
+def test_a_profile_that_gives_statuses_alone_is_compared_by_status(drawn, tmp_path, capsys):
+    code, value = run(capsys, drawn, "--profile", "vandenberghe_2017", "--out", tmp_path, "--draws", 20)
+    assert code == 0
+    levels = {x["level"]: x for x in value["readers"][0]["levels"]}
+    assert levels["slide"]["labels"] == ["negative", "equivocal", "positive"]
+    assert sum(map(sum, levels["slide"]["confusion_truth_by_predicted"])) == 12
+
+
+def test_persons_who_speak_of_other_slides_are_refused_before_anything_is_scored(drawn, tmp_path, capsys):
+    path = tmp_path / "persons.csv"
+    path.write_text("slide,score\ns0,1\nelsewhere,2\n", encoding="utf-8")
+    code, value = run(capsys, drawn, "--readers", path)
+    assert code == 2
+    assert "not in drawn: elsewhere" in value["error"]
+    code, value = run(capsys, "--pairs", path, "--readers", path)
+    assert code == 2
+    assert "--readers goes with a data set" in value["error"]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from her2viewer.training.evaluation.measures import answers, compare, level_report, share_report
+from her2viewer.training.evaluation.readers import PairsError, read_pairs
 from her2viewer.training.evaluation.report import as_json
 from her2viewer.training.evaluation.run import reader_report
-from her2viewer.training.evaluation.slides import PairsError, SlideRow, read_pairs, slide_units
+from her2viewer.training.evaluation.slides import SlideRow, slide_units
 from her2viewer.training.evaluation.units import Places, Units, joined, match, upper_shares
 
 pytest.importorskip("scipy", reason="SciPy (extra 'evaluate') is not installed")
@@ -154,7 +155,7 @@ def test_every_mistake_in_a_table_is_named_with_its_line(tmp_path):
 def test_a_table_without_its_columns_says_which(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("slide,score\na,1\n")
-    with pytest.raises(PairsError, match="lacks the column truth and predicted"):
+    with pytest.raises(PairsError, match=r"lacks the column truth \(or truth_0 to truth_3\) and predicted \(or"):
         read_pairs(path)
 
 

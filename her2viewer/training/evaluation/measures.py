@@ -241,4 +241,19 @@ def answers(rows: Sequence[SlideRow]) -> Mapping[str, Any]:
         "without_answer": [
             {"slide": r.slide, "truth": r.truth, "reason": r.reason} for r in rows if r.predicted is None
         ],
+        "close_calls": close_calls(rows),
+    }
+
+
+def close_calls(rows: Sequence[SlideRow]) -> dict[str, int]:
+    """Right and wrong scores, and how many of each are marked as close calls; empty where that is not told."""
+    told = [r for r in rows if r.close is not None and r.truth is not None and r.predicted is not None]
+    if not told:
+        return {}
+    wrong = [r for r in told if r.truth != r.predicted]
+    return {
+        "wrong": len(wrong),
+        "wrong_and_close": sum(bool(r.close) for r in wrong),
+        "right": len(told) - len(wrong),
+        "right_and_close": sum(bool(r.close) for r in told) - sum(bool(r.close) for r in wrong),
     }

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from her2viewer.cases.atomic import atomic_text
 from her2viewer.domain.classes import HER2_LABELS
+from her2viewer.domain.shares import CONCORDANT_ENTROPY, DISCORDANT_ENTROPY
 from her2viewer.training.evaluation.measures import LevelReport, Measure
 from her2viewer.training.evaluation.slides import SlideRow
+from her2viewer.training.evaluation.statuses import show_statuses
 from her2viewer.training.evaluation.units import Units
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ SHOWN = (
     ("kappa_quadratic", "Cohen's kappa, quadratic"),
     ("kendall_tau_b", "Kendall's tau-b"),
 )
+PUBLISHED_ENTROPY = {"truth": "0.42 and 0.69", "predicted": f"{CONCORDANT_ENTROPY:.2f} and {DISCORDANT_ENTROPY:.2f}"}
+"""Medians on the slides of Vandenberghe et al. 2017, by the pathologist's shares and by the scorer's."""
 SHOWN_SHARES = (
     ("share_mae", "MAE"),
     ("share_bias", "bias"),
@@ -56,6 +60,14 @@ class ReaderReport:
     """For plots."""
     masks: tuple[Measure, ...] = ()
     """Of the tumour mask, where the scorer draws one and the truth has one."""
+    labels: tuple[str, ...] = HER2_LABELS
+    """Of the slides."""
+    statuses: LevelReport | None = None
+    """The slides as negative, equivocal and positive; None where none has two answers."""
+    draws: int = 0
+    """Of the bootstrap."""
+    against: str = ""
+    """The person whose readings are the truth; "" for what the set or the table says."""
 
     def level(self, name: str) -> LevelReport | None:
         """The report of one level."""
@@ -86,8 +98,9 @@ def as_json(title: str, facts: Mapping[str, Any], readers: Sequence[ReaderReport
                             "measures": [asdict(m) for m in level.measures],
                             "notes": level.notes,
                         }
-                        for level in r.levels
+                        for level in (*r.levels, *(() if r.statuses is None else (r.statuses,)))
                     ],
+                    "against": r.against,
                     "shares": [asdict(m) for m in r.shares],
                     "tumour_mask": [asdict(m) for m in r.masks],
                     "entropy_by_concordance": r.entropy,
@@ -107,6 +120,7 @@ def write_tables(folder: Path, readers: Sequence[ReaderReport]) -> dict[str, Pat
         StorageError: they cannot be written.
     """
     slides = [["reader", "slide", "patient_or_slide", "lab", "scanner", "truth", "predicted", "reason", "counted"]]
+    slides[0] += ["close_call"]
     slides[0] += [f"{who}_{c}" for who in ("truth", "predicted") for c in HER2_LABELS]
     measures = [["reader", "level", "measure", "of", "value", "low", "high", "n"]]
     for reader in readers:
@@ -118,8 +132,11 @@ def write_tables(folder: Path, readers: Sequence[ReaderReport]) -> dict[str, Pat
             shares = [
                 "" if s is None else f"{s[c]:.3f}" for s in (r.truth_shares, r.predicted_shares) for c in range(4)
             ]
-            slides.append([reader.name, r.slide, r.group, r.lab, r.scanner, *codes, r.reason, counted, *shares])
-        finer = [(x.level, x.measures) for x in reader.levels]
+            close = "" if r.close is None else "yes" if r.close else "no"
+            slides.append(
+                [reader.name, r.slide, r.group, r.lab, r.scanner, *codes, r.reason, counted, close, *shares]
+            )
+        finer = [(x.level, x.measures) for x in (*reader.levels, reader.statuses) if x is not None]
         for level, found in [*finer, ("slide", reader.shares), ("slide", reader.masks)]:
             for m in found:
                 numbers = ["" if math.isnan(v) else f"{v:.6g}" for v in (m.value, m.low, m.high)]
@@ -142,6 +159,8 @@ def show(console: Console, readers: Sequence[ReaderReport], tests: Sequence[Mapp
         for level in reader.levels:
             if level.n:
                 _show_level(console, level)
+        if reader.statuses is not None:
+            show_statuses(console, reader.statuses, draws=reader.draws)
         if reader.shares:
             _show_shares(console, reader.shares)
         if reader.masks:
@@ -151,7 +170,8 @@ def show(console: Console, readers: Sequence[ReaderReport], tests: Sequence[Mapp
                 console.print(
                     f"Shannon entropy by the shares of the {'scorer' if who == 'predicted' else who}: median "
                     f"{found['concordant_median']:.2f} where the scores agree, {found['discordant_median']:.2f} "
-                    f"where not (rank sum p {found['p']:.3f})"
+                    f"where not (Wilcoxon rank sum W {found['w']:.0f}, p {found['p']:.3f}; published: "
+                    f"{PUBLISHED_ENTROPY[who]})"
                 )
     for test in tests:
         console.print(f"\n[bold]{escape(test['first'])} against {escape(test['second'])}[/bold]")
@@ -179,6 +199,11 @@ def _show_answers(console: Console, found: Mapping[str, Any]) -> None:
         console.print(f"[yellow]Without a known score:[/yellow] {escape(', '.join(found['without_truth']))}")
     for entry in found["without_answer"]:
         console.print(f"[yellow]No answer:[/yellow] {escape(entry['slide'])}: {escape(entry['reason'])}")
+    if close := found.get("close_calls"):
+        console.print(
+            f"Close calls: {close['wrong_and_close']} of {close['wrong']} wrong answers are marked as close, and "
+            f"{close['right_and_close']} of {close['right']} right ones"
+        )
 
 
 def _show_level(console: Console, level: LevelReport) -> None:

@@ -15,7 +15,8 @@ from her2viewer.training.evaluation.masks import MaskCounts, mask_counts, mask_r
 from her2viewer.training.evaluation.measures import answers, heterogeneity, level_report, share_report
 from her2viewer.training.evaluation.report import ReaderReport
 from her2viewer.training.evaluation.scored import score_entry
-from her2viewer.training.evaluation.slides import SlideRow, slide_row, slide_units
+from her2viewer.training.evaluation.slides import SlideRow, labels_of, slide_row, slide_units
+from her2viewer.training.evaluation.statuses import status_report
 from her2viewer.training.evaluation.truth import Truth, TruthError, truth_of
 from her2viewer.training.evaluation.units import Units, cell_units, field_units, joined, patch_units, tumour_only
 
@@ -81,7 +82,9 @@ def evaluate_scorer(
     levels = [units for name in parts if (units := joined(parts[name])) is not None and len(units)]
     if parts["cell"] and (cells := joined(parts["cell"])) is not None:
         levels.insert(1, tumour_only(cells))
-    report = reader_report(manifest.id, manifest.version, rows, levels, settings=settings, draws=draws)
+    report = reader_report(
+        manifest.id, manifest.version, rows, levels, settings=settings, draws=draws, labels=labels_of(profile)
+    )
     return replace(report, masks=mask_report(masks, *draws))
 
 
@@ -117,6 +120,9 @@ def reader_report(
         entropy=heterogeneity(rows),
         settings=settings or {},
         slides=slides,
+        labels=labels,
+        statuses=status_report(rows, labels, draws),
+        draws=draws[0],
     )
 
 
