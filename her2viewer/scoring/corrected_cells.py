@@ -48,6 +48,43 @@ class CorrectedCells:
             self._table = recoded(self.found, self.codes, self._fit.cell)
         return self._table
 
+    def nearest(self, x: float, y: float, reach: float, shown: NDArray[np.bool_]) -> int | None:
+        """Index into ``table`` of the cell nearest to a place; None where none of a class to be shown is in reach.
+
+        Args:
+            x: level-0 px.
+            y: level-0 px.
+            reach: level-0 px.
+            shown: bool (classes,).
+        """
+        every = np.zeros(NO_CELL + 1, dtype=bool)
+        every[: len(shown)] = shown
+        _, cells, distance = self.bins.near(np.array([x]), np.array([y]), reach)
+        visible = every[self.codes[cells]]
+        cells, distance = cells[visible], distance[visible]
+        if not len(cells):
+            return None
+        best = int(cells[np.argmin(distance)])
+        # Removed cells are not in the table.
+        return best - int(np.searchsorted(self.removed, best))
+
+    @property
+    def bins(self) -> CellBins:
+        """Of ``found``."""
+        if self._bins is None:
+            self._bins = CellBins(self.found.x, self.found.y)
+        return self._bins
+
+    def use(self, bins: CellBins) -> None:
+        """Somebody has sorted the same table already."""
+        if self._bins is None:
+            self._bins = bins
+
+    @property
+    def removed(self) -> NDArray[np.int64]:
+        """(k,) cells of ``found`` that the reader removed, sorted."""
+        return np.sort(self.said[self.codes[self.said] == NO_CELL])
+
     @property
     def said(self) -> NDArray[np.int64]:
         """(k,) cells of ``found`` that the reader spoke of."""
@@ -58,10 +95,8 @@ class CorrectedCells:
         if corrections is self.corrections or (corrections.empty and self.corrections.empty):
             self.corrections = corrections
             return _NOTHING
-        if self._bins is None:
-            self._bins = CellBins(self.found.x, self.found.y)
         before, said_before = self.codes, self._fit.cell
-        fit = corrections.fit(self._bins, self._reach)
+        fit = corrections.fit(self.bins, self._reach)
         codes = self.found.classes.copy()
         codes[fit.cell] = corrections.codes_in(self.found.scheme)[fit.correction]
         other = np.union1d(np.flatnonzero(codes != before), np.setxor1d(said_before, fit.cell))
@@ -85,9 +120,7 @@ class CorrectedCells:
     def unsaid(self, x: ArrayLike, y: ArrayLike) -> CellCorrections:
         """The corrections without what was said of the cells at these places, also where it was said nearby."""
         x, y = np.atleast_1d(np.asarray(x, np.float32)), np.atleast_1d(np.asarray(y, np.float32))
-        if self._bins is None:
-            self._bins = CellBins(self.found.x, self.found.y)
-        _, cells = self._bins.at(x, y)
+        _, cells = self.bins.at(x, y)
         keep = np.ones(len(self.corrections), dtype=bool)
         keep[self._fit.correction[np.isin(self._fit.cell, cells)]] = False
         return self.corrections.chosen(keep)

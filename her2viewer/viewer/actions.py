@@ -201,6 +201,14 @@ ROI = (
         "Paint over what is no tumour; Shift adds, Ctrl+wheel changes the size",
         group="tool",
     ),
+    Command(
+        "tool_correct_cells",
+        "Correct cells",
+        ("E",),
+        "correct-cells",
+        "Point at a cell or draw round several (Shift: rectangle), then say by a key what they are: 0 to 3, Del",
+        group="tool",
+    ),
     Command("tool_note", "Note", ("N",), "note", "Click where the note belongs", group="tool"),
     Command("role_roi", "Draw invasive carcinoma", ("I",), "", "What is drawn next is scored", group="role"),
     Command(
@@ -283,6 +291,7 @@ POINTER_KEYS = (
     ("Ctrl+1 to Ctrl+9, Ctrl+0", "Show or hide a panel"),
     ("Shift with brush", "Erase"),
     ("Ctrl+wheel, comma, point", "Size of the brush"),
+    ("0 to 3, letters, Del, Z with Correct cells", "Class of the cells, remove them, back to the scorer's class"),
 )
 
 

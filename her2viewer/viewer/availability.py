@@ -42,6 +42,7 @@ _NEED_EDIT = (
     "tool_brush",
     "tool_tumour_add",
     "tool_tumour_remove",
+    "tool_correct_cells",
     "tool_note",
     "role_roi",
     "role_exclude",

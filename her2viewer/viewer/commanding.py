@@ -114,7 +114,9 @@ class Commanding(QObject):
             w.commands[command_id].triggered.connect(lambda _=False, do=do: do())
         for command_id, power in MAGNIFICATIONS.items():
             w.commands[command_id].triggered.connect(lambda _=False, p=power: look(lambda c: c.set_magnification(p)))
-        for tool_id in ("select", "polygon", "freehand", "rectangle", "brush", "tumour_add", "tumour_remove", "note"):
+        for tool_id in w.toolbox.tools:
+            if f"tool_{tool_id}" not in w.commands:
+                continue
             w.commands[f"tool_{tool_id}"].triggered.connect(lambda _=False, t=tool_id: self.use_tool(t))
         for kind in ("pdf", "json", "csv"):
             w.commands[f"report_{kind}"].triggered.connect(lambda _=False, k=kind: w.exporting.ask_report(k))
@@ -214,6 +216,7 @@ class Commanding(QObject):
         w.settings.set("palette", chosen)
         w.evidence.set_palette(chosen)
         w.comparing.set_palette(chosen)
+        w.correcting.bar.set_palette(chosen)
         w.panels.set_palette(chosen)
         w.exporting.palette = chosen
         w.menus.palettes(chosen, self.use_palette)
@@ -281,8 +284,11 @@ class Commanding(QObject):
     def show_context_menu(self, x: float, y: float, at: QPoint) -> None:
         """What can be done with the outline under the pointer, or with the view where there is none."""
         w = self._window
+        of_cells = w.correcting.menu_at(x, y, w)
         found = w.outlines.annotation_at(x, y, w.canvas.viewport)
-        if found is not None:
+        if of_cells is not None:
+            menu = of_cells
+        elif found is not None:
             if found.id not in w.session.selection:
                 w.session.select((found.id,))
             menu = w.panels.regions.menu()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from shapely.geometry.base import BaseGeometry
 
+from her2viewer.domain.cell_bins import CellBins
 from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellChange, CellCorrections, merged
 from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections, MaskChange
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, TissueMask, concatenated
@@ -77,7 +78,8 @@ class LiveShares:
         """
         items = tuple(evidence)
         self._parts = []
-        self.hold(items)
+        bins = counter.counter.bins if counter is not None and isinstance(counter.counter, CellCounter) else None
+        self.hold(items, bins)
         if self._counts == "surface" and self._add_surface(items, counter):
             return
         whole = counter if counter is not None else ShareCounter.of(items, self._counts, self._pixel_size)
@@ -86,12 +88,17 @@ class LiveShares:
             if isinstance(whole.counter, CellCounter) and self._tables:
                 self._link(self._parts[0], whole.counter, next(iter(self._tables.values())))
 
-    def hold(self, evidence: Iterable[Evidence]) -> None:
-        """Speak of these tables of cells from now on, not of those before; what was counted stays."""
+    def hold(self, evidence: Iterable[Evidence], bins: CellBins | None = None) -> None:
+        """Speak of these tables of cells from now on, not of those before; what was counted stays.
+
+        Args:
+            evidence: all of it.
+            bins: of its first table, where somebody has them.
+        """
         self._tables = {}
         for item in evidence:
             if isinstance(item, CellTable) and self._counts == "cells":
-                self._hold(item)
+                self._hold(item, bins if not self._tables else None)
 
     def shares(self, region: Region) -> Shares | None:
         """Shares of what is known inside the region; None where nothing is counted. Intervals come with the whole."""
@@ -216,8 +223,8 @@ class LiveShares:
         """How many cells of a region the reader made others than the scorer said."""
         return merged(cells.change(region) for cells in self._tables.values())
 
-    def _hold(self, table: CellTable) -> CorrectedCells:
-        cells = CorrectedCells(table, self._pixel_size)
+    def _hold(self, table: CellTable, bins: CellBins | None = None) -> CorrectedCells:
+        cells = CorrectedCells(table, self._pixel_size, bins)
         if not self._cell_corrections.empty and table.scheme.counted:
             cells.set(self._cell_corrections)
         self._tables[id(table)] = cells
@@ -225,6 +232,7 @@ class LiveShares:
 
     @staticmethod
     def _link(part: _Part, counter: CellCounter, cells: CorrectedCells) -> None:
+        cells.use(counter.bins)
         said = cells.said
         now = counter.recoded(said, cells.codes[said]) if len(said) else counter
         part.counter, part.of = ShareCounter(now), cells

@@ -20,6 +20,7 @@ from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.commanding import Commanding
 from her2viewer.viewer.compare.grid import CompareGrid
 from her2viewer.viewer.comparing import Comparing
+from her2viewer.viewer.correcting import CellCorrecting
 from her2viewer.viewer.desk import Desk
 from her2viewer.viewer.exporting import Exporting
 from her2viewer.viewer.field_walk import FieldWalk
@@ -103,6 +104,9 @@ class MainWindow(QMainWindow):
         self.flow.import_outlines = self.exporting.import_file
         self.exporting.reviewed = lambda: self.reviewing.map
         self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
+        self.correcting = CellCorrecting(
+            self, desk, toolbox=self.toolbox, canvas=self.canvas, evidence=self.evidence
+        )
         self.panels = SidePanels(
             self,
             session=self.session,

@@ -28,7 +28,7 @@ _LAYOUT = {
     ),
     "ROI": (
         "tool_select tool_polygon tool_freehand tool_rectangle tool_brush tool_note | tool_tumour_add "
-        "tool_tumour_remove | role_roi role_exclude "
+        "tool_tumour_remove tool_correct_cells | role_roi role_exclude "
         "*exclusions role_control | undo redo | select_all merge subtract smooth delete"
     ),
     "Score": "run cancel | *scorer calibrate",
@@ -54,6 +54,7 @@ _TOOLS = (
     SEPARATOR,
     "tool_tumour_add",
     "tool_tumour_remove",
+    "tool_correct_cells",
     SEPARATOR,
     "undo",
     "redo",

@@ -11,6 +11,7 @@ from her2viewer.viewer.canvas.tool import Tool
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.tools import commands
 from her2viewer.viewer.tools.brush import BrushTool
+from her2viewer.viewer.tools.correct_cells import CorrectCellsTool
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.drawing_tool import DrawingTool, SessionTool
 from her2viewer.viewer.tools.freehand import FreehandTool
@@ -42,6 +43,8 @@ class ToolBox(QObject):
         self.select = SelectTool(session, self.state, previewer)
         self.mask_brushes = tuple(MaskBrushTool(session, self.state, adds=adds) for adds in (True, False))
         """Add to the tumour mask of a scorer, and remove from it."""
+        self.correct_cells = CorrectCellsTool(session, self.state)
+        """Says what cells are."""
         tools: tuple[Tool, ...] = (
             Tool(),
             self.select,
@@ -50,10 +53,11 @@ class ToolBox(QObject):
             RectangleTool(session, self.state, previewer),
             BrushTool(session, self.state, previewer),
             *self.mask_brushes,
+            self.correct_cells,
             NoteTool(session, self.state, previewer),
         )
         self.tools: dict[str, Tool] = {tool.id: tool for tool in tools}
-        """By id: pan, select, polygon, freehand, rectangle, brush, tumour_add, tumour_remove, note."""
+        """By id: pan, select, polygon, freehand, rectangle, brush, tumour_add, tumour_remove, correct_cells, note."""
         self.note_editor: NoteEditor | None = None
         self._canvas: SlideCanvas | None = None
         self._current: Tool = self.select

@@ -1,0 +1,359 @@
+"""The tool with which the reader corrects cells: point at one or draw round several, then a key says the class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
+
+from her2viewer.domain.cell_corrections import CellCorrections, SaidClass
+from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.editing import outline
+from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.region import Region
+from her2viewer.scoring.corrected_cells import CorrectedCells
+from her2viewer.viewer.canvas.tool import ToolEvent
+from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.cell_selection import CellSelection
+from her2viewer.viewer.session import Session
+from her2viewer.viewer.tools.drawing_state import DrawingState
+from her2viewer.viewer.tools.drawing_tool import CLICK_PX, SessionTool, distance, paint_outline, to_screen
+
+BACK_KEY = "Z"
+"""Takes the reader's word on cells back: there the scorer's counts again."""
+_TAKEN = "ZVHE"
+"""Letters that no class gets: what they do elsewhere is needed while cells are corrected."""
+_REACH_PX, _REACH_UM = 14.0, 8.0
+_STEP_PX = 2.0
+_LINE = QColor(255, 255, 255)
+_PLAIN = Qt.KeyboardModifier.NoModifier | Qt.KeyboardModifier.KeypadModifier
+NO_CELLS = "There are no cells to correct here: run a scorer that finds cells first, and wait until it is done."
+NO_TARGET = "Point at a cell first, or draw round several: then say what they are."
+HIDDEN = "The cells are hidden: show their layer first, for nothing is corrected unseen."
+
+
+def class_keys(scheme: ClassScheme) -> tuple[str, ...]:
+    """The key of each class: 0 to 3 for the HER2 classes, else a letter of its name ("S" for stroma)."""
+    keys: list[str] = []
+    for name, code in zip(scheme.names, scheme.her2, strict=True):
+        letters = str(code) if code >= 0 else name.upper()
+        free = (c for c in letters if c.isalnum() and c.isascii() and c not in keys and c not in _TAKEN)
+        keys.append(next(free, ""))
+    return tuple(keys)
+
+
+class CellsSeen:
+    """What of the cells can be seen now; the window answers."""
+
+    def __init__(self) -> None:
+        self.cells: Callable[[], CorrectedCells | None] = lambda: None
+        """The cells that may be corrected."""
+        self.shown: Callable[[Viewport | None], NDArray[np.bool_] | None] = lambda viewport: None
+        """(classes,) what is drawn; None where nothing is, or in this view no single cell."""
+
+
+class _Told(QObject):
+    changed = Signal()
+
+
+class CorrectCellsTool(SessionTool):
+    """Click chooses a cell, a drag draws round several, Shift drags a rectangle, Ctrl adds; keys say the class."""
+
+    id = "correct_cells"
+    title = "Correct cells"
+    cursor = Qt.CursorShape.CrossCursor
+
+    def __init__(self, session: Session, state: DrawingState) -> None:
+        super().__init__(session, state)
+        self.seen = CellsSeen()
+        self.chosen = CellSelection()
+        """Replaced by that of the window."""
+        self._told = _Told()
+        self.target_changed = self._told.changed
+        """Another cell is under the pointer."""
+        self._pointer: QPointF | None = None
+        self._hover: int | None = None
+        self._points: list[tuple[float, float]] = []
+        self._last = QPointF()
+        self._square = self._adding = False
+
+    # -- what is meant --------------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> CellTable | None:
+        """The cells as they are shown."""
+        cells = self.seen.cells()
+        return None if cells is None else cells.table
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(k,) what a key would speak of, into ``table``: several chosen cells, else the one under the pointer."""
+        table = self.table
+        chosen = self.chosen.indices if table is not None and self.chosen.table is table else np.zeros(0, np.int64)
+        if len(chosen) > 1 or self._hover is None:
+            return chosen
+        return np.array([self._hover], dtype=np.int64)
+
+    def say(self, code: int | None) -> bool:
+        """Give the targets a class of the scheme, or remove them (None): one undo step. False without targets."""
+        cells, targets = self._ready()
+        if cells is None:
+            return False
+        x, y = cells.table.x[targets], cells.table.y[targets]
+        scheme = cells.table.scheme
+        said = None if code is None else SaidClass.of(scheme, code)
+        what = "Remove" if said is None else f"Class {said.name} for"
+        self._edit(f"{what} {_cells(len(targets))}", cells.after(x, y, said))
+        return True
+
+    def take_back(self) -> bool:
+        """Let the scorer's word count for the targets again; without any, for a removed cell under the pointer."""
+        cells = self.seen.cells()
+        if cells is not None and not len(self.targets) and not self.session.locked:
+            removed = self._removed_here(cells)
+            if removed is not None:
+                self._edit("Take a correction back", cells.unsaid(*removed))
+                return True
+        cells, targets = self._ready()
+        if cells is None:
+            return False
+        after = cells.unsaid(cells.table.x[targets], cells.table.y[targets])
+        self._edit(f"Take back what was said of {_cells(len(targets))}", after)
+        return True
+
+    def _ready(self) -> tuple[CorrectedCells | None, NDArray[np.int64]]:
+        nothing: tuple[None, NDArray[np.int64]] = (None, np.zeros(0, np.int64))
+        if self.refused():
+            return nothing
+        cells, targets = self.seen.cells(), self.targets
+        if cells is None or self.seen.shown(None) is None:
+            self.state.message.emit(NO_CELLS if cells is None else HIDDEN)
+            return nothing
+        if not len(targets):
+            self.state.message.emit(NO_TARGET)
+            return nothing
+        return cells, targets
+
+    def _edit(self, text: str, after: CellCorrections) -> None:
+        several = len(self.chosen) > 1
+        if not after.same(self.session.cell_corrections):
+            self.session.correct_cells(text, after)
+        if several:
+            # Done with: the next key speaks of the cell under the pointer again.
+            self.chosen.clear()
+        else:
+            self.chosen.follow(self.table)
+        self._look()
+
+    # -- canvas ---------------------------------------------------------------------------------------------------
+
+    def deactivate(self) -> None:
+        self._pointer = self._hover = None
+        super().deactivate()
+        self.target_changed.emit()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._points)
+
+    def wants_key(self, event: QKeyEvent) -> bool:
+        return super().wants_key(event) or (self.seen.cells() is not None and self._meaning(event) is not None)
+
+    def press(self, event: ToolEvent) -> bool:
+        self._pointer = event.screen
+        if event.button == Qt.MouseButton.RightButton:
+            self.point_at(event.x, event.y, event.viewport)
+            return False
+        if event.button != Qt.MouseButton.LeftButton:
+            return False
+        if self.refused():
+            return True
+        if self.seen.cells() is None or self.seen.shown(None) is None:
+            self.state.message.emit(NO_CELLS if self.seen.cells() is None else HIDDEN)
+            return True
+        self._points, self._last = [(event.x, event.y)], event.screen
+        self._square = bool(event.modifiers & Qt.KeyboardModifier.ShiftModifier)
+        self._adding = bool(event.modifiers & Qt.KeyboardModifier.ControlModifier)
+        return True
+
+    def move(self, event: ToolEvent) -> bool:
+        self._pointer = event.screen
+        if not self._points:
+            self._look(event)
+            return False
+        if distance(event.screen, self._last) >= _STEP_PX:
+            self._points.append((event.x, event.y))
+            self._last = event.screen
+            self.repaint()
+        return True
+
+    def release(self, event: ToolEvent) -> bool:
+        if event.button != Qt.MouseButton.LeftButton or not self._points:
+            return False
+        points, self._points = self._drawn(event), []
+        x, y = zip(*points, strict=True)
+        if max(max(x) - min(x), max(y) - min(y)) * event.viewport.scale < CLICK_PX:
+            self._choose_at(event)
+        else:
+            self._choose_in(Region.of((outline(points),)))
+        self._look(event)
+        return True
+
+    def double_click(self, event: ToolEvent) -> bool:
+        return self.press(event)
+
+    def key(self, event: QKeyEvent) -> bool:
+        if event.key() == Qt.Key.Key_Escape:
+            return self.cancel()
+        do = self._meaning(event) if self.seen.cells() is not None else None
+        if do is None:
+            return False
+        do()
+        return True
+
+    def cancel(self) -> bool:
+        if self._points:
+            self._points = []
+            self.repaint()
+            return True
+        if len(self.chosen) and self.canvas is not None:
+            self.chosen.clear()
+            return True
+        return False
+
+    def delete(self) -> bool:
+        if self.seen.cells() is None:
+            return False
+        self.say(None)
+        return True
+
+    def _meaning(self, event: QKeyEvent) -> Callable[[], object] | None:
+        if event.modifiers() & ~_PLAIN:
+            return None
+        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            return lambda: self.say(None)
+        key = chr(event.key()) if 0x20 < event.key() < 0x7F else ""
+        if key == BACK_KEY:
+            return self.take_back
+        table = self.table
+        keys = class_keys(table.scheme) if table is not None else ()
+        return (lambda: self.say(keys.index(key))) if key and key in keys else None
+
+    # -- choosing -------------------------------------------------------------------------------------------------
+
+    def point_at(self, x: float, y: float, viewport: Viewport) -> int | None:
+        """The pointer is at a slide point (level-0 px); returns the cell there."""
+        hover = self._cell_at(x, y, viewport)
+        if hover != self._hover:
+            self._hover = hover
+            self.repaint()
+            self.target_changed.emit()
+        return hover
+
+    def _look(self, event: ToolEvent | None = None) -> None:
+        if event is not None:
+            self.point_at(event.x, event.y, event.viewport)
+        elif self._pointer is not None and self.canvas is not None:
+            view = self.canvas.viewport
+            self._hover = None
+            self.point_at(*view.to_slide(self._pointer.x(), self._pointer.y()), view)
+            self.repaint()
+            self.target_changed.emit()
+
+    def _cell_at(self, x: float, y: float, viewport: Viewport) -> int | None:
+        cells, shown = self.seen.cells(), self.seen.shown(viewport)
+        if cells is None or shown is None or not self.session.region.contains_points(*_one(x, y)).all():
+            return None
+        return cells.nearest(x, y, self._reach(viewport), shown)
+
+    def _reach(self, viewport: Viewport) -> float:
+        size = self.session.pixel_size
+        return min(_REACH_PX / viewport.scale, np.inf if size is None else _REACH_UM / size.mpp)
+
+    def _removed_here(self, cells: CorrectedCells) -> tuple[float, float] | None:
+        """Centre of the removed cell under the pointer."""
+        if self._pointer is None or self.canvas is None:
+            return None
+        view = self.canvas.viewport
+        x, y = view.to_slide(self._pointer.x(), self._pointer.y())
+        gone = cells.removed
+        apart = np.hypot(cells.found.x[gone] - x, cells.found.y[gone] - y)
+        if not len(gone) or apart.min() > self._reach(view):
+            return None
+        at = gone[np.argmin(apart)]
+        return float(cells.found.x[at]), float(cells.found.y[at])
+
+    def _choose_at(self, event: ToolEvent) -> None:
+        found, table = self._cell_at(event.x, event.y, event.viewport), self.table
+        if found is None or table is None:
+            if not self._adding:
+                self.chosen.clear()
+        elif self._adding and self.chosen.table is table:
+            self.chosen.set(table, np.setxor1d(self.chosen.indices, [found]))
+        else:
+            self.chosen.set(table, [found])
+        self.target_changed.emit()
+
+    def _choose_in(self, area: Region) -> None:
+        table, shown = self.table, self.seen.shown(None)
+        if table is None or shown is None:
+            return
+        area = area.intersection(self.session.region)
+        found = np.flatnonzero(area.contains_points(table.x, table.y))
+        found = found[shown[table.classes[found]]]
+        if self._adding and self.chosen.table is table:
+            found = np.union1d(found, self.chosen.indices)
+        self.chosen.set(table, found)
+        if not len(found):
+            self.state.message.emit("There is no cell in what you drew round.")
+        self.target_changed.emit()
+
+    def _drawn(self, event: ToolEvent) -> list[tuple[float, float]]:
+        if not self._square:
+            return [*self._points, (event.x, event.y)]
+        view = event.viewport
+        a, b = QPointF(*view.to_screen(*self._points[0])), event.screen
+        corners = ((a.x(), a.y()), (b.x(), a.y()), (b.x(), b.y()), (a.x(), b.y()))
+        return [view.to_slide(*corner) for corner in corners]
+
+    # -- painting -------------------------------------------------------------------------------------------------
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        if self._points:
+            self._paint_lasso(painter, viewport)
+            return
+        table = self.table
+        if self._hover is None or table is None or self._hover >= len(table):
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        contour = [(float(x), float(y)) for x, y in table.contour(self._hover)]
+        shape = QPolygonF(to_screen(contour, viewport))
+        centre = QPointF(*viewport.to_screen(float(table.x[self._hover]), float(table.y[self._hover])))
+        for pen in (QPen(QColor(0, 0, 0, 170), 4.5), QPen(_LINE, 2.0)):
+            painter.setPen(pen)
+            if len(contour) > 2:
+                painter.drawPolygon(shape)
+            else:
+                painter.drawEllipse(centre, 8.0, 8.0)
+
+    def _paint_lasso(self, painter: QPainter, viewport: Viewport) -> None:
+        line = to_screen(self._points, viewport)
+        if self._square and self._pointer is not None:
+            a, b = line[0], self._pointer
+            paint_outline(painter, [a, QPointF(b.x(), a.y()), b, QPointF(a.x(), b.y())], _LINE)
+        elif len(line) > 1:
+            paint_outline(painter, line, _LINE, closed=False)
+            painter.setPen(QPen(_LINE, 1.0, Qt.PenStyle.DashLine))
+            painter.drawLine(line[0], line[-1])
+
+
+def _one(x: float, y: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.array([x]), np.array([y])
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count:,} cells"

@@ -1,0 +1,145 @@
+"""The small bar of the tool that corrects cells: what a key would speak of, and all classes with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
+
+from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
+from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, class_keys
+
+_SWATCH = 12
+_BOTTOM = 14
+REMOVE, BACK = "Remove", "As the scorer said"
+
+
+class CorrectCellsBar(QFrame):
+    """Floats at the lower edge of the canvas while the tool is in use."""
+
+    def __init__(self, canvas: QWidget, tool: CorrectCellsTool) -> None:
+        super().__init__(canvas)
+        self.setObjectName("messageBar")
+        self.setAccessibleName("Correct cells")
+        self._canvas, self._tool = canvas, tool
+        self._scheme: ClassScheme | None = None
+        self._palette = DEFAULT_PALETTE
+        self._buttons: list[QToolButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(10, 4, 6, 4)
+        self._row.setSpacing(2)
+        self._target = QLabel()
+        self._target.setObjectName("correctTarget")
+        self._row.addWidget(self._target)
+        canvas.installEventFilter(self)
+        tool.target_changed.connect(self.refresh)
+        self.hide()
+
+    def set_palette(self, palette: str) -> None:
+        """Class colours by the id of a palette."""
+        self._palette, self._scheme = palette, None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the tool speaks of now; nothing while it is not in use or there are no cells."""
+        table = self._tool.table
+        if self._tool.canvas is None or table is None:
+            self.hide()
+            return
+        if table.scheme != self._scheme:
+            self._scheme = table.scheme
+            self._fill(table.scheme)
+        count = len(self._tool.targets)
+        words = "No cell under the pointer" if count == 0 else "1 cell" if count == 1 else f"{count:,} chosen cells"
+        # As wide as the widest of its texts: nothing moves under the pointer.
+        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance("No cell under the pointer") + 12)
+        self._target.setText(words)
+        for button in self._buttons:
+            button.setEnabled(count > 0)
+        self.show()
+        self._place()
+
+    def menu(self, parent: QWidget) -> QMenu:
+        """The same as a menu, for the cells that are meant now."""
+        tool, table = self._tool, self._tool.table
+        menu = QMenu(parent)
+        if table is None:
+            return menu
+        count = len(tool.targets)
+        menu.addSection("1 cell" if count == 1 else f"{count:,} cells")
+        for text, key, do, color in self._choices(table.scheme):
+            if text == REMOVE:
+                menu.addSeparator()
+            action = menu.addAction(f"{text}\t{key}")
+            if color is not None:
+                action.setIcon(_swatch(color))
+            action.triggered.connect(lambda _=False, do=do: do())
+        return menu
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the size of the canvas."""
+        if event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+    def _choices(self, scheme: ClassScheme) -> list[tuple[str, str, Callable[[], object], QColor | None]]:
+        """Text, key, what it does and colour: HER2 classes first, then those that do not count."""
+        tool = self._tool
+        keys, colors = class_keys(scheme), class_colors(scheme, self._palette).tolist()
+        order = [int(k) for k in np.argsort([code if code >= 0 else 4 for code in scheme.her2], kind="stable")]
+        found: list[tuple[str, str, Callable[[], object], QColor | None]] = [
+            (scheme.names[k], keys[k], lambda k=k: tool.say(k), QColor(*colors[k])) for k in order
+        ]
+        found.append((REMOVE, "Del", lambda: tool.say(None), None))
+        found.append((BACK, BACK_KEY, tool.take_back, None))
+        return found
+
+    def _fill(self, scheme: ClassScheme) -> None:
+        for old in self._buttons:
+            self._row.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self._buttons = []
+        for text, key, do, color in self._choices(scheme):
+            button = QToolButton()
+            button.setText(f"{text}  {key}" if text != key else text)
+            button.setToolTip(f"{text} ({key})")
+            button.setAccessibleName(text)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.setAutoRaise(True)
+            if color is not None:
+                button.setIcon(_swatch(color))
+                button.setIconSize(QSize(_SWATCH, _SWATCH))
+                button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.clicked.connect(lambda _=False, do=do: do())
+            self._row.addWidget(button)
+            self._buttons.append(button)
+
+    def _place(self) -> None:
+        if self.isHidden():
+            return
+        self.adjustSize()
+        width = min(self.width(), self._canvas.width())
+        self.setGeometry(
+            (self._canvas.width() - width) // 2, self._canvas.height() - self.height() - _BOTTOM, width, self.height()
+        )
+        self.raise_()
+
+
+def _swatch(color: QColor) -> QIcon:
+    picture = QPixmap(2 * _SWATCH, 2 * _SWATCH)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(color)
+    painter.drawRoundedRect(picture.rect().adjusted(1, 1, -1, -1), 5, 5)
+    painter.end()
+    icon = QIcon(picture)
+    # Also while nothing is pointed at the colours say what the keys mean.
+    icon.addPixmap(picture, QIcon.Mode.Disabled)
+    return icon
