@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from her2viewer.training.crossval import classical
+from her2viewer.training.crossval.components import Views, components_of, write_components
 from her2viewer.training.crossval.fields import Fields, chosen, fields_of, folds_of
 from her2viewer.training.crossval.kept import keep, kept
 from her2viewer.training.crossval.table import ACCURACY, FOREST, NETWORK, SVM, FoldAnswers, rows_of
@@ -202,6 +203,37 @@ def test_the_inner_cross_validation_keeps_fields_together() -> None:
 def test_how_many_features_a_split_looks_at_goes_around_the_root() -> None:
     assert classical.split_sizes(18) == (2, 4, 8)
     assert classical.split_sizes(1) == (1,)
+
+
+def test_components_of_features_that_tell_the_classes_apart_lie_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    truth = np.arange(120) % 3
+    noise = rng.normal(0, 1, (120, 18)) * np.linspace(1, 500, 18)
+    # One feature says nothing at all.
+    noise[:, 0] = 7
+    learnt = rng.normal(0, 0.1, (120, 50))
+    learnt[:, :3] += 5 * np.eye(3)[truth]
+    view = Views(2, truth, noise.astype(np.float32), learnt.astype(np.float32))
+    hand_made, network = components_of(view)
+    assert (hand_made.features, network.features) == (18, 50)
+    assert network.silhouette > 0.9
+    assert abs(hand_made.silhouette) < 0.2
+    assert sum(network.explained[:2]) > 0.95
+    # Features on a large scale do not weigh more: each direction of the noise holds about as much.
+    assert max(hand_made.explained) < 0.2
+    table, picture = write_components(tmp_path, view, (hand_made, network), ("a", "b", "c"))
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "fold,class,hand_made_1,hand_made_2,hand_made_3,network_1,network_2,network_3"
+    assert [line.split(",")[:2] for line in lines[1:4]] == [["3", "a"], ["3", "b"], ["3", "c"]]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_components_of_few_cells_and_features_are_filled_up_with_nought() -> None:
+    view = Views(0, np.array([0, 1]), np.eye(2, dtype=np.float32), np.zeros((2, 1), np.float32))
+    hand_made, network = components_of(view)
+    assert hand_made.values.shape == network.values.shape == (2, 3)
+    assert (network.values == 0).all()
+    assert np.isnan(network.silhouette)
 
 
 def test_what_is_kept_comes_back_and_what_is_damaged_is_made_again(tmp_path: Path) -> None:

@@ -7,20 +7,30 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.cases.atomic import atomic_file, atomic_text
 
-if TYPE_CHECKING:
-    from her2viewer.training.crossval.run import Views
-
 COMPONENTS = 3
 SILHOUETTE_CELLS = 2000
 COLOURS = ("#8c8c8c", "#c49c6b", "#3a923a", "#56b4e9", "#f0e442", "#e69f00", "#b2182b", "#6a3d9a", "#000000")
 """Of the classes, in their order."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """The cells of one fold as the methods see them."""
+
+    fold: int
+    truth: NDArray[np.int64]
+    """(m,) classes."""
+    hand_made: NDArray[np.float32]
+    """(m, features)."""
+    learnt: NDArray[np.float32]
+    """(m, units) what enters the last layer of the network."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,9 @@ def _components(title: str, x: NDArray[Any], truth: NDArray[np.int64], seed: int
     from sklearn.decomposition import PCA
     from sklearn.metrics import silhouette_score
 
+    if not np.ptp(x, axis=0).any():
+        # Features that are the same for all cells have no components.
+        return Components(title, x.shape[1], np.zeros((len(x), COMPONENTS)), (), np.nan)
     number = min(COMPONENTS, *x.shape)
     fitted = PCA(number, svd_solver="full").fit(x.astype(np.float64))
     values = np.zeros((len(x), COMPONENTS))

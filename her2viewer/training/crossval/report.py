@@ -193,7 +193,7 @@ def remarks(request: CrossvalRequest, found: Crossval) -> list[str]:
     notes = settings_of(_notes(found, NETWORK))
     if notes:
         said.append(
-            f"The network was trained for {_range(notes['epochs'])} epochs a fold, "
+            f"The network was trained for {_range(notes['epochs'])} epochs in each fold, "
             f"{sum(notes['seconds']) / 60:.0f} min in all; the fold after the tested one told which epoch was the "
             "best, so it learnt from one fold less than the others."
         )

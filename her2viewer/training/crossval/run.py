@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from her2viewer.cases.atomic import atomic_text, make_folder
 from her2viewer.training.augment import Stained
 from her2viewer.training.checkpoint import RunState, load_state
 from her2viewer.training.crossval.classical import Learnt, Told, linear_svm, random_forest
+from her2viewer.training.crossval.components import Views
 from her2viewer.training.crossval.fields import FIELD_UM, By, Fields, chosen, fields_of, folds_of
 from her2viewer.training.crossval.kept import keep, kept
 from her2viewer.training.crossval.part import PartOfStore
@@ -60,19 +62,6 @@ class CrossvalRequest:
     device: str = "auto"
     threads: int | None = None
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class Views:
-    """The cells of one fold as the methods see them."""
-
-    fold: int
-    truth: NDArray[np.int64]
-    """(m,) classes."""
-    hand_made: NDArray[np.float32]
-    """(m, features)."""
-    learnt: NDArray[np.float32]
-    """(m, units) what enters the last layer of the network."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +147,8 @@ class _Work:
         if found is None:
             made = {SVM: self._svm, FOREST: self._forest, NETWORK: self._network}[method](fold)
             found = keep(path, made)
+            # The epochs of the network have done their work.
+            shutil.rmtree(self._folder(fold), ignore_errors=True)
         return Told(found.arrays["predicted"].astype(np.int64), found.note)
 
     def learnt(self, fold: int) -> NDArray[np.float32]:
@@ -196,7 +187,7 @@ class _Work:
             with quiet():
                 self._fabric.launch()
         title = self._title(fold, recipe.title)
-        folder = request.out / f"fold-{fold + 1:02d}"
+        folder = self._folder(fold)
         make_folder(folder)
         # The next fold tells when to stop; the fold itself is not looked at.
         waits = (fold + 1) % request.folds
@@ -225,11 +216,14 @@ class _Work:
             predicted, learnt = _answers(
                 self._fabric, recipe, network, PartOfStore(self.cells, np.flatnonzero(self.fold == fold))
             )
-        path.unlink(missing_ok=True)
         note = {"epochs": float(len(state.history)), "seconds": round(state.seconds, 1)}
         note["best_epoch"] = float(max((e["epoch"] for e in state.history if e["best"]), default=0))
         # Of the other folds nothing is shown.
         return {"predicted": predicted, "note": note, **({"learnt": learnt} if fold == VIEW_FOLD else {})}
+
+    def _folder(self, fold: int) -> Path:
+        """Where the network of a fold keeps its epochs."""
+        return self.request.out / f"fold-{fold + 1:02d}"
 
     def _features(self, hand_made: HandMade) -> NDArray[np.float32]:
         path = self.request.out / "features.npz"
