@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.dicom_file import UNCOMPRESSED, DicomFrames, DicomImage, read_image
 from her2viewer.slides.jpeg import NO_COLOUR_TRANSFORM, START, JpegTiles
+from her2viewer.slides.jpeg2000 import Jpeg2000Tiles
 from her2viewer.slides.pixels import RGB, Samples, UnsupportedPixelsError
 from her2viewer.slides.slide import RGBImage
 from her2viewer.slides.tile_grid import TileGrid
@@ -36,7 +37,16 @@ class DicomLevel(TileGrid):
         samples = _samples(first)
         if len(images) < first.parts:
             raise UnsupportedPixelsError(f"{len(images)} of the {first.parts} files of one image")
-        super().__init__(first.size, first.tile, cache, samples=samples, jpeg=_jpeg(first), background=background)
+        reducing = Jpeg2000Tiles(*first.tile, samples, background) if first.syntax in JPEG_2000 else None
+        super().__init__(
+            first.size,
+            first.tile,
+            cache,
+            samples=samples,
+            jpeg=_jpeg(first),
+            background=background,
+            reducing=reducing,
+        )
         self._syntax = first.syntax
         self._rgb_in_jpeg = first.photometric == "RGB"
         self._planar = first.planar

@@ -72,7 +72,7 @@ class JpegTiles:
         if data[:2] != START:
             raise ValueError("no JPEG")
         # A tile that brings its own tables is decoded as it lies.
-        whole = data if self._head == START else self._head + data[2:]
+        whole = data if self._head == START else self._head + memoryview(data)[2:]
         height, width = self._height // reduce, self._width // reduce
         # Tiles in Qt's order are kept by the viewer; others are gone soon, and malloc serves them best.
         room = decoded.empty(height, width, 4) if order == "BGRA" else None

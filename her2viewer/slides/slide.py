@@ -102,8 +102,8 @@ class Slide(ABC):
             width: px of that level.
             height: px of that level.
             reduce: 1, 2, 4 or 8. Each pixel is the mean of ``reduce`` x ``reduce`` px of the level, edges repeated
-                where they do not divide. JPEG tiles are decoded at that size, which is quicker; where the tissue has
-                fine grain a pixel differs from the exact mean by some grey levels.
+                where they do not divide. JPEG and JPEG 2000 tiles are decoded at that size, which is quicker; where
+                the tissue has fine grain a pixel differs from the exact mean by some grey levels.
 
         Returns:
             (ceil(height / reduce), ceil(width / reduce), 4) uint8 BGRA.

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.jpeg import JpegTiles
+from her2viewer.slides.jpeg2000 import Jpeg2000Tiles
 from her2viewer.slides.pixels import RGB, Alpha, Samples, UnsupportedPixelsError
 from her2viewer.slides.slide import RGBImage
 from her2viewer.slides.tile_grid import TileGrid
 
 TILE_CACHE_BYTES = 48 * 2**20
+JPEG_2000 = frozenset({33003, 33005, 34712})
+"""TIFF's number for it, and Aperio's two."""
 LARGE_TABLE = 10_000
 """Tiles; smaller tables are left as they are."""
 OFFSET_TAGS, COUNT_TAGS = (273, 324), (279, 325)
@@ -106,7 +109,8 @@ class TiffLevel(TileGrid):
         strip = (size[0], size[1] if self.tiled else min(int(first.rowsperstrip), size[1]))
         tile = (int(first.tilewidth), int(first.tilelength)) if self.tiled else strip
         jpeg = JpegTiles.of(first) if len(pages) == 1 and samples == Samples("rgb") else None
-        super().__init__(size, tile, cache, samples=samples, jpeg=jpeg, background=background)
+        reducing = Jpeg2000Tiles(*tile, samples, background) if len(pages) == 1 and _is_jpeg2000(first) else None
+        super().__init__(size, tile, cache, samples=samples, jpeg=jpeg, background=background, reducing=reducing)
         self._file = file
         self._pages = pages
         self._planes = int(first.samplesperpixel) if int(first.planarconfig) == 2 else 1
@@ -148,6 +152,11 @@ class TiffLevel(TileGrid):
         data = self._file.read_at(int(page.dataoffsets[index]), size)
         segment, _, _ = decode(data, index, jpegtables=page.jpegtables, jpegheader=page.keyframe.jpegheader)
         return None if segment is None else segment[0]
+
+
+def _is_jpeg2000(page: Any) -> bool:
+    plain = page.samplesperpixel == 3 and int(page.planarconfig) == 1 and page.dtype == np.uint8
+    return bool(page.is_tiled and plain and int(page.compression) in JPEG_2000)
 
 
 def _shrink_tables(page: Any) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from her2viewer.slides.cache import ByteCache
 from her2viewer.slides.jpeg import JpegTiles
+from her2viewer.slides.jpeg2000 import Jpeg2000Tiles
 from her2viewer.slides.pixels import RGB, Samples, filled, to_rgb
 from her2viewer.slides.slide import BGRAImage, RGBImage
 
@@ -26,11 +27,14 @@ class TileGrid(ABC):
         samples: Samples,
         jpeg: JpegTiles | None,
         background: RGB,
+        reducing: Jpeg2000Tiles | None = None,
     ) -> None:
+        """``reducing`` decodes tiles at a reduced size where ``jpeg`` is None."""
         self.width, self.height = size
         self.tile_width, self.tile_height = tile
         self._samples = samples
         self._jpeg = jpeg
+        self._reducing = reducing if jpeg is None else jpeg
         self._background = background
         self._cache = cache
         self._across = -(-self.width // self.tile_width)
@@ -72,12 +76,13 @@ class TileGrid(ABC):
         return out
 
     def read_bgra(self, x: int, y: int, width: int, height: int, *, reduce: int) -> BGRAImage | None:
-        """As ``Slide.read_bgra``, for an area inside the level that consists of whole JPEG tiles; else None.
+        """As ``Slide.read_bgra``, for an area inside the level that consists of whole tiles that can be had at that
+        reduction; else None.
 
         None also where a tile is missing or damaged: the general way decides.
         """
-        jpeg, tw, th = self._jpeg, self.tile_width, self.tile_height
-        if jpeg is None or not jpeg.reduces(reduce) or x % tw or y % th:
+        tiles, tw, th = self._reducing, self.tile_width, self.tile_height
+        if tiles is None or not tiles.reduces(reduce) or x % tw or y % th:
             return None
         x1, y1 = x + width, y + height
         if (x1 % tw and x1 != self.width) or (y1 % th and y1 != self.height) or width % reduce or height % reduce:
@@ -89,7 +94,7 @@ class TileGrid(ABC):
                 if not self.present(index):
                     return None
                 try:
-                    tile = jpeg.decode(self.encoded(index), "BGRA", reduce)
+                    tile = tiles.decode(self.encoded(index), "BGRA", reduce)
                 except (ValueError, EOFError):
                     return None
                 if (width, height) == (tw, th):

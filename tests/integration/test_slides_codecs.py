@@ -13,6 +13,7 @@ import tifffile
 from her2viewer.phantom.pyramid import reduced
 from her2viewer.slides.open import open_slide
 from her2viewer.slides.openslide_reader import OpenSlideSlide
+from her2viewer.slides.pixels import as_bgra, averaged
 from her2viewer.slides.slide import Slide
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
@@ -77,6 +78,26 @@ def rectangles(slide: Slide, level: int, count: int) -> list[tuple[int, int, int
             (int(rng.integers(0, info.width - width)), int(rng.integers(0, info.height - height)), width, height)
         )
     return found
+
+
+@pytest.mark.parametrize("ycbcr", [False, True])
+@pytest.mark.parametrize("reduce", [2, 4, 8])
+def test_jpeg_2000_at_a_reduced_size_is_near_the_mean_without_decoding_all_of_it(tmp_path, ycbcr, reduce):
+    path = tmp_path / "slide.svs"
+    aperio_jpeg2000(path, reduced(colours(1100, 940), (4,)), ycbcr=ycbcr)
+    with open_slide(path) as slide:
+        small = slide.read_bgra(0, 256, 256, 512, 512, reduce=reduce)
+        mean = averaged(as_bgra(slide.read(0, 256, 256, 512, 512)), reduce)
+        assert small.shape == mean.shape
+        difference = np.abs(small.astype(int) - mean)
+        assert difference.mean() < 3
+        # The mean of all pixels is another one: this came from the small image inside the file.
+        assert difference.max() > 0
+        # Cut at the edge of the slide.
+        edge = slide.read_bgra(0, 1024, 768, 76, 172, reduce=reduce)
+        mean = averaged(as_bgra(slide.read(0, 1024, 768, 76, 172)), reduce)
+        assert edge.shape == mean.shape
+        assert np.abs(edge.astype(int) - mean).mean() < 4
 
 
 @pytest.mark.parametrize("ycbcr", [False, True])
