@@ -27,7 +27,7 @@ _MOST_SQUARES = 4_000_000
 """Of the raster of one cluster; one as large as the slide is outlined more coarsely."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CellCluster:
     """Cells that hang together, each no farther than the link from the next."""
 

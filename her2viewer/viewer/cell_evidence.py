@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Qt
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.tool import ToolEvent
 from her2viewer.viewer.cell_browsing import CellBrowsing
+from her2viewer.viewer.cell_maps import CellMaps
 from her2viewer.viewer.desk import Desk
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
@@ -25,6 +26,7 @@ class CellEvidence(QObject):
         self.browsing = CellBrowsing(self.shown, canvas, evidence, self)
         self.outlines = ClusterLayer(self)
         canvas.add_layer(self.outlines)
+        self.maps = CellMaps(self.shown, evidence, self)
         self.panel = CellsPanel(self.shown, self.browsing, self.outlines)
         self.panel.place_wanted.connect(canvas.fit_region)
         # A click means cells only to whoever looks at them.
@@ -58,5 +60,6 @@ class CellEvidence(QObject):
     def stop(self) -> None:
         """The window closes."""
         self.panel.stop()
+        self.maps.stop()
         self.browsing.stop()
         self.outlines.stop()

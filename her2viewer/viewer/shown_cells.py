@@ -21,7 +21,7 @@ class ShownCells(QObject):
     """Follows evidence, outlines and selection of one window."""
 
     changed = Signal()
-    """Another table, or another region, and the reader has paused."""
+    """Perhaps another table, or another region, and the reader has paused."""
     counted = Signal()
     """Shares are others; several times a second while an outline is dragged."""
 
@@ -35,7 +35,8 @@ class ShownCells(QObject):
         super().__init__(parent)
         self._session, self._controller, self.chosen = session, controller, chosen
         self._table: CellTable | None = None
-        self._told: tuple[CellTable | None, Region] = (None, Region.of(()))
+        self._stale = True
+        """Corrected tables are made when they are asked for, which takes a moment: not while nobody looks."""
         self._of_active: tuple[AnnotationSet | None, Region | None] = (None, None)
         self._active_id = ""
         self._timer = QTimer(self)
@@ -43,19 +44,23 @@ class ShownCells(QObject):
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._tell)
         for signal in (
-            controller.evidence_changed,
             controller.evidence_added,
             controller.evidence_corrected,
             controller.result_changed,
             controller.shares_changed,
+            controller.cells_settled,
         ):
             signal.connect(self._look)
+        controller.evidence_changed.connect(self._replaced)
         for signal in (session.selection_changed, session.region_changed, session.pixel_size_changed):
             signal.connect(self._look)
 
     @property
     def table(self) -> CellTable | None:
         """As it is shown; None without cells, and while a run still adds to them."""
+        if self._stale:
+            self._stale = False
+            self._table = shown_cells(self._controller.evidence)
         return self._table
 
     @property
@@ -108,15 +113,20 @@ class ShownCells(QObject):
         return self._controller.shares_in(self.region)
 
     def _look(self, *_: object) -> None:
-        table = shown_cells(self._controller.evidence)
-        if table is not self._table:
-            self._table = table
-            self.chosen.follow(table)
+        self._stale = True
         self.counted.emit()
         self._timer.start()
 
+    def _replaced(self, *_: object) -> None:
+        """Something else is shown: what was chosen must not outlive it for a moment."""
+        self._stale = True
+        self._follow()
+        self._look()
+
+    def _follow(self) -> None:
+        if len(self.chosen):
+            self.chosen.follow(self.table)
+
     def _tell(self) -> None:
-        now = (self._table, self.region)
-        if now[0] is not self._told[0] or now[1] is not self._told[1]:
-            self._told = now
-            self.changed.emit()
+        self._follow()
+        self.changed.emit()

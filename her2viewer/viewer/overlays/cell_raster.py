@@ -26,6 +26,9 @@ _DENSITY_BLOCK_PX = 3.0
 _MARK, _EDGE = np.array([255, 255, 255], dtype=np.uint8), np.array([16, 16, 20], dtype=np.uint8)
 """RGB of what the reader has chosen: no class has these colours."""
 
+_CROWD_PX = 10.0
+"""Marked cells that lie closer than this on the screen, in the mean of a tile, have no edge."""
+
 BGRA = NDArray[np.uint8]
 """(h, w, 4) premultiplied."""
 
@@ -120,6 +123,11 @@ def draw_marked(chunk: CellChunk, box: Box, *, size: int, downsample: float, cel
     if not len(at):
         return None
     image = np.zeros((size, size, 4), dtype=np.uint8)
+    x, y = (chunk.x[at] - x0) / downsample, (chunk.y[at] - y0) / downsample
+    if len(at) > (size / _CROWD_PX) ** 2:
+        # From afar so many would cover all: one px each shows where they are dense.
+        _dots(image, x, y, _MARK, 0.6)
+        return image
     outlines = view_for(cell_size, downsample) is CellView.OUTLINES
     wide = 2 if cell_size / downsample > 40 else 1
     for color, thickness, radius in ((_EDGE, wide + 3, 3.2), (_MARK, wide, 1.8)):
@@ -135,7 +143,7 @@ def draw_marked(chunk: CellChunk, box: Box, *, size: int, downsample: float, cel
                 thickness=thickness,
             )
         else:
-            _dots(image, (chunk.x[at] - x0) / downsample, (chunk.y[at] - y0) / downsample, color, radius)
+            _dots(image, x, y, color, radius)
     return image
 
 

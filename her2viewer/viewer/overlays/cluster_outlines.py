@@ -18,6 +18,8 @@ from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 _EDGE, _LINE, _PICKED = (20, 16, 16, 255), (255, 255, 255, 255), (234, 168, 98, 255)
 """BGRA of the dark edge, the line, and the line of the one that was gone to."""
+_LEAST_HOLE_PX = 14
+"""Width on the screen from which holes are drawn."""
 
 
 class ClusterLayer(Layer):
@@ -88,9 +90,14 @@ def _render(clusters: tuple[CellCluster, ...], picked: int | None) -> Render:
 
 
 def _rings(cluster: CellCluster, box: Box, downsample: float) -> list[NDArray[np.int32]]:
-    # No finer than the screen shows, and only near the tile: an outline may have a hundred thousand corners.
-    outline = shapely.simplify(cluster.outline, downsample / 2, preserve_topology=False)
-    rings = shapely.get_rings(shapely.get_parts(outline))
+    # No finer than the screen shows: an outline may have a hundred thousand corners.
+    outline = shapely.simplify(cluster.outline, downsample, preserve_topology=False)
+    parts = shapely.get_parts(outline)
+    holes, owner = shapely.get_rings(parts, return_index=True)
+    outer = np.diff(owner, prepend=-1) != 0
+    x0, y0, x1, y1 = shapely.bounds(holes).T
+    # From afar the lines of small holes would fill what they lie in.
+    rings = holes[outer | (np.minimum(x1 - x0, y1 - y0) >= _LEAST_HOLE_PX * downsample)]
     origin = np.array(box[:2])
     limit = 1 << 24
     return [

@@ -236,6 +236,18 @@ class EvidenceLayers(QObject):
         else:
             return None
         wanted, opacity = self._remembered.get(key, (wanted, _DEFAULT_OPACITY[item.kind]))
+        self._put(key, layer, wanted, opacity)
+        return layer
+
+    def add(self, layer: EvidenceLayer) -> None:
+        """A layer that follows from others, until the evidence is another one; unseen until it is asked for."""
+        key = ("derived", layer.title)
+        wanted, opacity = self._remembered.get(key, (False, _DEFAULT_OPACITY["heatmap"]))
+        layer.setParent(self)
+        self._put(key, layer, wanted, opacity)
+        self.layers_changed.emit()
+
+    def _put(self, key: tuple[str, str], layer: EvidenceLayer, wanted: bool, opacity: float) -> None:
         layer.visible = wanted
         layer.opacity = opacity
         layer.set_palette(self._palette)
@@ -246,7 +258,6 @@ class EvidenceLayers(QObject):
         self._layers[key] = layer
         self._host.add_layer(layer)
         self._legend_timer.start()
-        return layer
 
     def _mask_classes(self, box: Bounds) -> None:
         """Classes of the tumour are coloured where the tumour is, however the evidence came in."""

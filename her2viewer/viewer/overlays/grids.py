@@ -208,14 +208,21 @@ class HeatmapLayer(EvidenceLayer):
         self.legend_changed.emit()
         self.changed.emit()
 
-    def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
+    def value_at(self, x: float, y: float) -> float | None:
+        """The value at a slide point, level-0 px; None where there is none."""
         for part, _ in reversed(self._parts):
             at = part.grid.index(x, y)
             if at is not None and not np.isnan(part.values[at]):
-                # "Mean membrane OD 0.42" says its unit already.
-                unit = "" if self.title.split()[-1:] == [part.unit] else part.unit
-                return f"{self.title} {float(part.values[at]):.2f} {unit}".strip()
+                return float(part.values[at])
         return None
+
+    def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
+        value, first = self.value_at(x, y), self.heatmap
+        if value is None or first is None:
+            return None
+        # "Mean membrane OD 0.42" says its unit already.
+        unit = "" if self.title.split()[-1:] == [first.unit] else first.unit
+        return f"{self.title} {value:.2f} {unit}".strip()
 
     def legend(self) -> Legend | None:
         first = self.heatmap

@@ -28,11 +28,14 @@ class ChosenCells(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 0, 0)
+        top.setSpacing(8)
+        top.addWidget(self.summary, 1)
         for text, button in self.buttons.items():
             button.setObjectName("linkButton")
-            row.addWidget(button)
-            if text == "Next":
-                row.addStretch(1)
+            (top if text == "Clear" else row).addWidget(button)
+        row.addStretch(1)
         self.buttons["Previous"].setToolTip("The chosen cell before (Shift+J)")
         self.buttons["Next"].setToolTip("Go to the next chosen cell (J)")
         self.buttons["Clear"].setToolTip("Choose none (Esc)")
@@ -50,7 +53,7 @@ class ChosenCells(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.summary)
+        column.addLayout(top)
         column.addWidget(self._keys)
         column.addLayout(self._grid)
         browsing.current_changed.connect(self.refresh)
@@ -66,7 +69,8 @@ class ChosenCells(QWidget):
         if not self.isVisibleTo(self.window()):
             return
         chosen, table = self._browsing.chosen, self._browsing.chosen.table
-        self._keys.setVisible(table is not None)
+        self._keys.setVisible(len(chosen) > 1)
+        self.buttons["Clear"].setVisible(table is not None)
         if table is None:
             say(self.summary, _NONE, "muted")
             self._show([])
@@ -76,8 +80,6 @@ class ChosenCells(QWidget):
         if place is not None and count > 1:
             words = f"Cell {place + 1:,} of {count:,} chosen"
         say(self.summary, words, "")
-        for text in ("Previous", "Next"):
-            self.buttons[text].setVisible(count > 1)
         index = self._browsing.current
         self._show(_of_many(table, chosen.indices) if index is None else numbers_of(table, index))
 
@@ -104,19 +106,19 @@ class ChosenCells(QWidget):
 
 
 def numbers_of(table: CellTable, index: int) -> list[tuple[str, str]]:
-    """Class, probability of each class, and the measures of one cell, as printed."""
+    """Class, measures and probability of each class of one cell, as printed."""
     names = table.scheme.names
     rows = [("Class", names[int(table.classes[index])])]
     said = table.scorer_classes
     if said is not None and said[index] != NOT_SCORED:
         rows = [("Class, by the reader", rows[0][1]), ("Class, by the scorer", names[int(said[index])])]
-    if table.probabilities is not None:
-        chances = table.probabilities[index].tolist()
-        rows += [(f"Probability of {name}", f"{p:.2f}") for name, p in zip(names, chances, strict=True)]
     ordered = sorted(table.features, key=lambda name: list(_NAMES).index(name) if name in _NAMES else len(_NAMES))
     for name in ordered:
         told = _NAMES.get(name, name.replace("_", " ").capitalize().replace(" od", " OD"))
         rows.append((told, feature_text(float(table.features[name][index]), table.feature_units.get(name, ""))))
+    if table.probabilities is not None:
+        chances = table.probabilities[index].tolist()
+        rows += [(f"Probability of {name}", f"{p:.2f}") for name, p in zip(names, chances, strict=True)]
     return rows
 
 

@@ -7,9 +7,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.scoring.cell_clusters import LEAST_CELLS, LINK_UM, CellCluster, clusters
+from her2viewer.scoring.cell_maps import inside
 from her2viewer.viewer.latest import LatestWork
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
 from her2viewer.viewer.panels.calm import CalmCombo
@@ -85,12 +85,17 @@ class CellClusters(QWidget):
         self._of = now
         if table is None or size is None or region.empty:
             self._work.forget()
-            self._take(())
+            self._take((), 0)
             say(self.summary, "Clusters are found when the run has ended.")
             return
         say(self.summary, "Looking for clusters...")
         classes = [k for k, code in enumerate(table.scheme.her2) if code in codes]
-        self._work.order(lambda: clusters(table, classes, region, size), self._take)
+
+        def work() -> tuple[tuple[CellCluster, ...], int]:
+            every = int((np.isin(table.classes, classes) & inside(table, region)).sum())
+            return clusters(table, classes, region, size), every
+
+        self._work.order(work, lambda found: self._take(*found))
 
     def hide_outlines(self) -> None:
         """The page is no longer seen: its outlines go with it."""
@@ -107,17 +112,14 @@ class CellClusters(QWidget):
         """The window closes."""
         self._work.forget()
 
-    def _take(self, found: tuple[CellCluster, ...]) -> None:
+    def _take(self, found: tuple[CellCluster, ...], every: int) -> None:
         self.clusters = found
         self.list.clear()
         listed = found[:_ROWS]
         areas = mm2_column([c.area_mm2 for c in listed])
         for number, (cluster, area) in enumerate(zip(listed, areas, strict=True), 1):
             self.list.addItem(QListWidgetItem(f"{number}.  {len(cluster):,} cells, {area}"))
-        table = self._of[0] if self._of else None
-        say(
-            self.summary, _summary(found, table if isinstance(table, CellTable) else None, self.classes.currentData())
-        )
+        say(self.summary, _summary(found, every))
         self._draw()
 
     def _draw(self) -> None:
@@ -126,12 +128,11 @@ class CellClusters(QWidget):
         self._layer.set_clusters(wanted, row if row >= 0 else None)
 
 
-def _summary(found: tuple[CellCluster, ...], table: CellTable | None, codes: tuple[int, ...]) -> str:
+def _summary(found: tuple[CellCluster, ...], every: int) -> str:
     rule = f"no farther than {LINK_UM:g} µm from the next, {LEAST_CELLS} cells or more"
-    if not found or table is None:
+    if not found:
         return f"No cluster ({rule})."
     cells = sum(len(c) for c in found)
-    whole = int(np.isin(np.asarray(table.scheme.her2)[table.classes], codes).sum())
     more = f"; the {_ROWS} largest are listed" if len(found) > _ROWS else ""
     word = "cluster" if len(found) == 1 else "clusters"
-    return f"{len(found):,} {word} with {cells:,} of {whole:,} such cells ({rule}){more}."
+    return f"{len(found):,} {word} with {cells:,} of {every:,} such cells ({rule}){more}."

@@ -145,7 +145,7 @@ class CellsPanel(QWidget):
 
     def _has_cells(self) -> bool:
         shares = self._shown.shares
-        return self._shown.table is not None or (shares is not None and shares.unit is CountedUnit.CELLS)
+        return (shares is not None and shares.unit is CountedUnit.CELLS) or self._shown.table is not None
 
     def _count(self) -> None:
         if not self.isVisible():

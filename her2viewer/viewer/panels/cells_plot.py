@@ -94,7 +94,7 @@ class CellPlot(pg.PlotWidget):
         super().__init__(parent, viewBox=self._box, background=None)
         self.setObjectName("cellPlot")
         self.setAccessibleName("Membrane OD against completeness of the tumour cells")
-        self.setFixedHeight(260)
+        self.setFixedHeight(236)
         self.setToolTip(
             "Drag around points to choose their cells; Ctrl drags a rectangle, Shift adds to those chosen.\n"
             "Click a point to choose its cell; J goes there."

@@ -6,8 +6,10 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from her2viewer.domain.evidence import Heatmap
 from her2viewer.domain.palette import PALETTES
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer
+from her2viewer.viewer.overlays.derived_maps import DerivedMapLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.grids import HeatmapLayer
 from her2viewer.viewer.panels.calm import CalmCombo, CalmDoubleSpin, CalmSlider, CalmSpin
@@ -108,16 +110,23 @@ class _LayerBlock(QWidget):
         opacity.setContentsMargins(22, 0, 0, 0)
         opacity.addWidget(self.slider, 1)
         opacity.addWidget(self.spin)
-        column = QVBoxLayout(self)
+        self._details = QWidget()
+        column = QVBoxLayout(self._details)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(top)
         column.addLayout(opacity)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(4)
+        whole.addLayout(top)
+        whole.addWidget(self._details)
         self.classes: list[QCheckBox] = []
         if isinstance(layer, ClassLayer):
             self._add_classes(layer, top, column)
-        if isinstance(layer, HeatmapLayer):
-            self._add_threshold(layer, column)
+        self._column = column
+        self._threshold: CalmDoubleSpin | None = None
+        if isinstance(layer, DerivedMapLayer) and layer.choices:
+            self._add_choices(layer, column)
         self.check.toggled.connect(self._take_visible)
         self.slider.valueChanged.connect(self._take_opacity)
         self.spin.valueChanged.connect(self._take_opacity)
@@ -133,6 +142,10 @@ class _LayerBlock(QWidget):
                     field.setValue(percent)
         with QSignalBlocker(self.check):
             self.check.setChecked(self.layer.wanted)
+        # Maps that are offered with every result take one line each until they are asked for.
+        self._details.setVisible(self.layer.wanted or not isinstance(self.layer, DerivedMapLayer))
+        if isinstance(self.layer, HeatmapLayer) and self.layer.heatmap is not None:
+            self._follow_scale(self.layer, self.layer.heatmap)
         if isinstance(self.layer, ClassLayer):
             shown = self.layer.shown
             key = self.layer.colors().tobytes()
@@ -153,7 +166,7 @@ class _LayerBlock(QWidget):
             top.addWidget(button)
         grid = QGridLayout()
         grid.setContentsMargins(22, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(6)
         for i, name in enumerate(layer.scheme.names):
             box = QCheckBox(name)
@@ -164,17 +177,37 @@ class _LayerBlock(QWidget):
         column.addLayout(grid)
         layer.classes_changed.connect(self.refresh)
 
-    def _add_threshold(self, layer: HeatmapLayer, column: QVBoxLayout) -> None:
-        heatmap = layer.heatmap
-        if heatmap is None:
-            return
+    def _add_choices(self, layer: DerivedMapLayer, column: QVBoxLayout) -> None:
+        choice = CalmCombo()
+        choice.setObjectName("mapChoice")
+        choice.setAccessibleName(f"Kind of {layer.title}")
+        choice.addItems(layer.choices)
+        choice.setCurrentIndex(layer.choice)
+        choice.currentIndexChanged.connect(layer.set_choice)
+        row = QHBoxLayout()
+        row.setContentsMargins(22, 0, 0, 0)
+        row.addWidget(choice, 1)
+        column.addLayout(row)
+
+    def _follow_scale(self, layer: HeatmapLayer, heatmap: Heatmap) -> None:
+        """A map that is worked out later brings its scale along, and another one with each kind."""
+        value = self._threshold
+        if value is None:
+            self._add_threshold(layer, heatmap, self._column)
+        elif (value.minimum(), value.maximum()) != (round(heatmap.low, 2), round(heatmap.high, 2)):
+            value.setRange(heatmap.low, heatmap.high)
+            value.setSingleStep((heatmap.high - heatmap.low) / 50 or 0.1)
+
+    def _add_threshold(self, layer: HeatmapLayer, heatmap: Heatmap, column: QVBoxLayout) -> None:
         check = QCheckBox("Only from")
         check.setObjectName("threshold")
         value = CalmDoubleSpin()
         value.setRange(heatmap.low, heatmap.high)
         value.setSingleStep((heatmap.high - heatmap.low) / 50 or 0.1)
         value.setValue(heatmap.low)
-        value.setSuffix(f" {heatmap.unit}" if heatmap.unit else "")
+        # A long unit stands in the legend.
+        value.setSuffix(f" {heatmap.unit}" if 0 < len(heatmap.unit) < 8 else "")
+        self._threshold = value
 
         def take() -> None:
             layer.set_threshold(value.value() if check.isChecked() else None)
