@@ -30,7 +30,7 @@ BITS = {
     "dust": Quality.DIRT,
     "blur": Quality.BLUR,
 }
-FOCUS_UM, FOCUS_STEP, FOCUS_LIMIT = 0.5, 16, 0.15
+FOCUS_UM, FOCUS_STEP, FOCUS_LIMIT = 0.5, 16, 0.20
 """As the membrane scorer looks for blur."""
 
 

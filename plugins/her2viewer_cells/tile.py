@@ -37,7 +37,7 @@ FOUND_REACH = replace(REACH, expansion=8.0)
 """The network marks the middle of a nucleus, which is smaller than the nucleus."""
 CONTRAST = 0.25
 """Share of its peak by which a stained part of the membrane stands out from the cytoplasm."""
-BLURRED = 0.15
+BLURRED = 0.20
 """Sharpness of 64 um below which cells do not count."""
 UNITS = {"membrane_od": "OD", "completeness": "%", "nucleus_od": "OD"}
 """Feature columns and their units, in this order."""
