@@ -19,6 +19,7 @@ HEAVY = (
     "skimage",
     "torch",
     "PIL",
+    "pyqtgraph",
 )
 
 IMPORTS = f"""
