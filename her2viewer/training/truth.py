@@ -69,10 +69,11 @@ def read_mask(path: Path, name: str) -> TruthMask:
             raise TrainingError(f"{path.name} lacks the mask {name}; make the phantom anew.") from error
 
 
-def nuclei_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places of the cells of a truth file, each (n,) level-0 px: the centre of the nucleus, which scorers give too.
+def nuclei_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Places of the cells of a truth file, and which of them the section shows the nucleus of, each (n,).
 
-    Of a cell whose nucleus the section has missed, and in files that do not tell nuclei, the middle of the cell.
+    A place (level-0 px) is the centre of the nucleus, which scorers give too; of a cell whose nucleus the section has
+    missed, and in files that do not tell nuclei, the middle of the cell.
 
     Args:
         cells: the group ``cells`` of an open truth file.
@@ -81,10 +82,12 @@ def nuclei_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         KeyError: a column is missing.
     """
     x, y = (np.asarray(cells[key][...], np.float64) for key in ("x", "y"))
+    shown = np.ones(len(x), bool)
     if "nucleus_x" in cells:
         at = [np.asarray(cells[f"nucleus_{key}"][...], np.float64) for key in ("x", "y")]
-        x, y = (np.where(np.isnan(n), middle, n) for n, middle in zip(at, (x, y), strict=True))
-    return x, y
+        shown = ~np.isnan(at[0])
+        x, y = (np.where(shown, n, middle) for n, middle in zip(at, (x, y), strict=True))
+    return x, y, shown
 
 
 def _open_truth(path: Path) -> Any:
@@ -108,7 +111,7 @@ def _of_truth(path: Path) -> LabelledCells:
         try:
             cells = file["cells"]
             kinds = [str(kind) for kind in json.loads(cells.attrs["kinds"])]
-            x, y = nuclei_of(cells)
+            x, y, _ = nuclei_of(cells)
             kind, her2 = (np.asarray(cells[key][...], np.int32) for key in ("kind", "her2"))
         except (KeyError, ValueError, TypeError) as error:
             raise TrainingError(f"{path.name} lacks its cells ({error}); make the phantom anew.") from error
@@ -147,6 +150,7 @@ def _column(header: list[str], wanted: tuple[str, ...], path: Path) -> int:
 def _of_geojson(path: Path) -> LabelledCells:
     from shapely.geometry import shape
 
+    from her2viewer.cases.geojson.classes import parse_classification
     from her2viewer.cases.geojson.files import iter_features
 
     found = []
@@ -154,8 +158,7 @@ def _of_geojson(path: Path) -> LabelledCells:
         with path.open(encoding="utf-8-sig") as text:
             for feature in iter_features(text):
                 properties = feature.get("properties") or {}
-                kind = properties.get("classification") or {}
-                name = kind.get("name") if isinstance(kind, dict) else None
+                name, _, _ = parse_classification(properties.get("classification"))
                 with suppress(KeyError, ValueError, TypeError):
                     centre = shape(feature.get("nucleusGeometry") or feature["geometry"]).centroid
                     if name:

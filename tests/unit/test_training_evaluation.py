@@ -7,12 +7,19 @@ import json
 import numpy as np
 import pytest
 
+from her2viewer.domain.classes import ClassScheme
+from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.region import Region
+from her2viewer.domain.result import Provenance, Result
+from her2viewer.training.dataset import SlideEntry
 from her2viewer.training.evaluation.measures import answers, compare, level_report, share_report
 from her2viewer.training.evaluation.readers import PairsError, read_pairs
 from her2viewer.training.evaluation.report import as_json
 from her2viewer.training.evaluation.run import reader_report
+from her2viewer.training.evaluation.scored import ScoredSlide
 from her2viewer.training.evaluation.slides import SlideRow, slide_units
-from her2viewer.training.evaluation.units import Places, Units, joined, match, upper_shares
+from her2viewer.training.evaluation.truth import TrueCells
+from her2viewer.training.evaluation.units import Places, Units, cell_units, joined, match, upper_shares
 
 pytest.importorskip("scipy", reason="SciPy (extra 'evaluate') is not installed")
 
@@ -82,17 +89,43 @@ def test_roc_areas_of_the_cut_points_equal_those_of_scikit_learn():
 def test_finding_cells_is_measured_over_all_slides_whatever_their_class():
     nothing, none = np.zeros(0, np.int64), np.zeros(0, str)
     parts = [
-        Units("cell", ("0", "1+"), nothing, nothing, none, places=(Places(name, *counts),))
-        for name, counts in (("a", (80, 100, 90)), ("b", (10, 20, 30)))
+        Units("cell", ("0", "1+"), nothing, nothing, none, places=(Places(name, scanner, *counts),))
+        for name, scanner, counts in (("a", "white", (100, 80, 90, 85)), ("b", "grey", (20, 10, 30, 10)))
     ]
     units = joined(parts)
     assert units is not None
     report = level_report(units, draws=200)
-    assert report.value("detection", "precision") == 90 / 120
+    assert report.value("detection", "precision") == 95 / 120
     assert report.value("detection", "recall") == 90 / 120
-    assert report.value("detection", "F1") == 180 / 240
+    assert report.value("detection", "F1") == pytest.approx(2 / (120 / 95 + 120 / 90))
     f1 = next(m for m in report.measures if (m.name, m.of) == ("detection", "F1"))
-    assert 2 * 10 / 50 <= f1.low < f1.value < f1.high <= 2 * 80 / 190
+    assert report.value("detection", "F1, scanner grey") == pytest.approx(2 * 10 / 50)
+    assert report.value("detection", "F1, scanner white") == pytest.approx(2 / (90 / 85 + 100 / 80))
+    assert 2 * 10 / 50 <= f1.low < f1.value < f1.high <= 2 / (90 / 85 + 100 / 80)
+
+
+def test_a_cell_whose_nucleus_the_section_has_missed_need_not_be_found_and_may_be(tmp_path):
+    """Found: a nucleus, a cell without one, and nothing; left alone: a nucleus and a cell without one."""
+    places = [(10.0, True), (20.0, False), (30.0, True), (40.0, False)]
+    truth = TrueCells(
+        np.array([x for x, _ in places]),
+        np.zeros(4),
+        np.zeros(4, np.uint8),
+        np.array([shown for _, shown in places]),
+    )
+    found = CellTable(
+        "Cells",
+        ClassScheme(("artefact", "0"), (-1, 0)),
+        np.array([10, 20, 90, 30], np.float32),
+        np.zeros(4, np.float32),
+        np.array([1, 1, 1, 0], np.uint8),
+    )
+    entry = SlideEntry("s", tmp_path / "s.tif", scanner="white")
+    region = Region.rectangle(-5, -5, 200, 200)
+    result = Result(Provenance("cells", "1", "0", "s", region.hash, 1.0, "from file", "CPU", {}), region, (found,))
+    units = cell_units(ScoredSlide(entry, region, 1.0, result), truth, "s")
+    assert units is not None
+    assert units.places == (Places("s", "white", known=2, met=1, found=3, right=2),)
 
 
 def test_upper_shares_of_no_tumour_are_unknown():

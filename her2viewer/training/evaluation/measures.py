@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from her2viewer.training.agreement import (
     share_agreement,
 )
 from her2viewer.training.evaluation.slides import SlideRow
-from her2viewer.training.evaluation.units import CUT_POINTS, Units
+from her2viewer.training.evaluation.units import CUT_POINTS, Places, Units
 from her2viewer.training.metrics import Array, auc, overall, per_class
 
 DRAWS = 1000
@@ -109,20 +109,32 @@ def level_report(units: Units, draws: int = DRAWS, seed: int = SEED) -> LevelRep
 
 
 def _places(units: Units, draws: int, seed: int) -> list[Measure]:
-    """Precision, recall and F1 of finding cells at all, named ``detection``."""
+    """Precision, recall and F1 of finding cells at all, named ``detection``; F1 also by scanner where there are some."""
     if not units.places:
         return []
-    index, drawn = draws_by_group([p.group for p in units.places], draws, seed)
-    counts = np.zeros((drawn.shape[1], 3))
-    np.add.at(counts, index, [(p.matched, p.known, p.found) for p in units.places])
+    measures = _detection(units.places, draws, seed)
+    scanners = sorted({p.scanner for p in units.places})
+    if len(scanners) > 1:
+        for scanner in scanners:
+            own = [p for p in units.places if p.scanner == scanner]
+            f1 = _detection(own, draws, seed)[-1]
+            measures.append(replace(f1, of=f"F1, scanner {scanner or 'not given'}"))
+    return measures
+
+
+def _detection(places: Sequence[Places], draws: int, seed: int) -> list[Measure]:
+    index, drawn = draws_by_group([p.group for p in places], draws, seed)
+    counts = np.zeros((drawn.shape[1], 4))
+    np.add.at(counts, index, [(p.known, p.met, p.found, p.right) for p in places])
 
     def figures(sums: Array) -> tuple[Array, ...]:
-        matched, known, found = np.moveaxis(sums, -1, 0)
+        known, met, found, right = np.moveaxis(sums, -1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return matched / found, matched / known, 2 * matched / (found + known)
+            precision, recall = right / found, met / known
+            return precision, recall, 2 * precision * recall / (precision + recall)
 
     values, spread = figures(counts.sum(axis=0)), figures(drawn @ counts)
-    _, known, found = counts.sum(axis=0)
+    known, _, found, _ = counts.sum(axis=0)
     of = (("precision", found), ("recall", known), ("F1", known))
     return [
         _measure("detection", name, value, many, n, with_spread=drawn.shape[1] > 1)

@@ -33,6 +33,8 @@ class TrueCells:
     y: NDArray[np.float64]
     classes: NDArray[np.uint8]
     """0 to 3, ``NOT_TUMOUR`` for any other cell."""
+    shown: NDArray[np.bool_]
+    """Whether the section has the nucleus; a cell without it need not be found, and may be."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def _phantom(path: Path) -> tuple[int | None, Percent | None, TrueCells]:
             percent = [float(v) for v in file.attrs["shares_by_cell"]]
             group = file["cells"]
             her2 = group["her2"][:]
-            x, y = (np.asarray(places, np.float64) for places in nuclei_of(group))
-            cells = TrueCells(x, y, np.where(her2 == UNKNOWN_HER2, NOT_TUMOUR, her2).astype(np.uint8))
+            x, y, shown = nuclei_of(group)
+            cells = TrueCells(x, y, np.where(her2 == UNKNOWN_HER2, NOT_TUMOUR, her2).astype(np.uint8), shown)
     except (OSError, KeyError, ValueError) as error:
         raise TruthError(f"The truth file {path.name} cannot be read ({error}). Make the phantom again.") from error
     shares = (percent[0], percent[1], percent[2], percent[3]) if np.isfinite(percent).all() else None
@@ -98,6 +100,7 @@ def _labelled(path: Path) -> TrueCells:
         np.array([r[0] for r in rows], np.float64),
         np.array([r[1] for r in rows], np.float64),
         np.array(classes, "u1"),
+        np.ones(len(rows), bool),
     )
 
 

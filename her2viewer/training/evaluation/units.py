@@ -34,10 +34,15 @@ class Places:
 
     group: str
     """The slide or the patient."""
-    matched: int
+    scanner: str
     known: int
+    """Cells whose nucleus the section shows."""
+    met: int
+    """Of ``known``, those with a found cell."""
     found: int
     """By the scorer, without what it takes for artefacts."""
+    right: int
+    """Of ``found``, those with a cell, whether or not its nucleus is shown."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +148,20 @@ def cell_units(scored: ScoredSlide, cells: TrueCells, group: str) -> Units | Non
         np.full(len(first), group),
         missed=int((truth[lost] != NOT_TUMOUR).sum()),
         extra=int((predicted[alone] != NOT_TUMOUR).sum()),
-        places=(_places(true_xy, found_xy[_cells(table)[kept]], scored.mpp, group),),
+        places=(_places(true_xy, cells.shown[inside], found_xy[_cells(table)[kept]], scored, group),),
     )
 
 
-def _places(true_xy: NDArray[np.float64], found_xy: NDArray[np.float64], mpp: float, group: str) -> Places:
-    matched, _ = match(true_xy, found_xy, MATCH_UM / mpp)
-    return Places(group, len(matched), len(true_xy), len(found_xy))
+def _places(
+    true_xy: NDArray[np.float64],
+    shown: NDArray[np.bool_],
+    found_xy: NDArray[np.float64],
+    scored: ScoredSlide,
+    group: str,
+) -> Places:
+    matched, _ = match(true_xy, found_xy, MATCH_UM / scored.mpp)
+    met = int(shown[matched].sum())
+    return Places(group, scored.entry.scanner or "", int(shown.sum()), met, len(found_xy), len(matched))
 
 
 def tumour_only(units: Units) -> Units:
