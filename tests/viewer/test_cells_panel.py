@@ -141,6 +141,39 @@ def test_a_scorer_of_surfaces_leaves_the_panel_empty(qtbot: QtBot, window: MainW
     assert not window.panels.cells.counts.isVisible()
 
 
+def test_cells_without_membrane_measures_are_counted_and_the_plot_says_what_is_missing(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    put(window, replace(lattice_cells(), features={}, probabilities=None))
+    open_panel(qtbot, window, "Plot")
+    assert "does not measure" in window.panels.cells.words
+    assert window.panels.cells.plot is None
+    window.chosen_cells.set(window.controller.evidence[0], [3])
+    assert window.panels.cells.chosen.numbers == (("Class", "artefact"),)
+    settle(qtbot, window)
+
+
+def test_while_a_run_adds_parts_counts_follow_and_the_plot_waits(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    size = window.session.pixel_size
+    assert size is not None
+    controller = window.controller
+    known = controller._known.begin("cells", "cells", size)
+    controller._choice.id = "cells"
+    open_panel(qtbot, window, "Counts")
+    upper = table.selected(table.y < 400)
+    lower = table.selected(table.y >= 400)
+    for part in (upper, lower):
+        known.add((part,), window.session.region)
+        controller.evidence_added.emit((part,))
+        controller._update()
+    told = {name: count for name, count, _ in window.panels.cells.counts.texts}
+    assert told["3+"] == str((table.classes == 6).sum())
+    window.panels.cells.show_page("Plot")
+    settle(qtbot, window)
+    assert "when the run has ended" in window.panels.cells.words
+
+
 def test_nothing_is_made_while_the_panel_is_folded(qtbot: QtBot, window: MainWindow) -> None:
     put(window, lattice_cells())
     settle(qtbot, window)
