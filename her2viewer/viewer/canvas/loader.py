@@ -18,12 +18,13 @@ from PySide6.QtGui import QImage
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
+from her2viewer.viewer.canvas.scaling import one_thread_each
 from her2viewer.viewer.canvas.store import Tile
 
 log = logging.getLogger(__name__)
 
-COALESCE_MS = 8
-"""Tiles that become ready within this time are painted together."""
+COALESCE_MS = 16
+"""Tiles that become ready within this time are painted together: the screen shows no more pictures than that."""
 MOST_WORKERS = 6
 MOST_WAITING = 64
 """Tiles that may wait for the main thread; readers pause then, or a busy moment would fill the memory."""
@@ -216,6 +217,7 @@ class TileLoader(QObject):
                 return False
             return bool(self._queue) and (not helper or (self._jumped and self._queue[0] in self._urgent))
 
+        one_thread_each()
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping or crew != self._crew or due())

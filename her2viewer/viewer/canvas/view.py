@@ -23,6 +23,8 @@ from her2viewer.viewer.canvas.viewport import Viewport
 
 REST_MS = 60
 """After this long without another zoom what still stands in for tiles is scaled smoothly."""
+PAUSE_MS = 100
+"""A move of the view after this long is no step of many."""
 STEP_OCTAVES = 0.5
 """Zoom of the + and - keys."""
 
@@ -72,6 +74,9 @@ class TiledView(QWidget):
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
         self._frame.timeout.connect(self._next_frame)
         self._since_frame = QElapsedTimer()
+        self._since_move = QElapsedTimer()
+        self._alone = False
+        """The last move of the view came after a pause: there is time for one frame more."""
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -201,6 +206,8 @@ class TiledView(QWidget):
 
     def _view_moved(self) -> None:
         self.frame_view = aligned(self._viewport)
+        self._alone = not self._since_move.isValid() or self._since_move.elapsed() > PAUSE_MS
+        self._since_move.start()
         self._orders_due = True
         self._sharp = False
         self.schedule()
@@ -304,17 +311,22 @@ class TiledView(QWidget):
 
     def _next_frame(self) -> None:
         self._since_frame.start()
-        if self._orders_due:
-            self._order()
+        if self._orders_due and self._order() and self._alone:
+            # After a jump the readers have the processor for one frame: mostly all is there then, and no stand-ins
+            # were painted for nothing.
+            self._alone = False
+            self.start_frame()
+            return
         if self._dirty is not None:
             self.update(self._dirty)
             self._dirty = None
 
-    def _order(self) -> None:
+    def _order(self) -> bool:
+        """Order tiles; whether most of what is visible is missing."""
         self._orders_due = False
         if self.pyramid is None:
             self.loader.set_wanted([])
-            return
+            return False
         self._ordered = view = self._ordered_view()
         keys, urgent = wanted(view, self.pyramid, self._has, self._expected_views())
         extra = [key for key in self._kept_tiles() if not self._has(key)]
@@ -322,6 +334,7 @@ class TiledView(QWidget):
         self.loader.set_wanted(keys, urgent)
         self._prepare_layers(view)
         self._check_sharp()
+        return 2 * urgent > len(tiles_in_view(view, self.pyramid.scale(view.downsample)))
 
     def _ordered_view(self) -> Viewport:
         """The view whose tiles are needed first."""

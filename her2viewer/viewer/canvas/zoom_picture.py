@@ -14,6 +14,7 @@ import numpy as np
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, aligned, screen_origin
 from her2viewer.viewer.canvas.ground import Kept, rim_of
+from her2viewer.viewer.canvas.scaling import MOST_ROUGH, draw
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
 
@@ -21,8 +22,6 @@ MOST_ENLARGED = 2.0
 """What was kept when the zoom began is enlarged by this much; then another picture is composed of tiles."""
 LEAST_SHARE = 0.45
 """Made smaller than this it is of little use."""
-MOST_ROUGH = 2.0
-"""Pixels of more than twice the size would look like bricks: what is enlarged more is interpolated."""
 SURROUNDING = 2.0
 """In a zoom out of the tissue a picture of so much more is composed once, for all steps up to there."""
 SPARE = 0.1
@@ -137,7 +136,7 @@ class ZoomPainter:
             target = edges(area, factor).intersected(box)
             if not target.empty:
                 offset = ((target.x0 + 0.5) / factor - area.x0 - 0.5, (target.y0 + 0.5) / factor - area.y0 - 0.5)
-                draw(pixels, _at(target, shown), (1 / factor, 1 / factor), offset, out)
+                draw(pixels, _at(target, shown), (1 / factor, 1 / factor), offset, out, smooth=factor > MOST_ROUGH)
         return True
 
     def _tiles(self, scene: Scene, shown: Box, but: Box, out: BGRAImage) -> None:
@@ -161,38 +160,7 @@ class ZoomPainter:
                 x + (part.x0 - target.x0 + 0.5) * ratio[0] - 0.5,
                 y + (part.y0 - target.y0 + 0.5) * ratio[1] - 0.5,
             )
-            draw(tile.pixels, _at(part, shown), ratio, offset, out)
-
-
-def draw(
-    pixels: BGRAImage, target: Box, ratio: tuple[float, float], offset: tuple[float, float], out: BGRAImage
-) -> None:
-    """Scale a part of ``pixels`` into ``target``, px of ``out``.
-
-    Args:
-        pixels: (height, width, 4).
-        target: px of ``out``.
-        ratio: source px per px of ``out``, across and down.
-        offset: where the middle of the first px lies, 0 being the middle of the first px of the source.
-        out: (height, width, 4).
-    """
-    import cv2
-
-    part = out[target.y0 : target.y1, target.x0 : target.x1]
-    size = (target.width, target.height)
-    if min(ratio) * MOST_ROUGH < 1:
-        matrix = np.array([[ratio[0], 0.0, offset[0]], [0.0, ratio[1], offset[1]]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cv2.warpAffine(pixels, matrix, size, part, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return
-    x0, x1 = _whole(offset[0], ratio[0], target.width, pixels.shape[1])
-    y0, y1 = _whole(offset[1], ratio[1], target.height, pixels.shape[0])
-    source = pixels[y0:y1, x0:x1]
-    if source.shape == part.shape:
-        part[...] = source
-    else:
-        # Twice as quick as INTER_NEAREST, and five times as quick as anything smooth.
-        cv2.resize(source, size, part, interpolation=cv2.INTER_NEAREST_EXACT)
+            draw(tile.pixels, _at(part, shown), ratio, offset, out, smooth=min(ratio) * MOST_ROUGH < 1)
 
 
 def shown_box(scene: Scene) -> Box:
@@ -225,10 +193,3 @@ def beside(box: Box, whole: Box) -> Iterator[Box]:
 
 def _at(box: Box, shown: Box) -> Box:
     return Box(box.x0 - shown.x0, box.y0 - shown.y0, box.x1 - shown.x0, box.y1 - shown.y0)
-
-
-def _whole(middle: float, ratio: float, size: int, most: int) -> tuple[int, int]:
-    """The source px under ``size`` px of a picture, to whole ones: half a px off is not seen in motion."""
-    edge = middle + 0.5 - ratio / 2
-    begin = min(max(0, round(edge)), most - 1)
-    return begin, max(begin + 1, min(most, round(edge + size * ratio)))

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QRect, Qt, Signal
 
 from her2viewer.viewer.canvas.grid import Pyramid
 from her2viewer.viewer.canvas.ground import Ground, Kept, Look
+from her2viewer.viewer.canvas.scaling import one_thread_each
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
 from her2viewer.viewer.canvas.zoom_picture import Source, ZoomPainter, shown_box
@@ -145,6 +146,7 @@ class Zooming(QObject):
     # -- the worker -----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        one_thread_each()
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping or self._order is not None, IDLE_S)
