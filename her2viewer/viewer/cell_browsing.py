@@ -137,6 +137,8 @@ class CellBrowsing(QObject):
     def _set(self, at: int | None) -> None:
         self._at = at
         table, index = self.chosen.table, self.current
-        there = table is not None and index is not None
-        self.layer.set_current((float(table.x[index]), float(table.y[index])) if there else None)
+        if table is None or index is None:
+            self.layer.set_current(None)
+        else:
+            self.layer.set_current((float(table.x[index]), float(table.y[index])))
         self.current_changed.emit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
 from her2viewer.viewer.cell_browsing import CellBrowsing
@@ -101,8 +101,9 @@ class ChosenCells(QWidget):
         for row, pair in enumerate(numbers):
             for place, text in enumerate(pair):
                 item = self._grid.itemAtPosition(row, place)
-                if item is not None and item.widget() is not None:
-                    item.widget().setText(text)
+                told = None if item is None else item.widget()
+                if isinstance(told, QLabel):
+                    told.setText(text)
 
 
 def numbers_of(table: CellTable, index: int) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ class CellPoints:
         shown = np.minimum(self.x, self.right)
         near = np.flatnonzero((shown >= low[0]) & (shown <= high[0]) & (self.y >= low[1]) & (self.y <= high[1]))
         if not len(near):
-            return near
+            return np.zeros(0, dtype=np.int64)
         # Looked up in a picture of the outline, finer than the screen: a million points take a moment.
         side = 2048
         span = np.maximum(high - low, 1e-9)
@@ -69,7 +69,7 @@ class CellPoints:
         cv2.fillPoly(picture, [corners], 1, lineType=cv2.LINE_8, shift=4)
         column = np.round((shown[near] - low[0]) / span[0] * (side - 1)).astype(np.int64)
         row = np.round((self.y[near] - low[1]) / span[1] * (side - 1)).astype(np.int64)
-        return self.indices[near[picture[row, column] > 0]]
+        return np.asarray(self.indices[near[picture[row, column] > 0]], dtype=np.int64)
 
     def nearest(self, x: float, y: float, reach: tuple[float, float]) -> int | None:
         """The cell (index into the table) whose point lies nearest to a place in the plot.
