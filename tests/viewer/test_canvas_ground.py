@@ -185,65 +185,6 @@ def test_a_pan_keeps_what_stays_in_view() -> None:
     assert all(r.x() >= 34 for r in asked)
 
 
-@pytest.mark.parametrize("step", [0.08, -0.08, 0.31, -0.31, 0.013])
-def test_no_frame_of_a_zoom_has_a_seam_or_a_hole(make_canvas: MakeCanvas, qtbot: QtBot, step: float) -> None:
-    colour = (180, 120, 60)
-    canvas = make_canvas(GatedSlide(60_000, 50_000, (1, 4, 16), colour=colour), 501, 403)
-    canvas.overview.shown = False
-    canvas.scale_bar_visible = False
-    canvas.set_viewport(replace(canvas.viewport, downsample=6.0 if step > 0 else 1.1, cx=30_000, cy=25_000))
-    wait_idle(qtbot, canvas)
-    canvas.set_viewport(canvas.viewport.panned(37, -21))
-    canvas.repaint()
-    for number in range(min(24, int(4 / abs(step)))):
-        canvas.zoom_by(step, QPointF(100 + 13 * number, 300 - 11 * number), smooth=False)
-        canvas.repaint()
-        assert (shown(canvas) == colour).all(), number
-        if number % 5 == 0:
-            canvas.set_viewport(canvas.viewport.panned(-3.3, 8.1))
-            canvas.repaint()
-            assert (shown(canvas) == colour).all(), number
-
-
-def test_a_frame_of_a_zoom_shows_what_lies_there_and_rest_makes_it_sharp(
-    make_canvas: MakeCanvas, qtbot: QtBot
-) -> None:
-    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 600, 420)
-    canvas.overview.shown = False
-    marks = Marks(QColor(200, 30, 30), 20)
-    canvas.add_layer(marks)
-    canvas.set_viewport(replace(canvas.viewport, downsample=2.0, cx=4000, cy=3000))
-    wait_idle(qtbot, canvas)
-    canvas.repaint()
-    for step in (0.1, 0.1, -0.15, -0.15, 0.2, 0.3, -0.3, -0.3):
-        canvas.zoom_by(step, QPointF(200, 300), smooth=False)
-        canvas.repaint()
-        moving = shown(canvas)
-        still = rgb(canvas.grab_view(scale_bar=False))
-        # Marks are small and move by a pixel: the tissue is to be seen between them.
-        assert np.median(np.abs(moving.astype(int) - still)) <= 2
-    wait_idle(qtbot, canvas)
-    qtbot.waitUntil(lambda: np.array_equal(shown(canvas), afresh(canvas)), timeout=5000)
-
-
-def test_a_zoom_paints_layers_anew_only_beside_what_is_kept(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
-    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 600, 420)
-    layer = Marks(QColor(200, 30, 30), 20)
-    canvas.add_layer(layer)
-    canvas.set_viewport(replace(canvas.viewport, downsample=2.0, cx=4000, cy=3000))
-    wait_idle(qtbot, canvas)
-    canvas.repaint()
-    layer.painted = 0
-    for _ in range(5):
-        canvas.zoom_by(0.1, smooth=False)
-        canvas.repaint()
-    assert layer.painted == 0
-    layer.opacity = 0.5
-    canvas.zoom_by(0.1, smooth=False)
-    canvas.repaint()
-    assert layer.painted > 0, "what is kept shows it with another opacity"
-
-
 FRACTIONAL = """
 import random, sys
 from dataclasses import replace
