@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a scorer's network on slides of your own",
     "ablation": "what each stage of a training adds to the scores of slides",
     "crossval": "a network against classical classifiers, cross-validated by field",
+    "corrections": "cells that readers corrected in the window, as a data set to train on",
     "models": "list, verify, install and remove trained networks",
     "evaluate": "compare scorers with what is known of a set of slides",
     "calibrate": "fit a scorer to a laboratory's own slides",
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _window(arguments: list[str]) -> int:
-    listing = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:<13}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="her2viewer",
         description=f"A viewer in which a pathologist reads one HER2 slide. {RESEARCH_USE}",

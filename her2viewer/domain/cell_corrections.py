@@ -189,6 +189,11 @@ class CellChange:
 NO_CELL_CHANGE = CellChange()
 
 
+def count_text(cells: int) -> str:
+    """``1 cell``, ``1,204 cells``."""
+    return f"{cells:,} {'cell' if cells == 1 else 'cells'}"
+
+
 def recoded(table: CellTable, codes: NDArray[np.uint8], said: NDArray[np.int64]) -> CellTable:
     """A table with other classes.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import her2viewer
 from her2viewer.domain.annotation import AnnotationSet, Role
+from her2viewer.domain.cell_corrections import NO_CELL_CHANGE, NO_CELL_CORRECTIONS, CellChange, CellCorrections
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.corrections import NO_CHANGE, NO_CORRECTIONS, Corrections, MaskChange
 from her2viewer.domain.evidence import CellTable, ClassMap
@@ -63,6 +64,8 @@ def build_report(  # noqa: PLR0917
     reviewed: ReviewedMap | None = None,
     corrections: Corrections = NO_CORRECTIONS,
     change: MaskChange = NO_CHANGE,
+    cell_corrections: CellCorrections = NO_CELL_CORRECTIONS,
+    cell_change: CellChange = NO_CELL_CHANGE,
 ) -> ReportData:
     """Everything that a report says. Reads the slide, so it belongs into a worker thread.
 
@@ -81,6 +84,8 @@ def build_report(  # noqa: PLR0917
         reviewed: which places were looked at closely; None where nobody knows.
         corrections: of the tumour mask by the reader; the evidence of ``result`` follows them already.
         change: how much of the mask they changed in the region.
+        cell_corrections: of single cells by the reader; the evidence of ``result`` follows them already.
+        cell_change: how many cells of the region they changed.
 
     Raises:
         ReportError: the slide can no longer be read.
@@ -128,6 +133,8 @@ def build_report(  # noqa: PLR0917
         reviewed=_reviewed(reviewed, region),
         corrections=corrections,
         change=change,
+        cell_corrections=cell_corrections,
+        cell_change=cell_change,
         legend=_legend(result, region, pixel_size, palette),
         palette=palette,
         created=now.isoformat(timespec="seconds"),

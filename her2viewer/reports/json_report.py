@@ -14,6 +14,7 @@ import numpy as np
 
 from her2viewer import RESEARCH_USE
 from her2viewer.cases.atomic import StorageError, atomic_text
+from her2viewer.cases.cell_corrections_file import cell_corrections_json
 from her2viewer.cases.corrections_file import corrections_json
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, FieldVotes, Heatmap, TissueMask
@@ -57,6 +58,7 @@ def report_json(data: ReportData) -> dict[str, Any]:
             "added_mm2": data.change.added,
             "removed_mm2": data.change.removed,
             "outlines_px": corrections_json(data.corrections),
+            "cells": {**plain(data.cell_change), "said": cell_corrections_json(data.cell_corrections)},
         },
         "decision": None if data.decision is None else _decision(data.decision),
         "reviewed": None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from her2viewer.domain.cell_corrections import NO_CELL_CHANGE, NO_CELL_CORRECTIONS, CellChange, CellCorrections
 from her2viewer.domain.corrections import NO_CHANGE, NO_CORRECTIONS, Corrections, MaskChange
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.pixelsize import PixelSize
@@ -141,6 +142,10 @@ class ReportData:
     """Of the tumour mask by the reader."""
     change: MaskChange = NO_CHANGE
     """How much of the tumour mask they changed in the ROI."""
+    cell_corrections: CellCorrections = NO_CELL_CORRECTIONS
+    """Of single cells by the reader; the cells of ``result`` follow them already."""
+    cell_change: CellChange = NO_CELL_CHANGE
+    """How many cells of the ROI they changed."""
     legend: tuple[LegendEntry, ...] = ()
     palette: str = DEFAULT_PALETTE
     created: str = ""

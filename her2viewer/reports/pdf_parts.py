@@ -10,6 +10,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Spacer, Table
 
 from her2viewer import RESEARCH_USE
+from her2viewer.domain.cell_corrections import CellChange, count_text
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.pixelsize import PixelSize, mm2_number
@@ -87,6 +88,8 @@ def answer(data: ReportData) -> list[Any]:
         left.append(para(entropy_sentence(shares.entropy), "small"))
     if data.change.any:
         left.append(para(change_sentence(data.change), "small"))
+    if data.cell_change.any:
+        left.append(para(cell_change_sentence(data.cell_change), "small"))
     if shares is None or shares.total <= 0:
         return [_box(left, WIDTH)]
     half = WIDTH / 2 - 14
@@ -243,6 +246,20 @@ def change_sentence(change: MaskChange) -> str:
         if amount > 0
     ]
     return f"The reader {' and '.join(parts)} of tumour."
+
+
+def cell_change_sentence(change: CellChange) -> str:
+    """``The reader gave 12 cells another class and removed 1.``, and how many corrections find no cell."""
+    parts = []
+    if change.reclassified:
+        parts.append(f"gave {count_text(change.reclassified)} another class")
+    if change.removed:
+        parts.append(f"removed {f'{change.removed:,}' if parts else count_text(change.removed)}")
+    said = [f"The reader {' and '.join(parts)}."] if parts else []
+    if change.unfit:
+        what = "1 correction of a cell finds" if change.unfit == 1 else f"{change.unfit:,} corrections of cells find"
+        said.append(f"{what} no cell in this result.")
+    return " ".join(said)
 
 
 def _looked_at(reviewed: Reviewed) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.cases.atomic import StorageError, atomic_file
-from her2viewer.domain.evidence import CellTable, ClassMap
+from her2viewer.domain.evidence import NOT_SCORED, CellTable, ClassMap
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
@@ -52,7 +52,8 @@ def write_cells(
     """Write one line for each cell; returns how many.
 
     Columns: x_px, y_px (level 0), x_um, y_um, class, her2 (0 to 3, -1 not tumour), the features with their unit in
-    the heading, and the probability of each class where the scorer gives one.
+    the heading, the probability of each class where the scorer gives one, and, where the reader corrected cells,
+    scorer_class: what the scorer had said of a cell whose class is the reader's, else nothing.
 
     Args:
         cells: the table.
@@ -70,12 +71,16 @@ def write_cells(
         heading.append(f"{name} ({unit})" if unit else name)
     if cells.probabilities is not None:
         heading += [f"p({name})" for name in cells.scheme.names]
+    if cells.scorer_classes is not None:
+        heading.append("scorer_class")
     if reviewed is not None:
         heading.append(_REVIEWED)
 
     def chunks() -> Iterator[list[Sequence[Any]]]:
         names = np.asarray(cells.scheme.names, dtype=object)
         her2 = np.asarray(cells.scheme.her2)
+        before = np.full(NOT_SCORED + 1, "", dtype=object)
+        before[: len(names)] = names
         for start in range(0, len(cells), _CHUNK):
             part = slice(start, start + _CHUNK)
             x, y = cells.x[part].astype(np.float64), cells.y[part].astype(np.float64)
@@ -92,6 +97,8 @@ def write_cells(
             columns += [_short(v[part][keep]) for v in cells.features.values()]
             if cells.probabilities is not None:
                 columns += list(_short(cells.probabilities[part][keep]).T)
+            if cells.scorer_classes is not None:
+                columns.append(before[cells.scorer_classes[part][keep]])
             if reviewed is not None:
                 columns.append(reviewed.at(x, y).astype(np.uint8))
             yield [c.tolist() for c in columns]

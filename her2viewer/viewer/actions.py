@@ -261,6 +261,14 @@ REPORT = (
     ),
     Command("report_json", "Report as JSON...", (), "", "The same for machines"),
     Command("report_csv", "Cells as CSV...", (), "table", "Every cell with its class and measures"),
+    Command("report_geojson", "Cells as GeoJSON...", (), "", "Every cell with its outline, for QuPath"),
+    Command(
+        "export_training",
+        "Corrected cells as training data...",
+        (),
+        "",
+        "Adds this slide with what you said of its cells to a data set for her2viewer train",
+    ),
 )
 
 HELP = (

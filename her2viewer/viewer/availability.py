@@ -91,7 +91,7 @@ def show_availability(
     # Enter says itself why it does nothing, so its key stays alive.
     commands.allow("run", "the scorer is running" if controller.run_progress is not None else "")
     commands.allow("calibrate", "the scorer is running" if controller.run_progress is not None else "")
-    for kind in ("pdf", "json", "csv"):
+    for kind in ("pdf", "json", "csv", "geojson"):
         commands.allow(f"report_{kind}", report(kind))
     for command_id in ("next_deciding", "previous_deciding", "next_chosen", "previous_chosen"):
         commands.allow(command_id, no_slide)

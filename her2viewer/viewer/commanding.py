@@ -105,6 +105,7 @@ class Commanding(QObject):
             "run": self.enter,
             "cancel": self.escape,
             "calibrate": self.calibrate,
+            "export_training": lambda: w.correcting.ask_training_set(w, native=self.native_dialogs),
             "guide": self.show_guide,
             "shortcuts": self.show_shortcuts,
             "about": self.show_about,
@@ -118,7 +119,7 @@ class Commanding(QObject):
             if f"tool_{tool_id}" not in w.commands:
                 continue
             w.commands[f"tool_{tool_id}"].triggered.connect(lambda _=False, t=tool_id: self.use_tool(t))
-        for kind in ("pdf", "json", "csv"):
+        for kind in ("pdf", "json", "csv", "geojson"):
             w.commands[f"report_{kind}"].triggered.connect(lambda _=False, k=kind: w.exporting.ask_report(k))
         for power in FIELD_MAGNIFICATIONS:
             w.commands[f"fields_{power}"].triggered.connect(lambda _=False, p=power: self.set_fields(p))

@@ -54,6 +54,16 @@ def file_dialog(
     return dialog
 
 
+def folder_dialog(
+    parent: QWidget, title: str, start: str, chosen: Callable[[Path], object], *, native: bool
+) -> QFileDialog:
+    """As ``file_dialog``, for a folder that there is or that is made in the dialog."""
+    dialog = file_dialog(parent, title, start, "", chosen, native=native)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
+    return dialog
+
+
 def save_dialog(
     parent: QWidget,
     title: str,

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet
+from her2viewer.domain.cell_corrections import CellChange, CellCorrections
 from her2viewer.domain.corrections import Corrections, MaskChange
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
@@ -45,6 +46,8 @@ class ReportInputs:
     reviewed: ReviewedMap | None
     corrections: Corrections
     change: MaskChange
+    cell_corrections: CellCorrections
+    cell_change: CellChange
 
     def build(self) -> Any:
         """The report's values; reads the slide.
@@ -69,6 +72,8 @@ class ReportInputs:
             reviewed=self.reviewed,
             corrections=self.corrections,
             change=self.change,
+            cell_corrections=self.cell_corrections,
+            cell_change=self.cell_change,
         )
 
 
@@ -91,10 +96,24 @@ def _write_csv(inputs: ReportInputs, path: Path) -> None:
     write_cells_csv(path, inputs.result, inputs.annotations.region(), inputs.pixel_size, inputs.reviewed)
 
 
+def _write_geojson(inputs: ReportInputs, path: Path) -> None:
+    from her2viewer.cases.geojson import write_cells_geojson
+    from her2viewer.domain.evidence import CellTable
+    from her2viewer.reports.model import ReportError
+
+    evidence = () if inputs.result is None else inputs.result.evidence
+    cells = next((e for e in evidence if isinstance(e, CellTable)), None)
+    if cells is None:
+        raise ReportError("This scorer finds no single cells, so there are none to write.")
+    inside = inputs.annotations.region().contains_points(cells.x, cells.y)
+    write_cells_geojson(path, cells.selected(inside))
+
+
 _WRITERS: Mapping[str, tuple[str, str, str, Callable[[ReportInputs, Path], None]]] = {
     "pdf": ("Writing the report", ".pdf", "PDF (*.pdf)", _write_pdf),
     "json": ("Writing the report", ".json", "JSON (*.json)", _write_json),
     "csv": ("Writing the cells", ".csv", "CSV (*.csv)", _write_csv),
+    "geojson": ("Writing the cells", ".geojson", _GEOJSON, _write_geojson),
 }
 
 
@@ -125,12 +144,12 @@ class Exporting(QObject):
             return "the pixel size is unknown; enter it first (File, Pixel size)"
         if self._session.region.empty:
             return "outline the invasive carcinoma first"
-        if kind == "csv" and self._controller.result is None:
+        if kind in ("csv", "geojson") and self._controller.result is None:
             return "nothing has been scored yet"
         return ""
 
     def ask_report(self, kind: str) -> None:
-        """Ask for a file and write the report there; ``kind`` is pdf, json or csv."""
+        """Ask for a file and write the report there; ``kind`` is pdf, json, csv or geojson (cells)."""
         reason = self.obstacle(kind)
         if reason:
             self._messages.show_message(f"There is no report yet: {reason}.")
@@ -141,7 +160,7 @@ class Exporting(QObject):
         case = self._keeper.case
         name = (case.fields.get("case_id", "") if case is not None else "") or slide.path.stem
         name = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
-        kept = "cells" if kind == "csv" else "report"
+        kept = "cells" if kind in ("csv", "geojson") else "report"
         folder = store.folder.parent if store is not None else slide.path.parent
         self._ask_file(
             "Save the report",
@@ -202,6 +221,8 @@ class Exporting(QObject):
             reviewed=self.reviewed(),
             corrections=session.corrections,
             change=controller.change,
+            cell_corrections=session.cell_corrections,
+            cell_change=controller.cell_change,
         )
 
     # -- outlines -----------------------------------------------------------------------------------------------

@@ -104,9 +104,7 @@ class MainWindow(QMainWindow):
         self.flow.import_outlines = self.exporting.import_file
         self.exporting.reviewed = lambda: self.reviewing.map
         self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
-        self.correcting = CellCorrecting(
-            self, desk, toolbox=self.toolbox, canvas=self.canvas, evidence=self.evidence
-        )
+        self.correcting = CellCorrecting(self, desk, toolbox=self.toolbox, canvas=self.canvas, evidence=self.evidence)
         self.panels = SidePanels(
             self,
             session=self.session,
@@ -282,6 +280,7 @@ class MainWindow(QMainWindow):
         show_availability(
             commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
         )
+        commands.allow("export_training", self.correcting.obstacle)
         self.card.setVisible(session.slide is None and not self._opening)
         self._show_progress()
 

@@ -32,7 +32,7 @@ _LAYOUT = {
         "*exclusions role_control | undo redo | select_all merge subtract smooth delete"
     ),
     "Score": "run cancel | *scorer calibrate",
-    "Report": "report_pdf report_json report_csv",
+    "Report": "report_pdf report_json | report_csv report_geojson export_training",
     "Help": "guide shortcuts log | about",
 }
 _COMPARE = (

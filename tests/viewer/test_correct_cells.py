@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
+import pypdf
 import pytest
 import shapely
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QToolButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
 
 from her2viewer.cases.cell_corrections_file import FILE, read_cell_corrections
@@ -19,6 +22,7 @@ from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, SaidClass
 from her2viewer.domain.classes import CELL_SCHEME, ClassScheme
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
 from her2viewer.domain.shares import Shares
+from her2viewer.training.dataset import read_data_set
 from her2viewer.viewer.main_window import MainWindow
 from her2viewer.viewer.tools.correct_cells import HIDDEN, NO_CELLS, NO_TARGET, class_keys
 from tests.helpers.cell_evidence import SEVEN, STEP, cells_result, lattice_cells
@@ -133,6 +137,10 @@ def test_a_key_says_the_class_of_the_cell_under_the_pointer(qtbot: QtBot, window
     words = window.evidence.readout_at(*cell_at(5, 5), window.canvas.viewport)
     assert words.startswith("reader: 2+ (scorer: 0)")
     assert window.commands["undo"].text() == "Undo Class 2+ for 1 cell"
+    # The pointer rests, and what it is told is no longer true.
+    said = window.status.findChild(QLabel, "readout")
+    assert isinstance(said, QLabel)
+    assert "reader: 2+ (scorer: 0)" in said.toolTip()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +187,7 @@ def test_a_line_drawn_round_cells_chooses_them_and_one_key_says_what_they_all_ar
     assert len(window.chosen_cells) == 12
     label = window.correcting.bar.findChild(QLabel, "correctTarget")
     assert isinstance(label, QLabel)
-    assert label.text() == "12 chosen cells"
+    assert label.text() == "12 cells"
     press(window, "3")
     assert all(class_of(window, c, r) == "3+" for c in range(4, 8) for r in range(4, 7))
     assert class_of(window, 8, 5) != "3+"
@@ -219,7 +227,7 @@ def test_the_menu_of_a_cell_does_what_the_keys_do(qtbot: QtBot, window: MainWind
     menu = window.correcting.menu_at(x, y, window)
     assert menu is not None
     texts = {a.text().split("\t")[0]: a for a in menu.actions()}
-    assert list(texts)[1:5] == ["0", "1+", "2+", "3+"]
+    assert [t for t in texts if t[:1].isdigit()] == ["1 cell", "0", "1+", "2+", "3+"]
     texts["immune"].trigger()
     assert class_of(window, 6, 6) == "immune"
     menu.deleteLater()
@@ -326,3 +334,50 @@ def test_corrections_of_before_hold_when_the_region_is_scored_again(qtbot: QtBot
     table = table_now(window)
     assert table.scorer_classes is not None
     assert (table.scorer_classes != NOT_SCORED).sum() == 1
+
+
+def test_report_table_and_geojson_tell_what_the_reader_corrected(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    point(window, *cell_at(5, 5))
+    press(window, "2")
+    point(window, *cell_at(6, 5))
+    press(window, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: settled(window))
+    paths = {kind: tmp_path / f"report.{kind}" for kind in ("json", "csv", "pdf", "geojson")}
+    for kind, path in paths.items():
+        window.exporting.write_report(kind, path)
+    qtbot.waitUntil(lambda: all(path.exists() for path in paths.values()))
+    told = json.loads(paths["json"].read_text())["corrections"]["cells"]
+    assert (told["reclassified"], told["removed"], told["unfit"]) == (1, 1, 0)
+    assert [220.0, 220.0, 0] in told["said"]["cells"]
+    rows = list(csv.DictReader(paths["csv"].read_text().splitlines()))
+    assert len(rows) == len(table_now(window))
+    (corrected,) = [row for row in rows if row["scorer_class"]]
+    assert (corrected["class"], corrected["scorer_class"]) == ("2+", "0")
+    features = json.loads(paths["geojson"].read_text())["features"]
+    said = [f["properties"] for f in features if f["properties"]["measurements"]["Class by the reader"]]
+    assert len(said) == 1
+    assert said[0]["classification"]["names"] == ["Tumor", "2+"]
+    assert said[0]["metadata"] == {"Class of the scorer": "0"}
+    text = " ".join("".join(page.extract_text() for page in pypdf.PdfReader(paths["pdf"]).pages).split())
+    assert "The reader gave 1 cell another class and removed 1." in text
+
+
+def test_corrected_cells_go_from_the_menu_into_a_data_set(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    assert not window.commands["export_training"].isEnabled()
+    point(window, *cell_at(5, 5))
+    press(window, "2")
+    assert window.commands["export_training"].isEnabled()
+    window.commands["export_training"].trigger()
+    dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())
+    folder = tmp_path / "set"
+    folder.mkdir()
+    dialog.fileSelected.emit(str(folder))
+    dialog.reject()
+    question = window.findChild(QMessageBox, "trainingExtent")
+    assert isinstance(question, QMessageBox)
+    next(b for b in question.buttons() if b.text() == "All cells there").click()
+    qtbot.waitUntil(lambda: "1,200 cells written to" in messages(window))
+    (entry,) = read_data_set(folder / "SET.toml").slides
+    assert entry.slide == window.session.slide.path

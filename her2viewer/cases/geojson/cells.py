@@ -17,8 +17,9 @@ from her2viewer.cases.geojson.files import write_feature_lines
 from her2viewer.cases.geojson.geometry import DECIMALS
 from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.evidence import CellTable
+from her2viewer.domain.evidence import NOT_SCORED, CellTable
 
+BY_READER, SCORER_CLASS = "Class by the reader", "Class of the scorer"
 CHUNK = 4096
 """Cells turned into text at a time."""
 
@@ -39,6 +40,9 @@ def cell_classification(scheme: ClassScheme, index: int) -> dict[str, Any]:
 
 def write_cells_geojson(path: Path, cells: CellTable) -> None:
     """Write cells as detections with class and measurements; with outlines where the table has them.
+
+    Where the reader corrected cells, a measurement tells these (1) from the others (0), and their metadata name the
+    class that the scorer had given.
 
     Args:
         path: ``.geojson`` or ``.json``, or ``.gz`` or ``.zip`` for a compressed file.
@@ -62,6 +66,10 @@ def _lines(cells: CellTable) -> Iterator[str]:
         columns = [
             (names[k], np.round(v[start:stop].astype(np.float64), 4).tolist()) for k, v in cells.features.items()
         ]
+        said = cells.scorer_classes
+        scorers = [] if said is None else said[start:stop].tolist()
+        if said is not None:
+            columns.append((BY_READER, [float(code != NOT_SCORED) for code in scorers]))
         random = os.urandom(16 * (stop - start))
         for i, kind in enumerate(cells.classes[start:stop].tolist()):
             ring = rings[i]
@@ -73,6 +81,8 @@ def _lines(cells: CellTable) -> Iterator[str]:
             properties: dict[str, Any] = {"objectType": "detection", "classification": classifications[kind]}
             if columns:
                 properties["measurements"] = {name: number_to_json(column[i]) for name, column in columns}
+            if scorers and scorers[i] != NOT_SCORED:
+                properties["metadata"] = {SCORER_CLASS: cells.scheme.names[scorers[i]]}
             yield encode(
                 {
                     "type": "Feature",

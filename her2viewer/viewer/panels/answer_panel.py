@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from her2viewer import RESEARCH_USE
-from her2viewer.domain.cell_corrections import CellChange
+from her2viewer.domain.cell_corrections import CellChange, count_text
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.corrections import MaskChange
 from her2viewer.domain.pixelsize import mm2_number
@@ -319,11 +319,6 @@ def cell_change_texts(change: CellChange) -> tuple[str, str]:
     fits = "fits" if change.unfit == 1 else "fit"
     lost = "correction" if change.unfit == 1 else "corrections"
     return said, f"{change.unfit:,} {lost} of yours {fits} no cell" if change.unfit else ""
-
-
-def count_text(cells: int) -> str:
-    """``1 cell``, ``1,204 cells``."""
-    return f"{cells:,} {'cell' if cells == 1 else 'cells'}"
 
 
 def change_text(change: MaskChange) -> str:

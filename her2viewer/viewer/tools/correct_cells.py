@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
-from her2viewer.domain.cell_corrections import CellCorrections, SaidClass
+from her2viewer.domain.cell_corrections import CellCorrections, SaidClass, count_text
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.editing import outline
 from her2viewer.domain.evidence import CellTable
@@ -97,6 +97,11 @@ class CorrectCellsTool(SessionTool):
             return chosen
         return np.array([self._hover], dtype=np.int64)
 
+    @property
+    def pointer(self) -> QPointF | None:
+        """Where the pointer was seen last, logical px of the canvas."""
+        return self._pointer
+
     def say(self, code: int | None) -> bool:
         """Give the targets a class of the scheme, or remove them (None): one undo step. False without targets."""
         cells, targets = self._ready()
@@ -106,7 +111,7 @@ class CorrectCellsTool(SessionTool):
         scheme = cells.table.scheme
         said = None if code is None else SaidClass.of(scheme, code)
         what = "Remove" if said is None else f"Class {said.name} for"
-        self._edit(f"{what} {_cells(len(targets))}", cells.after(x, y, said))
+        self._edit(f"{what} {count_text(len(targets))}", cells.after(x, y, said))
         return True
 
     def take_back(self) -> bool:
@@ -121,7 +126,7 @@ class CorrectCellsTool(SessionTool):
         if cells is None:
             return False
         after = cells.unsaid(cells.table.x[targets], cells.table.y[targets])
-        self._edit(f"Take back what was said of {_cells(len(targets))}", after)
+        self._edit(f"Take back what was said of {count_text(len(targets))}", after)
         return True
 
     def _ready(self) -> tuple[CorrectedCells | None, NDArray[np.int64]]:
@@ -353,7 +358,3 @@ class CorrectCellsTool(SessionTool):
 
 def _one(x: float, y: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.array([x]), np.array([y])
-
-
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count:,} cells"

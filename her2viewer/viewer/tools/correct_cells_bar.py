@@ -9,13 +9,15 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
 
+from her2viewer.domain.cell_corrections import count_text
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, class_keys
 
 _SWATCH = 12
 _BOTTOM = 14
-REMOVE, BACK = "Remove", "As the scorer said"
+REMOVE, BACK = "Remove", "As scored"
+_NO_CELL = "No cell here"
 
 
 class CorrectCellsBar(QFrame):
@@ -54,10 +56,9 @@ class CorrectCellsBar(QFrame):
             self._scheme = table.scheme
             self._fill(table.scheme)
         count = len(self._tool.targets)
-        words = "No cell under the pointer" if count == 0 else "1 cell" if count == 1 else f"{count:,} chosen cells"
         # As wide as the widest of its texts: nothing moves under the pointer.
-        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance("No cell under the pointer") + 12)
-        self._target.setText(words)
+        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance(f"{_NO_CELL}    "))
+        self._target.setText(count_text(count) if count else _NO_CELL)
         for button in self._buttons:
             button.setEnabled(count > 0)
         self.show()
@@ -70,7 +71,8 @@ class CorrectCellsBar(QFrame):
         if table is None:
             return menu
         count = len(tool.targets)
-        menu.addSection("1 cell" if count == 1 else f"{count:,} cells")
+        menu.addAction(count_text(count)).setEnabled(False)
+        menu.addSeparator()
         for text, key, do, color in self._choices(table.scheme):
             if text == REMOVE:
                 menu.addSeparator()
@@ -106,7 +108,8 @@ class CorrectCellsBar(QFrame):
         self._buttons = []
         for text, key, do, color in self._choices(scheme):
             button = QToolButton()
-            button.setText(f"{text}  {key}" if text != key else text)
+            # The figure of a HER2 class is its key.
+            button.setText(text if key.isdigit() else f"{text}  {key}")
             button.setToolTip(f"{text} ({key})")
             button.setAccessibleName(text)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
