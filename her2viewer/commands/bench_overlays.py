@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from her2viewer.commands import bench_zoom
 from her2viewer.commands.bench_figures import summary
 from her2viewer.commands.bench_load import cells, patches
 
@@ -60,6 +61,7 @@ def measure(bench: CanvasBench, rounds: int) -> dict[str, Any]:
             frames.append(bench.compare(f"{words} at {name}", canvas.repaint, rounds))
             frames.append(bench.compare(f"{words} at {name}, panned", lambda: _pan_on(bench), rounds))
             readout.append({"what": f"{words} at {name}", **summary(_readouts(bench))})
+        frames.append(bench_zoom.measure(bench, rounds, f"{words}, while zooming"))
     finally:
         for layer in (below, above):
             canvas.remove_layer(layer)

@@ -101,8 +101,10 @@ def _frames(frames: list[dict[str, Any]]) -> Table:
         "Frames of tiles at hand", "", "median ms", "p99 ms", "blit ms", "blit p99 ms", "of a blit", "p99 of a blit"
     )
     for row in frames:
+        answer = row.get("input_to_frame")
+        more = f" (input to frame {_ms(answer, 'median_ms')}, p99 {_ms(answer, 'p99_ms')} ms)" if answer else ""
         table.add_row(
-            row["what"],
+            row["what"] + more,
             f"{row['median_ms']:.2f}",
             f"{row['p99_ms']:.2f}",
             f"{row['blit_ms']:.2f}",

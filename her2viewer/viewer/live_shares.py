@@ -55,6 +55,8 @@ class LiveShares:
         self._pixel_size = pixel_size
         self._corrections, self._cell_corrections = corrections, cell_corrections
         self._parts: list[_Part] = []
+        self._known: tuple[Region, list[ShareCounter], Shares | None] | None = None
+        """Shares that were counted last: all parts of the window ask for those of one region."""
         self._tables: dict[int, CorrectedCells] = {}
         """By ``id`` of what the scorer gave: all tables of cells with what the reader made of them."""
 
@@ -102,6 +104,14 @@ class LiveShares:
 
     def shares(self, region: Region) -> Shares | None:
         """Shares of what is known inside the region; None where nothing is counted. Intervals come with the whole."""
+        counters = [part.counter for part in self._parts]
+        known = self._known
+        # Regions and counters do not change: other ones take their place.
+        if known is None or known[0] is not region or not _same(known[1], counters):
+            self._known = known = (region, counters, self._counted(region))
+        return known[2]
+
+    def _counted(self, region: Region) -> Shares | None:
         one = len(self._parts) == 1 and self._parts[0].cells is None
         found = [s for part in self._parts if (s := part.counter.shares(region, interval=one)) is not None]
         if not found:
@@ -251,3 +261,7 @@ class LiveShares:
 
     def _counter(self, item: Evidence) -> ShareCounter:
         return ShareCounter.of((item,), self._counts, self._pixel_size)
+
+
+def _same(before: list[ShareCounter], now: list[ShareCounter]) -> bool:
+    return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -36,6 +36,7 @@ class LegendWidget(QWidget):
         self._margins = (left, bottom)
         self._legends: tuple[Legend, ...] = ()
         self._collapsed = False
+        self._picture: QImage | None = None
         parent.installEventFilter(self)
         self.hide()
 
@@ -95,9 +96,25 @@ class LegendWidget(QWidget):
         """Not a zoom of the slide below."""
         event.accept()
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font or theme."""
+        self._picture = None
+        super().changeEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw all rows."""
+        """All rows, as a picture: they are painted with every frame of the slide below, and text takes longer."""
+        dpr = self.devicePixelRatioF()
+        size = (QSizeF(self.size()) * dpr).toSize()
+        if self._picture is None or self._picture.size() != size:
+            self._picture = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+            self._picture.setDevicePixelRatio(dpr)
+            self._picture.fill(Qt.GlobalColor.transparent)
+            self._paint(QPainter(self._picture))
         painter = QPainter(self)
+        painter.drawImage(0, 0, self._picture)
+        painter.end()
+
+    def _paint(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(_EDGE, 1))
         painter.setBrush(_BACK)
@@ -190,6 +207,7 @@ class LegendWidget(QWidget):
         if parent is None:
             return
         self.resize(self.sizeHint())
+        self._picture = None
         left, bottom = self._margins
         self.move(QPoint(left, max(8, parent.height() - bottom - self.height())))
         self.update()
