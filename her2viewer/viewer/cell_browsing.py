@@ -132,7 +132,13 @@ class CellBrowsing(QObject):
         self.layer.stop()
 
     def _on_chosen(self) -> None:
-        self._set(0 if len(self.chosen) == 1 else None)
+        table, indices, before = self.chosen.table, self.chosen.indices, self.layer.current
+        at = 0 if len(indices) == 1 else None
+        if at is None and table is not None and before is not None:
+            # The same cell may go by another number now: others were removed, or more were chosen.
+            same = np.flatnonzero((table.x[indices] == before[0]) & (table.y[indices] == before[1]))
+            at = int(same[0]) if len(same) else None
+        self._set(at)
 
     def _set(self, at: int | None) -> None:
         self._at = at

@@ -35,7 +35,7 @@ class CellMaps(QObject):
     def stop(self) -> None:
         """The window closes."""
         for work in self._works.values():
-            work.forget()
+            work.stop()
 
     def _offer(self) -> None:
         cells = self._evidence.cells

@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal
 
 _LOG = logging.getLogger(__name__)
+_END_S = 2.0
 
 
 class LatestWork(QObject):
@@ -26,6 +27,7 @@ class LatestWork(QObject):
         self._name = name
         self._number = 0
         self._running = False
+        self._thread: threading.Thread | None = None
         self._next: tuple[int, Callable[[], Any]] | None = None
         self._take: Callable[[Any], object] = lambda _: None
         self._done.connect(self._finished, Qt.ConnectionType.QueuedConnection)
@@ -51,6 +53,12 @@ class LatestWork(QObject):
         self._number += 1
         self._next = None
 
+    def stop(self) -> None:
+        """The owner goes: nothing is told any more, and what is under way is waited for a moment."""
+        self.forget()
+        if self._thread is not None:
+            self._thread.join(_END_S)
+
     def _begin(self) -> None:
         if self._running or self._next is None:
             return
@@ -69,7 +77,8 @@ class LatestWork(QObject):
             except RuntimeError:  # the window is gone
                 return
 
-        threading.Thread(target=run, name=self._name, daemon=True).start()
+        self._thread = threading.Thread(target=run, name=self._name, daemon=True)
+        self._thread.start()
 
     def _finished(self, number: int, result: Any) -> None:
         self._running = False

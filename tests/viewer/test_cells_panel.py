@@ -15,6 +15,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.cell_corrections import SaidClass
 from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.viewer.main_window import MainWindow
 from her2viewer.viewer.panels.cells_points import MOST_POINTS
@@ -326,6 +327,37 @@ def test_the_selection_stays_when_cells_are_classed_anew_and_goes_with_the_slide
     window.flow.close()
     qtbot.waitUntil(lambda: window.session.slide is None)
     assert len(window.chosen_cells) == 0
+    settle(qtbot, window)
+
+
+def test_what_the_reader_corrects_is_counted_plotted_and_still_chosen(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    put(window, table)
+    open_panel(qtbot, window, "Plot")
+    weak = np.flatnonzero(table.classes == 5)[:30]
+    window.chosen_cells.set(table, weak)
+    session, panel = window.session, window.panels.cells
+    x, y = table.x[weak], table.y[weak]
+    session.correct_cells("Class 3+", session.cell_corrections.after(x, y, SaidClass("3+", 3)))
+    qtbot.waitUntil(lambda: window.cells.shown.table is not table)
+    qtbot.waitUntil(lambda: panel.plot.points is not None and panel.plot.points.table is window.cells.shown.table)
+    points, shown = panel.plot.points, window.cells.shown.table
+    assert (points.her2 == 3).sum() == (table.classes == 6).sum() + 30
+    assert window.chosen_cells.table is shown
+    assert window.chosen_cells.indices.tolist() == weak.tolist()
+    assert panel.plot.ringed == 30
+    window.cells.step(1)
+    told = dict(panel.chosen.numbers)
+    assert (told["Class, by the reader"], told["Class, by the scorer"]) == ("3+", "2+")
+    panel.show_page("Counts")
+    counts = {name: count for name, count, _ in panel.counts.texts}
+    assert counts["3+"] == str((table.classes == 6).sum() + 30)
+    # Removed cells are no longer there, nor chosen.
+    session.correct_cells("Remove", session.cell_corrections.after(x[:10], y[:10], None))
+    at = window.cells.browsing.place
+    qtbot.waitUntil(lambda: len(window.chosen_cells) == 20)
+    assert window.cells.browsing.place == (None if at < 10 else at - 10)
+    assert len(window.chosen_cells.table) == len(table) - 10
     settle(qtbot, window)
 
 

@@ -53,7 +53,7 @@ class ChosenCellsLayer(Layer):
 
     def stop(self) -> None:
         """End the work in the background."""
-        self._work.forget()
+        self._work.stop()
         self._tiles.stop()
 
     def viewport_changed(self, viewport: Viewport) -> None:

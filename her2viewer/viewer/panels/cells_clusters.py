@@ -110,7 +110,7 @@ class CellClusters(QWidget):
 
     def stop(self) -> None:
         """The window closes."""
-        self._work.forget()
+        self._work.stop()
 
     def _take(self, found: tuple[CellCluster, ...], every: int) -> None:
         self.clusters = found

@@ -130,7 +130,7 @@ class CellsPanel(QWidget):
 
     def stop(self) -> None:
         """The window closes."""
-        self._work.forget()
+        self._work.stop()
         self.clusters.stop()
 
     def showEvent(self, event: QShowEvent) -> None:
