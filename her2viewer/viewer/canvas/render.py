@@ -217,7 +217,9 @@ class TileRenderer:
         try:
             return self.slide.read_bgra(level, area.x0, area.y0, area.width, area.height, reduce=reduce)
         except SlideError as error:
-            log.warning("%s: level %d, %s: %s", self.slide.path, level, area, error)
+            # One of a hundred tiles of a drive that is gone says it for all.
+            how = logging.DEBUG if self._failed else logging.WARNING
+            log.log(how, "%s: level %d, %s: %s", self.slide.path, level, area, error)
         except Exception:
             # A reader that fails in a way of its own must not end the thread that all tiles depend on.
             log.exception("%s: level %d, %s", self.slide.path, level, area)
@@ -249,7 +251,7 @@ class TileRenderer:
         return np.full(size, (blue, green, red, 255), dtype=np.uint8)
 
 
-BROKEN = "A part of this slide cannot be read and is hatched; the rest can be used."
+BROKEN = "A part of this slide cannot be read and is hatched; the rest can be used. F5 tries again."
 
 
 def _resampled(source: BGRAImage, ratio: float, offset: tuple[float, float], size: tuple[int, int]) -> BGRAImage:
