@@ -255,6 +255,19 @@ def test_a_click_on_the_tissue_marks_the_point_and_tells_the_numbers(qtbot: QtBo
     assert len(window.chosen_cells) == 0
 
 
+def test_codes_of_a_scorer_are_told_in_words_and_units_beside_the_values(qtbot: QtBot, window: MainWindow) -> None:
+    table = lattice_cells()
+    n = len(table)
+    features = {"pattern": np.full(n, 2.0, np.float32), "nucleus_area_um2": np.full(n, 41.3, np.float32)}
+    units = {"pattern": "0 none, 1 incomplete, 2 basolateral, 3 complete", "nucleus_area_um2": "um2"}
+    table = replace(table, features=features, feature_units=units, probabilities=None)
+    put(window, table)
+    open_panel(qtbot, window)
+    window.chosen_cells.set(table, [17])
+    expected = (("Class", "1+"), ("Pattern", "basolateral"), ("Nucleus area", "41 µm²"))
+    assert window.panels.cells.chosen.numbers == expected
+
+
 def test_a_class_that_is_hidden_cannot_be_clicked(qtbot: QtBot, window: MainWindow) -> None:
     table = lattice_cells()
     put(window, table)

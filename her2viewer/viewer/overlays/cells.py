@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 
 import numpy as np
@@ -18,6 +19,8 @@ from her2viewer.viewer.overlays.cell_raster import CellStyle, CellView, draw_cel
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 FEATURE_NAMES = {"membrane_od": "membrane OD", "completeness": "complete", "area": "area", "nucleus_area": "nucleus"}
+_CODE = re.compile(r"(\d+) ([^,]+)")
+"""A unit may be a list of codes: ``0 none, 1 incomplete, 3 complete``."""
 _AT_ONCE = 50_000
 """Tables below this size are indexed on the spot, within a frame."""
 _READOUT_REACH_PX = 14.0
@@ -174,6 +177,9 @@ def feature_text(value: float, unit: str) -> str:
     """A measure of a cell with its unit, as printed."""
     if np.isnan(value):
         return "unknown"
+    words = dict(_CODE.findall(unit))
+    if words:
+        return words.get(f"{value:.0f}", f"{value:g}")
     if unit == "%":
         return f"{value:.0f} %"
     if unit == "fraction":

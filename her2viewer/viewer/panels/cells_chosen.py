@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
 from her2viewer.viewer.cell_browsing import CellBrowsing
@@ -96,6 +96,8 @@ class ChosenCells(QWidget):
                 self._grid.addWidget(label("", "muted", wrap=False), row, 0)
                 value = label("", wrap=False)
                 value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                # Whatever a scorer tells, the column stays as wide as it is.
+                value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
                 self._grid.addWidget(value, row, 1)
         self._numbers = list(numbers)
         for row, pair in enumerate(numbers):
@@ -104,6 +106,7 @@ class ChosenCells(QWidget):
                 told = None if item is None else item.widget()
                 if isinstance(told, QLabel):
                     told.setText(text)
+                    told.setToolTip(text)
 
 
 def numbers_of(table: CellTable, index: int) -> list[tuple[str, str]]:
@@ -115,12 +118,19 @@ def numbers_of(table: CellTable, index: int) -> list[tuple[str, str]]:
         rows = [("Class, by the reader", rows[0][1]), ("Class, by the scorer", names[int(said[index])])]
     ordered = sorted(table.features, key=lambda name: list(_NAMES).index(name) if name in _NAMES else len(_NAMES))
     for name in ordered:
-        told = _NAMES.get(name, name.replace("_", " ").capitalize().replace(" od", " OD"))
+        told = _NAMES.get(name) or _plain(name)
         rows.append((told, feature_text(float(table.features[name][index]), table.feature_units.get(name, ""))))
     if table.probabilities is not None:
         chances = table.probabilities[index].tolist()
         rows += [(f"Probability of {name}", f"{p:.2f}") for name, p in zip(names, chances, strict=True)]
     return rows
+
+
+def _plain(name: str) -> str:
+    """The name of a column in words; its unit is told beside the value."""
+    words = name.removesuffix("_um2").removesuffix("_um").split("_")
+    told = " ".join(word.upper() if word in ("od", "dab") else word for word in words)
+    return told[:1].upper() + told[1:]
 
 
 def _of_many(table: CellTable, indices: np.ndarray) -> list[tuple[str, str]]:
