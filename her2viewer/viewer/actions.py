@@ -299,6 +299,8 @@ POINTER_KEYS = (
     ("Ctrl+1 to Ctrl+9, Ctrl+0", "Show or hide a panel"),
     ("Shift with brush", "Erase"),
     ("Ctrl+wheel, comma, point", "Size of the brush"),
+    ("Click a cell with the panel Cells open", "Choose it; Ctrl adds it to those chosen"),
+    ("Drag in the plot of cells", "Choose the cells of the points; Ctrl: a rectangle, Shift: add"),
     ("0 to 3, letters, Del, Z with Correct cells", "Class of the cells, remove them, back to the scorer's class"),
 )
 

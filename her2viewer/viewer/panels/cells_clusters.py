@@ -119,6 +119,7 @@ class CellClusters(QWidget):
         areas = mm2_column([c.area_mm2 for c in listed])
         for number, (cluster, area) in enumerate(zip(listed, areas, strict=True), 1):
             self.list.addItem(QListWidgetItem(f"{number}.  {len(cluster):,} cells, {area}"))
+        self.list.setVisible(bool(found))
         say(self.summary, _summary(found, every))
         self._draw()
 
