@@ -49,7 +49,7 @@ class CorrectedCells:
         return self._table
 
     def nearest(self, x: float, y: float, reach: float, shown: NDArray[np.bool_]) -> int | None:
-        """Index into ``table`` of the cell nearest to a place; None where none of a class to be shown is in reach.
+        """Index into ``found`` of the cell nearest to a place; None where none of a class to be shown is in reach.
 
         Args:
             x: level-0 px.
@@ -62,11 +62,19 @@ class CorrectedCells:
         _, cells, distance = self.bins.near(np.array([x]), np.array([y]), reach)
         visible = every[self.codes[cells]]
         cells, distance = cells[visible], distance[visible]
-        if not len(cells):
-            return None
-        best = int(cells[np.argmin(distance)])
-        # Removed cells are not in the table.
-        return best - int(np.searchsorted(self.removed, best))
+        return int(cells[np.argmin(distance)]) if len(cells) else None
+
+    def in_found(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into ``table`` as such into ``found``: removed cells are not in the table."""
+        return indices if not len(self.removed) else np.flatnonzero(self.codes != NO_CELL)[indices]
+
+    def in_table(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into ``found`` of cells that are not removed, as such into ``table``."""
+        return cells - np.searchsorted(self.removed, cells)
+
+    def is_table(self, table: CellTable | None) -> bool:
+        """Whether that is ``table``, without making it."""
+        return table is not None and table is self._table
 
     @property
     def bins(self) -> CellBins:

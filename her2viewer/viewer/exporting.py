@@ -144,7 +144,7 @@ class Exporting(QObject):
             return "the pixel size is unknown; enter it first (File, Pixel size)"
         if self._session.region.empty:
             return "outline the invasive carcinoma first"
-        if kind in ("csv", "geojson") and self._controller.result is None:
+        if kind in ("csv", "geojson") and not self._controller.has_result:
             return "nothing has been scored yet"
         return ""
 

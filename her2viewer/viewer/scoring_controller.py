@@ -264,7 +264,8 @@ class ScoringController(ScoringFacts):
         self._known.correct_cells(corrections)
         self._cells_open = True
         if not self._timer.isActive():
-            self._timer.start(_FRAME_MS)
+            # A key is no drag: nothing more comes within this frame.
+            self._timer.start(0)
 
     def _follow_mask(self, within: Bounds) -> None:
         held = self._held

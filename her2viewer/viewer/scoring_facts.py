@@ -178,6 +178,12 @@ class ScoringFacts(QObject):
         return None if self._held is None else self._held.result_for(self._region, self.coverage)
 
     @property
+    def has_result(self) -> bool:
+        """Whether there is a ``result``, without making it: a million cells take their time."""
+        held = self._held
+        return held is not None and held.result is not None and held.stands(self._region)
+
+    @property
     def kept_result(self) -> Result | None:
         """The result as the case keeps it: its evidence as the scorer gave it, for corrections are kept beside it."""
         held, result = self._held, self.result

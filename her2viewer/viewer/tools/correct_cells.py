@@ -12,7 +12,6 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 from her2viewer.domain.cell_corrections import CellCorrections, SaidClass, count_text
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.editing import outline
-from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.region import Region
 from her2viewer.scoring.corrected_cells import CorrectedCells
 from her2viewer.viewer.canvas.tool import ToolEvent
@@ -28,6 +27,7 @@ _TAKEN = "ZVHE"
 """Letters that no class gets: what they do elsewhere is needed while cells are corrected."""
 _REACH_PX, _REACH_UM = 14.0, 8.0
 _STEP_PX = 2.0
+_NOTHING: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 _LINE = QColor(255, 255, 255)
 _PLAIN = Qt.KeyboardModifier.NoModifier | Qt.KeyboardModifier.KeypadModifier
 NO_CELLS = "There are no cells to correct here: run a scorer that finds cells first, and wait until it is done."
@@ -83,16 +83,19 @@ class CorrectCellsTool(SessionTool):
     # -- what is meant --------------------------------------------------------------------------------------------
 
     @property
-    def table(self) -> CellTable | None:
-        """The cells as they are shown."""
+    def scheme(self) -> ClassScheme | None:
+        """Of the cells that can be corrected now."""
         cells = self.seen.cells()
-        return None if cells is None else cells.table
+        return None if cells is None else cells.found.scheme
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """(k,) what a key would speak of, into ``table``: several chosen cells, else the one under the pointer."""
-        table = self.table
-        chosen = self.chosen.indices if table is not None and self.chosen.table is table else np.zeros(0, np.int64)
+        """(k,) what a key would speak of, into the cells as found: several chosen ones, else that at the pointer."""
+        cells = self.seen.cells()
+        # The corrected table is never made for this: that of a million cells takes its time.
+        chosen = _NOTHING
+        if cells is not None and cells.is_table(self.chosen.table):
+            chosen = cells.in_found(self.chosen.indices)
         if len(chosen) > 1 or self._hover is None:
             return chosen
         return np.array([self._hover], dtype=np.int64)
@@ -107,9 +110,8 @@ class CorrectCellsTool(SessionTool):
         cells, targets = self._ready()
         if cells is None:
             return False
-        x, y = cells.table.x[targets], cells.table.y[targets]
-        scheme = cells.table.scheme
-        said = None if code is None else SaidClass.of(scheme, code)
+        x, y = cells.found.x[targets], cells.found.y[targets]
+        said = None if code is None else SaidClass.of(cells.found.scheme, code)
         what = "Remove" if said is None else f"Class {said.name} for"
         self._edit(f"{what} {count_text(len(targets))}", cells.after(x, y, said))
         return True
@@ -125,21 +127,20 @@ class CorrectCellsTool(SessionTool):
         cells, targets = self._ready()
         if cells is None:
             return False
-        after = cells.unsaid(cells.table.x[targets], cells.table.y[targets])
+        after = cells.unsaid(cells.found.x[targets], cells.found.y[targets])
         self._edit(f"Take back what was said of {count_text(len(targets))}", after)
         return True
 
     def _ready(self) -> tuple[CorrectedCells | None, NDArray[np.int64]]:
-        nothing: tuple[None, NDArray[np.int64]] = (None, np.zeros(0, np.int64))
         if self.refused():
-            return nothing
+            return None, _NOTHING
         cells, targets = self.seen.cells(), self.targets
         if cells is None or self.seen.shown(None) is None:
             self.state.message.emit(NO_CELLS if cells is None else HIDDEN)
-            return nothing
+            return None, _NOTHING
         if not len(targets):
             self.state.message.emit(NO_TARGET)
-            return nothing
+            return None, _NOTHING
         return cells, targets
 
     def _edit(self, text: str, after: CellCorrections) -> None:
@@ -149,8 +150,6 @@ class CorrectCellsTool(SessionTool):
         if several:
             # Done with: the next key speaks of the cell under the pointer again.
             self.chosen.clear()
-        else:
-            self.chosen.follow(self.table)
         self._look()
 
     # -- canvas ---------------------------------------------------------------------------------------------------
@@ -243,8 +242,7 @@ class CorrectCellsTool(SessionTool):
         key = chr(event.key()) if 0x20 < event.key() < 0x7F else ""
         if key == BACK_KEY:
             return self.take_back
-        table = self.table
-        keys = class_keys(table.scheme) if table is not None else ()
+        keys = class_keys(self.scheme) if self.scheme is not None else ()
         return (lambda: self.say(keys.index(key))) if key and key in keys else None
 
     # -- choosing -------------------------------------------------------------------------------------------------
@@ -292,20 +290,21 @@ class CorrectCellsTool(SessionTool):
         return float(cells.found.x[at]), float(cells.found.y[at])
 
     def _choose_at(self, event: ToolEvent) -> None:
-        found, table = self._cell_at(event.x, event.y, event.viewport), self.table
-        if found is None or table is None:
+        found, cells = self._cell_at(event.x, event.y, event.viewport), self.seen.cells()
+        if found is None or cells is None:
             if not self._adding:
                 self.chosen.clear()
-        elif self._adding and self.chosen.table is table:
-            self.chosen.set(table, np.setxor1d(self.chosen.indices, [found]))
         else:
-            self.chosen.set(table, [found])
+            one = cells.in_table(np.array([found]))
+            adding = self._adding and cells.is_table(self.chosen.table)
+            self.chosen.set(cells.table, np.setxor1d(self.chosen.indices, one) if adding else one)
         self.target_changed.emit()
 
     def _choose_in(self, area: Region) -> None:
-        table, shown = self.table, self.seen.shown(None)
-        if table is None or shown is None:
+        cells, shown = self.seen.cells(), self.seen.shown(None)
+        if cells is None or shown is None:
             return
+        table = cells.table
         area = area.intersection(self.session.region)
         found = np.flatnonzero(area.contains_points(table.x, table.y))
         found = found[shown[table.classes[found]]]
@@ -330,9 +329,10 @@ class CorrectCellsTool(SessionTool):
         if self._points:
             self._paint_lasso(painter, viewport)
             return
-        table = self.table
-        if self._hover is None or table is None or self._hover >= len(table):
+        cells = self.seen.cells()
+        if self._hover is None or cells is None or self._hover >= len(cells.found):
             return
+        table = cells.found
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         contour = [(float(x), float(y)) for x, y in table.contour(self._hover)]

@@ -48,13 +48,13 @@ class CorrectCellsBar(QFrame):
 
     def refresh(self) -> None:
         """Show what the tool speaks of now; nothing while it is not in use or there are no cells."""
-        table = self._tool.table
-        if self._tool.canvas is None or table is None:
+        scheme = self._tool.scheme
+        if self._tool.canvas is None or scheme is None:
             self.hide()
             return
-        if table.scheme != self._scheme:
-            self._scheme = table.scheme
-            self._fill(table.scheme)
+        if scheme != self._scheme:
+            self._scheme = scheme
+            self._fill(scheme)
         count = len(self._tool.targets)
         # As wide as the widest of its texts: nothing moves under the pointer.
         self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance(f"{_NO_CELL}    "))
@@ -66,14 +66,14 @@ class CorrectCellsBar(QFrame):
 
     def menu(self, parent: QWidget) -> QMenu:
         """The same as a menu, for the cells that are meant now."""
-        tool, table = self._tool, self._tool.table
+        tool, scheme = self._tool, self._tool.scheme
         menu = QMenu(parent)
-        if table is None:
+        if scheme is None:
             return menu
         count = len(tool.targets)
         menu.addAction(count_text(count)).setEnabled(False)
         menu.addSeparator()
-        for text, key, do, color in self._choices(table.scheme):
+        for text, key, do, color in self._choices(scheme):
             if text == REMOVE:
                 menu.addSeparator()
             action = menu.addAction(f"{text}\t{key}")
