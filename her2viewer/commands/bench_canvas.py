@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import statistics
 import time
@@ -29,6 +30,8 @@ ZOOMS = {"1:1": 1.0, "0.73": 1 / 0.73, "1/3.7": 3.7, "1/12": 12.0}
 HERTZ = 60
 PAN_STEP = (20.0, 5.0)
 """Px of the screen a frame: 1,240 px a second, a quick look over a slide."""
+PAN_THERE = 50
+"""Frames of a pan over tiles at hand, before it goes back: no further than tiles were loaded around the view."""
 PATIENCE_MS = 20_000
 CELLS = ((100_000, 1.0), (1_000_000, 1.0), (1_000_000, 8.0))
 """How many cells are shown, at which downsample."""
@@ -229,16 +232,12 @@ class CanvasBench:
             yield self.compare(f"cached at {name}", canvas.repaint, rounds)
         self.settle(replace(middle, downsample=1.0))
 
-        def panned() -> None:
-            canvas.set_viewport(canvas.viewport.panned(3, 1))
-            canvas.repaint()
-
         yield bench_zoom.measure(self, rounds)
         yield self.compare("one picture scaled", self.scaled.repaint, rounds)
         for degrees in (30.0, 90.0):
             self.settle(replace(middle, downsample=1.0, rotation=degrees))
             yield self.compare(f"turned {degrees:g} degrees", canvas.repaint, rounds)
-            yield self.compare(f"turned {degrees:g} degrees, panned", panned, min(60, rounds))
+            yield self.panned(f"turned {degrees:g} degrees", rounds)
         for count, zoom in CELLS:
             if self.unit < 0.5 and count > 100_000:
                 continue
@@ -259,6 +258,17 @@ class CanvasBench:
         finally:
             self.canvas.remove_layer(layer)
             layer.stop()
+
+    def panned(self, name: str, rounds: int) -> dict[str, Any]:
+        """As ``compare``, of a pan to and fro over tiles at hand, 3 px across and 1 down a frame."""
+        steps = itertools.cycle([1.0] * PAN_THERE + [-1.0] * PAN_THERE)
+
+        def pan() -> None:
+            there = next(steps)
+            self.canvas.set_viewport(self.canvas.viewport.panned(3 * there, there))
+            self.canvas.repaint()
+
+        return self.compare(f"{name}, panned", pan, rounds)
 
     def compare(self, name: str, act: Callable[[], None], rounds: int) -> dict[str, Any]:
         """Time of ``act`` against that of a blit, in turn. Not the thread's own time: Qt scales in threads."""

@@ -59,7 +59,7 @@ def measure(bench: CanvasBench, rounds: int) -> dict[str, Any]:
             bench.settle(replace(middle, downsample=zoom), lambda: above.idle and below.idle)
             name = "1:1" if zoom == 1 else f"1/{zoom:g}"
             frames.append(bench.compare(f"{words} at {name}", canvas.repaint, rounds))
-            frames.append(bench.compare(f"{words} at {name}, panned", lambda: _pan_on(bench), rounds))
+            frames.append(bench.panned(f"{words} at {name}", rounds))
             readout.append({"what": f"{words} at {name}", **summary(_readouts(bench))})
         frames.append(bench_zoom.measure(bench, rounds, f"{words}, while zooming"))
     finally:
@@ -67,11 +67,6 @@ def measure(bench: CanvasBench, rounds: int) -> dict[str, Any]:
             canvas.remove_layer(layer)
             layer.stop()
     return {"frames": frames, "readout": readout, "shares": _shares(bench, table, class_map)}
-
-
-def _pan_on(bench: CanvasBench) -> None:
-    bench.canvas.set_viewport(bench.canvas.viewport.panned(3, 1))
-    bench.canvas.repaint()
 
 
 def _readouts(bench: CanvasBench, times: int = 400) -> list[float]:

@@ -60,6 +60,9 @@ class OverviewMap(QWidget):
         """The outline."""
         self._whole_picture: QImage | None = None
         self._whole_view: Viewport | None = None
+        self._turned: QImage | None = None
+        """Outline of a turned view."""
+        self._turned_key: tuple[object, ...] = ()
         self._bare_picture: QImage | None = None
         self._bare_key: tuple[object, ...] = ()
         self._painted_view: Viewport | None = None
@@ -292,10 +295,7 @@ class OverviewMap(QWidget):
             return
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self._canvas.viewport.rotation % 90:
-            painter.setPen(QPen(QColor(255, 255, 255, 200), 3))
-            painter.drawConvexPolygon(outline)
-            painter.setPen(QPen(QColor(20, 90, 200), 1.5))
-            painter.drawConvexPolygon(outline)
+            self._draw_turned(painter, outline, bounds)
         else:
             # Lines that are filled: a pen of this width costs as much as all tiles of a frame.
             _draw_frame(painter, bounds, 3, QColor(255, 255, 255, 200))
@@ -307,6 +307,25 @@ class OverviewMap(QWidget):
                 painter.setPen(pen)
                 for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
                     painter.drawLine(c + QPointF(dx, dy) * 5, c + QPointF(dx, dy) * 10)
+
+    def _draw_turned(self, painter: QPainter, outline: QPolygonF, bounds: QRectF) -> None:
+        """As a picture where it is not much larger than the map: a pan moves it, and slanted lines take long."""
+        if bounds.width() > 2 * self.width() or bounds.height() > 2 * self.height():
+            _draw_polygon(painter, outline)
+            return
+        view, dpr = self._canvas.viewport, self.devicePixelRatioF()
+        key = (view.rotation, view.downsample, view.width, view.height, dpr, self.size().toTuple())
+        bounds = bounds.adjusted(-3, -3, 3, 3)
+        if self._turned is None or self._turned_key != key:
+            self._turned_key = key
+            self._turned = QImage((bounds.size() * dpr).toSize(), QImage.Format.Format_ARGB32_Premultiplied)
+            self._turned.setDevicePixelRatio(dpr)
+            self._turned.fill(Qt.GlobalColor.transparent)
+            inner = QPainter(self._turned)
+            inner.setRenderHint(QPainter.RenderHint.Antialiasing)
+            _draw_polygon(inner, outline.translated(-bounds.topLeft()))
+            inner.end()
+        painter.drawImage(bounds.topLeft().toPoint(), self._turned)
 
     # -- moving the view ------------------------------------------------------------------------------------------
 
@@ -348,3 +367,9 @@ def _draw_frame(painter: QPainter, rect: QRectF, width: float, color: QColor) ->
     painter.fillRect(QRectF(x0, y1 - width, x1 - x0, width), color)
     painter.fillRect(QRectF(x0, y0 + width, width, y1 - y0 - 2 * width), color)
     painter.fillRect(QRectF(x1 - width, y0 + width, width, y1 - y0 - 2 * width), color)
+
+
+def _draw_polygon(painter: QPainter, outline: QPolygonF) -> None:
+    for pen in (QPen(QColor(255, 255, 255, 200), 3), QPen(QColor(20, 90, 200), 1.5)):
+        painter.setPen(pen)
+        painter.drawConvexPolygon(outline)

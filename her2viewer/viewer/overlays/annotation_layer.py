@@ -14,6 +14,7 @@ from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, AnnotationSe
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.outlines import Bounds, Outline, polygon_of
+from her2viewer.viewer.overlays.raster_tiles import seen
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.theme import DARK, tokens
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
@@ -104,7 +105,7 @@ class AnnotationLayer(Layer):
             return
         many = len(self._session.annotations) > MANY
         margin = MARGIN_PX / viewport.scale
-        x0, y0, x1, y1 = _seen(painter, viewport)
+        x0, y0, x1, y1 = seen(painter, viewport)
         view = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         frame = _Frame(painter, viewport, view, screen_transform(viewport))
         selected = set(self._session.selection)
@@ -346,17 +347,6 @@ class AnnotationLayer(Layer):
 
     def _repaint(self, _what: object = None) -> None:
         self.changed.emit()
-
-
-def _seen(painter: QPainter, viewport: Viewport) -> Bounds:
-    """Bounds of what is painted now, level-0 px: a part of the view where the painter is clipped to one."""
-    if not painter.hasClipping():
-        return viewport.bounds()
-    part = painter.clipBoundingRect()
-    corners = (part.topLeft(), part.topRight(), part.bottomLeft(), part.bottomRight())
-    xy = np.array([viewport.to_slide(c.x(), c.y()) for c in corners])
-    (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)
 
 
 def color_of(annotation: Annotation) -> QColor:

@@ -17,7 +17,7 @@ from her2viewer.domain.palette import sequential_colormap
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer, Legend
 from her2viewer.viewer.overlays.masked_classes import masked_render
-from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render, slide_to_screen
+from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render, seen, slide_to_screen
 
 
 def _image(rgba: NDArray[np.uint8]) -> QImage:
@@ -29,7 +29,7 @@ def _image(rgba: NDArray[np.uint8]) -> QImage:
 
 
 def _paint_grid(painter: QPainter, viewport: Viewport, grid: Grid, image: QImage) -> None:
-    x0, y0, x1, y1 = viewport.bounds()
+    x0, y0, x1, y1 = seen(painter, viewport)
     # Only the visible cells: scaling a whole map to a close view costs Qt dearly.
     c0, r0 = max(0, int((x0 - grid.x) // grid.step)), max(0, int((y0 - grid.y) // grid.step))
     c1 = min(grid.columns, int((x1 - grid.x) // grid.step) + 1)

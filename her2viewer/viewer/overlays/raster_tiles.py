@@ -196,7 +196,8 @@ class RasterTiles(QObject):
         if len(here) == len(keys):
             self._shown = viewport.downsample
         elif self._shown and self._shown != viewport.downsample:
-            self._paint_scaled(painter, viewport, [key for key in keys if key not in self._tiles])
+            missing = [key for key in keys if key not in self._tiles]
+            self._paint_scaled(painter, viewport, missing, none=not here)
         painter.save()
         turned = viewport.rotation % 90 != 0
         if viewport.rotation == 0:
@@ -225,27 +226,25 @@ class RasterTiles(QObject):
                 side = TILE / viewport.dpr
                 painter.drawImage(QRectF(x / viewport.dpr, y / viewport.dpr, side, side), image)
 
-    def _paint_scaled(self, painter: QPainter, viewport: Viewport, missing: list[Key]) -> None:
+    def _paint_scaled(self, painter: QPainter, viewport: Viewport, missing: list[Key], *, none: bool) -> None:
+        """Tiles of the last zoom where those of this one are missing; ``none`` of them is there."""
+        # A zoom asks for strips beside what is kept.
+        x0, y0, x1, y1 = seen(painter, viewport)
+        visible = QRectF(x0, y0, x1 - x0, y1 - y0)
         painter.save()
         painter.setTransform(slide_to_screen(viewport), True)
-        visible = viewport.bounds()
         span = TILE * viewport.downsample
         holes = [QRectF(c * span, r * span, span, span) for _, c, r in missing]
+        # Whole tiles in the middle of a zoom: cut at each hole they would be many.
+        holes = [visible] if none else [hole for hole in holes if hole.intersects(visible)]
         for key in [k for k in self._tiles if k[0] == self._shown]:
             wide = TILE * key[0]
             tile = QRectF(key[1] * wide, key[2] * wide, wide, wide)
-            if not (
-                tile.left() < visible[2]
-                and tile.right() > visible[0]
-                and tile.top() < visible[3]
-                and tile.bottom() > visible[1]
-            ):
-                continue
             image = self._tiles[key].image
-            if image is None:
+            if image is None or not tile.intersects(visible):
                 continue
             for hole in holes:
-                part = tile.intersected(hole)
+                part = tile if none else tile.intersected(hole)
                 if part.isEmpty():
                     continue
                 source = QRectF(
@@ -264,6 +263,16 @@ class RasterTiles(QObject):
             painter.drawImage(
                 QRectF(key[1] * span, key[2] * span, span, span), image, QRectF(QRect(0, 0, TILE, TILE))
             )
+
+
+def seen(painter: QPainter, viewport: Viewport) -> Box:
+    """Bounds of what is painted now, level-0 px: a part of the view where the painter is clipped to one."""
+    if not painter.hasClipping():
+        return viewport.bounds()
+    part = painter.clipBoundingRect()
+    corners = (part.topLeft(), part.topRight(), part.bottomLeft(), part.bottomRight())
+    x, y = zip(*(viewport.to_slide(c.x(), c.y()) for c in corners), strict=True)
+    return min(x), min(y), max(x), max(y)
 
 
 def slide_to_screen(viewport: Viewport) -> QTransform:
