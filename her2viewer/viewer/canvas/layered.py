@@ -9,7 +9,7 @@ from PySide6.QtCore import QRect, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from her2viewer.viewer.canvas.grid import Scale, aligned
+from her2viewer.viewer.canvas.grid import Pyramid, Scale
 from her2viewer.viewer.canvas.ground import Look
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.requests import tiles_in_view
@@ -131,7 +131,9 @@ class LayeredView(TiledView):
         view = self.limited(self._sized(view))
         if view == self._viewport:
             return
-        if not self._order_zoom(view):
+        turned = view.rotation or self.frame_view.rotation
+        panned = view.downsample == self._viewport.downsample and not self._zooming.pending
+        if self.pyramid is None or turned or panned or not self.isVisible():
             super().set_viewport(view)
             return
         self._fitted = False
@@ -140,20 +142,19 @@ class LayeredView(TiledView):
         if self._ordered != self._ordered_view():
             self._pause.start()
         self.viewport_changed.emit(view)
+        # At last: the worker is not to take Python away from what is done here.
+        if self._viewport is view:
+            self._order_zoom(self.pyramid)
 
     def _order_soon(self) -> None:
         self._orders_due = True
         self.start_frame()
 
-    def _order_zoom(self, view: Viewport) -> bool:
-        if self.pyramid is None or not self.isVisible() or view.rotation or self.frame_view.rotation:
-            return False
-        if view.downsample == self._viewport.downsample and not self._zooming.pending:
-            return False
-        aim = aligned(view)
-        scale = self.pyramid.scale(aim.downsample)
+    def _order_zoom(self, pyramid: Pyramid) -> None:
+        aim = self.aim
+        scale = pyramid.scale(aim.downsample)
         kept = list(takewhile(lambda layer: layer.composed, self._shown_layers()))
-        return self._zooming.ask(self.scene(scale, aim), self._look(aim, scale, kept), self.pyramid, self.ground)
+        self._zooming.ask(self.scene(scale, aim), self._look(aim, scale, kept), pyramid, self.ground)
 
     def _zoom_came(self) -> None:
         frame = self._zooming.take()
@@ -173,7 +174,7 @@ class LayeredView(TiledView):
         if frame.afresh:
             self._zooming.keep(self.ground)
         self.tissue.begin(scene)
-        if view == self.aim:
+        if self.store.has_any(scene.scale) and view == self.aim:
             # What came meanwhile for this zoom.
             keys = tiles_in_view(view, scene.scale)
             there = [key for key in keys if key in self.store]

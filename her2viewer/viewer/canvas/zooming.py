@@ -83,8 +83,8 @@ class Zooming(QObject):
         with self._lock:
             return self._order is not None or self._done is not None or (self._drawing and not self._stale)
 
-    def ask(self, scene: Scene, look: Look, pyramid: Pyramid, ground: Ground) -> bool:
-        """Have a frame made, in place of one that was not begun; False where there is no worker any more."""
+    def ask(self, scene: Scene, look: Look, pyramid: Pyramid, ground: Ground) -> None:
+        """Have a frame made, in place of one that was not begun."""
         if not self.active:
             self.keep(ground)
             self.active = True
@@ -92,13 +92,12 @@ class Zooming(QObject):
         alike = kept is not None and kept.look.rest == look.rest and kept.look.scale.state == look.scale.state
         with self._lock:
             if self._stopping:
-                return False
+                return
             self._order = Order(scene, look, self._source if alike else None, pyramid)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
-        return True
 
     def take(self) -> ZoomFrame | None:
         """The newest frame, once."""
