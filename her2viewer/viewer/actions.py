@@ -206,7 +206,7 @@ ROI = (
         "Correct cells",
         ("E",),
         "correct-cells",
-        "Point at a cell or draw round several (Shift: rectangle), then say by a key what they are: 0 to 3, Del",
+        "Point at a cell or draw round several (Ctrl: rectangle), then say by a key what they are: 0 to 3, Del",
         group="tool",
     ),
     Command("tool_note", "Note", ("N",), "note", "Click where the note belongs", group="tool"),

@@ -224,6 +224,15 @@ class LiveShares:
                     part.counter = ShareCounter(part.counter.counter.recoded(other, cells.codes[other]))
         return [cells.patch(other) for cells, other in changed]
 
+    def shares_as_found(self, region: Region) -> Shares | None:
+        """As ``shares``, of the cells as the scorer gave them."""
+        parts = self._parts
+        cells = parts[0].of if len(parts) == 1 else None
+        counter = parts[0].counter.counter if cells is not None else None
+        if cells is None or not isinstance(counter, CellCounter) or not len(cells.said):
+            return self.shares(region)
+        return counter.recoded(cells.said, cells.found.classes[cells.said]).shares(region, interval=True)
+
     @property
     def corrected_cells(self) -> list[CellTable]:
         """All cells that the reader spoke of (see ``CorrectedCells.patch``)."""

@@ -185,13 +185,16 @@ class ScoringFacts(QObject):
 
     @property
     def kept_result(self) -> Result | None:
-        """The result as the case keeps it: its evidence as the scorer gave it, for corrections are kept beside it."""
+        """The result as the case keeps it: evidence and shares of cells as the scorer gave them.
+
+        Corrections are kept beside it.
+        """
         held, result = self._held, self.result
-        return (
-            result
-            if held is None or held.result is None or result is None
-            else replace(result, evidence=held.result.evidence)
-        )
+        if held is None or held.result is None or result is None:
+            return result
+        counted = result.shares is not None and not held.counting
+        shares = held.live.shares_as_found(self._region) if counted else result.shares
+        return replace(result, evidence=held.result.evidence, shares=shares)
 
     @property
     def change(self) -> MaskChange:

@@ -197,14 +197,16 @@ def test_a_line_drawn_round_cells_chooses_them_and_one_key_says_what_they_all_ar
     assert window.session.cell_corrections.empty
 
 
-def test_shift_draws_a_rectangle_and_control_adds_to_what_is_chosen(window: MainWindow) -> None:
+def test_control_draws_a_rectangle_and_shift_adds_to_what_is_chosen(window: MainWindow) -> None:
     a = around(4, 4, 5, 5)
-    drag(window, a[0], a[2], modifier=Qt.KeyboardModifier.ShiftModifier)
+    drag(window, a[0], a[2], modifier=Qt.KeyboardModifier.ControlModifier)
     assert len(window.chosen_cells) == 4
     QTest.mouseClick(window.canvas, LEFT, Qt.KeyboardModifier.ControlModifier, place(window, *cell_at(8, 8)))
     assert len(window.chosen_cells) == 5
     QTest.mouseClick(window.canvas, LEFT, Qt.KeyboardModifier.ControlModifier, place(window, *cell_at(8, 8)))
     assert len(window.chosen_cells) == 4
+    drag(window, *around(8, 8, 9, 9), around(8, 8, 9, 9)[0], modifier=Qt.KeyboardModifier.ShiftModifier)
+    assert len(window.chosen_cells) == 8
     press(window, Qt.Key.Key_Escape)
     assert len(window.chosen_cells) == 0
     assert window.toolbox.current.id == "correct_cells"
@@ -273,12 +275,13 @@ def test_cells_that_are_not_shown_are_not_corrected(window: MainWindow) -> None:
 def test_corrections_are_kept_in_the_case_beside_what_the_scorer_found(
     qtbot: QtBot, window: MainWindow, tmp_path: Path
 ) -> None:
-    found = table_now(window)
-    window.keeper.save_result(window.controller.kept_result)
+    found, shares_found = table_now(window), window.controller.shares
     point(window, *cell_at(5, 5))
     press(window, "2")
     point(window, *cell_at(6, 5))
     press(window, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: window.controller.shares != shares_found)
+    window.keeper.save_result(window.controller.kept_result)
     window.keeper.flush()
     store = window.keeper.store
     assert store is not None
@@ -287,6 +290,7 @@ def test_corrections_are_kept_in_the_case_beside_what_the_scorer_found(
     kept = store.load_result("cells")
     assert kept is not None
     assert kept.evidence[0].classes.tolist() == found.classes.tolist()  # type: ignore[union-attr]
+    assert kept.shares == shares_found
     shares = expected(window)
     slide = window.session.slide.path
     window.flow.close()

@@ -60,7 +60,7 @@ class _Told(QObject):
 
 
 class CorrectCellsTool(SessionTool):
-    """Click chooses a cell, a drag draws round several, Shift drags a rectangle, Ctrl adds; keys say the class."""
+    """Click chooses a cell, a drag draws round several, Ctrl drags a rectangle, Shift adds; keys say the class."""
 
     id = "correct_cells"
     title = "Correct cells"
@@ -179,8 +179,9 @@ class CorrectCellsTool(SessionTool):
             self.state.message.emit(NO_CELLS if self.seen.cells() is None else HIDDEN)
             return True
         self._points, self._last = [(event.x, event.y)], event.screen
-        self._square = bool(event.modifiers & Qt.KeyboardModifier.ShiftModifier)
-        self._adding = bool(event.modifiers & Qt.KeyboardModifier.ControlModifier)
+        # As in the plot of the cells.
+        self._square = bool(event.modifiers & Qt.KeyboardModifier.ControlModifier)
+        self._adding = bool(event.modifiers & Qt.KeyboardModifier.ShiftModifier)
         return True
 
     def move(self, event: ToolEvent) -> bool:
@@ -290,6 +291,8 @@ class CorrectCellsTool(SessionTool):
         return float(cells.found.x[at]), float(cells.found.y[at])
 
     def _choose_at(self, event: ToolEvent) -> None:
+        # Ctrl and a click add, as with other tools: there is no rectangle to draw.
+        self._adding |= self._square
         found, cells = self._cell_at(event.x, event.y, event.viewport), self.seen.cells()
         if found is None or cells is None:
             if not self._adding:

@@ -15,9 +15,12 @@ from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, class_keys
 
 _SWATCH = 12
-_BOTTOM = 14
-REMOVE, BACK = "Remove", "As scored"
-_NO_CELL = "No cell here"
+_MARGIN = 14
+_SCALE_BAR = 140, 44
+"""Width and height of the lower left corner, where the scale bar stands, logical px."""
+REMOVE, BACK = "Remove", "Back"
+_TIPS = {REMOVE: "There is no cell", BACK: "Back to what the scorer said"}
+_NO_CELL = "No cell"
 
 
 class CorrectCellsBar(QFrame):
@@ -33,7 +36,7 @@ class CorrectCellsBar(QFrame):
         self._buttons: list[QToolButton] = []
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(10, 4, 6, 4)
-        self._row.setSpacing(2)
+        self._row.setSpacing(0)
         self._target = QLabel()
         self._target.setObjectName("correctTarget")
         self._row.addWidget(self._target)
@@ -57,7 +60,7 @@ class CorrectCellsBar(QFrame):
             self._fill(scheme)
         count = len(self._tool.targets)
         # As wide as the widest of its texts: nothing moves under the pointer.
-        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance(f"{_NO_CELL}    "))
+        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance("9,999 cells  "))
         self._target.setText(count_text(count) if count else _NO_CELL)
         for button in self._buttons:
             button.setEnabled(count > 0)
@@ -110,7 +113,7 @@ class CorrectCellsBar(QFrame):
             button = QToolButton()
             # The figure of a HER2 class is its key.
             button.setText(text if key.isdigit() else f"{text}  {key}")
-            button.setToolTip(f"{text} ({key})")
+            button.setToolTip(_TIPS.get(text, f"These are {text}").strip() + f" ({key})")
             button.setAccessibleName(text)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.setAutoRaise(True)
@@ -126,10 +129,12 @@ class CorrectCellsBar(QFrame):
         if self.isHidden():
             return
         self.adjustSize()
-        width = min(self.width(), self._canvas.width())
-        self.setGeometry(
-            (self._canvas.width() - width) // 2, self._canvas.height() - self.height() - _BOTTOM, width, self.height()
-        )
+        room = self._canvas.width() - 2 * _MARGIN
+        width = min(self.width(), room)
+        # To the right of the scale bar, or above it where there is no room beside it.
+        raised = _SCALE_BAR[1] if width + _SCALE_BAR[0] > room else 0
+        top = self._canvas.height() - self.height() - _MARGIN - raised
+        self.setGeometry(self._canvas.width() - width - _MARGIN, top, width, self.height())
         self.raise_()
 
 
