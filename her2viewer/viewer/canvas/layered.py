@@ -197,7 +197,9 @@ class LayeredView(TiledView):
         self._zooming.end()
         super()._at_rest()
 
-    def _in_zoom(self) -> bool:
+    @property
+    def zooms(self) -> bool:
+        """From the first step of a zoom that a worker paints until a moment after the last."""
         return self._zooming.active
 
     # -- painting -------------------------------------------------------------------------------------------------

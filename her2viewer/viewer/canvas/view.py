@@ -265,15 +265,16 @@ class TiledView(MovableView):
         self.tiles_version += 1
         self.tiles_changed.emit()
         # In a zoom the next frame shows them, or the picture at rest.
-        if (whole and not self._in_zoom()) or self.frame_view.rotation:
+        if (whole and not self.zooms) or self.frame_view.rotation:
             self.ground.invalidate()
             self.schedule()
         elif region is not None and region.intersects(self.rect()):
             self.schedule(region)
         self._check_sharp()
 
-    def _in_zoom(self) -> bool:
-        """Whether frames come from a worker."""
+    @property
+    def zooms(self) -> bool:
+        """Whether frames of a zoom come from a worker."""
         return False
 
     def _check_sharp(self) -> None:

@@ -77,7 +77,10 @@ class FollowingCanvas(SlideCanvas):
         if same_view(view, self._viewport) and not (zooming or self._along):
             return
         with self._silent():
-            super().set_viewport(view)
+            if zooming or self._along or self._leader.zooms:
+                self.zoom_soon(view)
+            else:
+                super().set_viewport(view)
 
     def leading_view(self, view: Viewport | None = None) -> Viewport:
         """The view of the leader's slide with the size of this canvas that shows the same places."""
