@@ -156,6 +156,21 @@ def test_a_drawing_that_fails_is_logged_and_leaves_the_rest_alone(
     assert share(settled(qtbot, tiles, VIEW), QColor("red")) == 1.0
 
 
+def test_after_it_was_stopped_what_comes_late_orders_no_more(qtbot: QtBot, tiles: RasterTiles) -> None:
+    painter = Painter(QColor(200, 30, 30))
+    tiles.set_render(painter)
+    tiles.set_viewport(VIEW)
+    # Tiles are drawn and wait to be taken up, when their layer goes.
+    while len(painter.asked) < 2:
+        threading.Event().wait(0.01)
+    tiles.stop()
+    asked = len(painter.asked)
+    qtbot.waitUntil(lambda: tiles.idle)
+    tiles.set_viewport(replace(VIEW, cx=5000))
+    qtbot.wait(100)
+    assert len(painter.asked) == asked
+
+
 def test_memory_is_bounded(qtbot: QtBot, tiles: RasterTiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raster_tiles, "CACHE_BYTES", 12 * TILE * TILE * 4)
     tiles.set_render(Painter(QColor("red")))

@@ -116,10 +116,12 @@ class RasterTiles(QObject):
             return not self._wanted and self._thread is None and not self._results and not self._settle.isActive()
 
     def stop(self) -> None:
-        """Forget all orders; the worker ends after its present tile."""
+        """Forget all orders, for good; the worker ends after its present tile."""
         self._settle.stop()
         with self._lock:
-            self._wanted = []
+            # What is still to be taken up must order no more: the object goes, and a worker that tells of a tile
+            # while it goes takes the program down.
+            self._wanted, self._render, self._viewport = [], None, None
             self._version += 1
             thread = self._thread
         if thread is not None:
