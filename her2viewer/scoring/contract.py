@@ -34,6 +34,10 @@ class Network(Protocol):
     """A trained network on the device that the runtime chose. One thread at a time."""
 
     @property
+    def side(self) -> int:
+        """Of the images that it takes, px."""
+
+    @property
     def batch(self) -> int:
         """How many images at once suit the device; any number may be handed over."""
 

@@ -98,7 +98,7 @@ def _write_graph(folder: Path, outcome: Outcome) -> None:
     recipe = outcome.recipe
     network = make_network(recipe)
     network.load_state_dict(outcome.weights)
-    write_graph(network, folder, len(recipe.offset), recipe.cut.pixels)
+    write_graph(network, folder, len(recipe.offset), recipe.input_px)
 
 
 def _model(folder: Path, outcome: Outcome, sha256: str, size: int) -> ModelFolder:
@@ -123,7 +123,7 @@ def _model(folder: Path, outcome: Outcome, sha256: str, size: int) -> ModelFolde
         metrics=outcome.metrics,
         more={
             "recipe": recipe.name,
-            "input_px": recipe.cut.pixels,
+            "input_px": recipe.input_px,
             "seed": outcome.seed,
             "bf16": recipe.bf16,
             "program": __version__,
@@ -202,7 +202,7 @@ def _card(model: ModelFolder, outcome: Outcome, plots: Sequence[str]) -> str:
         "| | |",
         "|---|---|",
         f"| network | `{model.architecture}`, {_parameters(outcome):,} parameters |",
-        f"| input | {recipe.cut.pixels} x {recipe.cut.pixels} px at {model.mpp:g} um/px, {_inputs(recipe)} |",
+        f"| input | {recipe.input_px} x {recipe.input_px} px at {model.mpp:g} um/px, {_inputs(recipe)} |",
         f"| classes | {', '.join(model.classes)} |",
         f"| weights | {model.size:,} bytes, sha256 `{model.sha256}` |",
         f"| data set | {data.name}, hash `{model.data_set}` |",

@@ -217,6 +217,8 @@ class Recipe:
     """Taken off each input channel before the factor."""
     labels: Literal["sample", "slide", "mask"] = "sample"
     """Where the target of a sample comes from: its own label, its slide's score, its mask."""
+    runs_at: int | None = None
+    """Side of the input in use, px, of a network that takes any; None: that of the samples."""
     bf16: bool = True
     """Whether bf16 is safe on devices that are faster with it."""
     version: int = 1
@@ -227,6 +229,11 @@ class Recipe:
     """After the stages: whatever is fitted on outputs (logit calibration), kept in ``model.toml``."""
     hand_made: HandMade | None = None
     """For ``her2viewer crossval``, which compares the network with classical classifiers."""
+
+    @property
+    def input_px(self) -> int:
+        """Side of the input in use, px."""
+        return self.cut.pixels if self.runs_at is None else self.runs_at
 
     def target_of_score(self, score: str | None) -> int:
         """Class of a slide's score; ``UNLABELLED`` where it has none or the recipe no such class."""

@@ -10,6 +10,7 @@ from her2viewer.training_api import Cut, Recipe, Stage, StainJitter
 from her2viewer_cells.classes import CLASSES, MPP, PIXELS
 from her2viewer_cells.features import HAND_MADE
 from her2viewer_cells.finder import PIXELS as SQUARE
+from her2viewer_cells.finder import WINDOW
 from her2viewer_cells.samples import FoundCells, NucleusSquares
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ FINDER = Recipe(
     inputs="stains",
     scale=(4.0, 2.0),
     labels="mask",
+    runs_at=WINDOW,
+    version=2,
     notes=(
         "Not in the paper, which finds cells by watershed: a network finds more of them, and nearer to their middle.",
         "Input channels are optical densities times 4 (haematoxylin) and 2 (DAB), as for CellNet.",

@@ -40,7 +40,7 @@ def install(stroma_below: float | None = None) -> Path:
     return _write("ring", "CellNet", CLASSES, {"w": weights, "b": offsets}, 44, flat=True)
 
 
-def install_finder() -> Path:
+def install_finder(pixels: int = 640) -> Path:
     """Put a finder of nuclei among the user's models: what is bluer than its surroundings. Returns its folder."""
     y, x = np.mgrid[-20:21, -20:21]
 
@@ -51,7 +51,7 @@ def install_finder() -> Path:
     weights = np.zeros((2, 2, 41, 41))
     weights[1, 0] = STEEP / 10 * (blur(5.0) - blur(10.0))
     offsets = np.array([0.0, -STEEP / 10 * STANDS_OUT])
-    return _write("bluer", "Finder", ("other", "nucleus"), {"w": weights, "b": offsets}, 256, flat=False)
+    return _write("bluer", "Finder", ("other", "nucleus"), {"w": weights, "b": offsets}, pixels, flat=False)
 
 
 def _write(

@@ -139,6 +139,12 @@ def test_a_network_that_is_done_without_is_not_asked_for(own_user_folders: Path)
     assert manifest.chosen_models(manifest.complete({**both, "finder": "without"})) == ["ring"]
 
 
+def test_a_network_for_nuclei_of_an_unusable_size_is_a_sentence(slide: ArraySlide) -> None:
+    install_finder(92)
+    with pytest.raises(ScorerError, match="pictures of 92 px"):
+        scored(slide, finder="bluer")
+
+
 def test_nuclei_found_by_a_network_are_the_same_ones_in_any_part(slide: ArraySlide) -> None:
     install_finder()
     part = Region.rectangle(333, 401, 1111, 707)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from her2viewer_cells.detection import DetectionRules, combined, detect
 from her2viewer_cells.tile import Found, Means, look
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from her2viewer.api import DAB, HAEMATOXYLIN, Region, TilePlan, deconvolution, deconvolve
@@ -71,6 +71,7 @@ def test_no_two_cells_lie_on_each_other_at_the_borders_of_tiles() -> None:
 
 
 @settings(max_examples=8, deadline=None)
+@example(255, 437, 439, 150)
 @given(st.integers(0, 1100), st.integers(0, 1100), st.integers(150, 800), st.integers(150, 800))
 def test_any_part_has_the_cells_that_it_has_in_the_whole(x: int, y: int, width: int, height: int) -> None:
     part = Region.rectangle(x, y, width, height)
@@ -84,7 +85,8 @@ def test_any_part_has_the_cells_that_it_has_in_the_whole(x: int, y: int, width: 
         pairs = np.hypot(*(whole[0][:, None] - own[0][None]).transpose(2, 0, 1)).argmin(axis=1)
         assert sorted(pairs) == list(range(len(pairs)))
         np.testing.assert_allclose(own[0][pairs], whole[0], atol=0.2)
-        np.testing.assert_allclose(own[1][pairs], whole[1], atol=5.0)
+        # So may one or two of the 32 rays of a membrane.
+        np.testing.assert_allclose(own[1][pairs], whole[1], atol=100 * 2 / 32 + 0.1)
         assert np.abs(own[2][pairs] - whole[2]).mean() < 0.1
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import Cancelled, Network
 from her2viewer.scoring.model_folder import ModelFolder
+from her2viewer.scoring.runtime.inputs import input_side
 
 if TYPE_CHECKING:
     from her2viewer.scoring.runtime.networks import Loaded
@@ -86,7 +87,7 @@ class LocalRuntime:
         loaded = load_network(model, device, self.threads)
         self.device = device.title if loaded.precision == "fp32" else f"{device.title}, {loaded.precision}"
         self.models[model.name] = model
-        return _OfRun(loaded, model.name, device.title, self)
+        return _OfRun(loaded, model, device.title, self)
 
     @contextmanager
     def timed(self, stage: str, items: float = 0.0) -> Iterator[None]:
@@ -104,9 +105,14 @@ class LocalRuntime:
 class _OfRun:
     """A network within one run: it can be cancelled, its images and its time are counted."""
 
-    def __init__(self, loaded: Loaded, name: str, device: str, runtime: LocalRuntime) -> None:
-        self._loaded, self._name, self._runtime = loaded, name, runtime
-        self._device = device
+    def __init__(self, loaded: Loaded, model: ModelFolder, device: str, runtime: LocalRuntime) -> None:
+        self._loaded, self._name, self._runtime = loaded, model.name, runtime
+        self._device, self._side = device, input_side(model)
+
+    @property
+    def side(self) -> int:
+        """As ``contract.Network``."""
+        return self._side
 
     @property
     def device(self) -> str:

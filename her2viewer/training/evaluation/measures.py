@@ -109,7 +109,7 @@ def level_report(units: Units, draws: int = DRAWS, seed: int = SEED) -> LevelRep
 
 
 def _places(units: Units, draws: int, seed: int) -> list[Measure]:
-    """Precision, recall and F1 of finding cells at all, named ``detection``; F1 also by scanner where there are some."""
+    """Precision, recall and F1 of finding cells, named ``detection``; F1 by scanner, too, where there are several."""
     if not units.places:
         return []
     measures = _detection(units.places, draws, seed)
