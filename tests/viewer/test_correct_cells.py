@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -385,3 +386,45 @@ def test_corrected_cells_go_from_the_menu_into_a_data_set(qtbot: QtBot, window: 
     qtbot.waitUntil(lambda: "1,200 cells written to" in messages(window))
     (entry,) = read_data_set(folder / "SET.toml").slides
     assert entry.slide == window.session.slide.path
+
+
+def test_a_view_of_another_scorer_follows_and_its_shares_are_corrected_when_it_is_chosen(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    size = window.session.pixel_size
+    assert size is not None
+    table = lattice_cells()
+    other = cells_result((table,), window.session.region, size)
+    window.controller.restore(replace(other, provenance=replace(other.provenance, scorer="membrane")))
+    window.controller.set_scorer("cells")
+    view = window.comparing.show_scorer("membrane")
+    assert view is not None
+    qtbot.waitUntil(lambda: view.evidence is not None and view.evidence.cells is not None)
+    window.commands[TOOL].trigger()
+    point(window, *cell_at(5, 5))
+    press(window, "3")
+    assert class_of(window, 5, 5) == "3+"
+    words = view.evidence.readout_at(*cell_at(5, 5), window.canvas.viewport)
+    assert words.startswith("reader: 3+ (scorer: 0)")
+    shares = expected(window)
+    window.controller.set_scorer("membrane")
+    qtbot.waitUntil(lambda: window.controller.shares == shares)
+
+
+def test_cells_chosen_in_a_plot_are_what_a_key_speaks_of(window: MainWindow) -> None:
+    table = table_now(window)
+    window.chosen_cells.set(table, [3, 7, 11])
+    point(window, *cell_at(5, 5))
+    press(window, "3")
+    now = table_now(window)
+    assert now.scorer_classes is not None
+    assert np.flatnonzero(now.scorer_classes != NOT_SCORED).tolist() == [3, 7, 11]
+
+
+def test_after_a_removal_chosen_cells_are_still_those_that_were_chosen(window: MainWindow) -> None:
+    point(window, *cell_at(2, 2))
+    press(window, Qt.Key.Key_Delete)
+    drag(window, *around(4, 4, 5, 5), around(4, 4, 5, 5)[0])
+    press(window, "3")
+    assert all(class_of(window, c, r) == "3+" for c in (4, 5) for r in (4, 5))
+    assert len(window.session.cell_corrections) == 5
