@@ -299,9 +299,9 @@ class CanvasBench:
         self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
 
     def settle(self, view: Viewport, done: Callable[[], bool] = lambda: True) -> None:
-        """Show a view and wait until all of it is there, and ``done``."""
+        """Show a view and wait until all of it and what is loaded ahead is there, and ``done``."""
         self.canvas.set_viewport(view)
-        self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
+        self._wait(lambda: self.canvas.settled)
         self._wait(done)
 
     def _until_sharp(self) -> None:

@@ -37,6 +37,12 @@ class WatchedCanvas(SlideCanvas):
         self._before = 0.0
         """What the next frame has taken so far besides its painting, s."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was ordered for this view is there, what is loaded ahead included."""
+        ordered = self._ordered == self.aim and not self._orders_due
+        return ordered and self.sharp and self.loader.outstanding == 0
+
     def count(self, act: Callable[[], object]) -> None:
         """Count what ``act`` takes to the next frame."""
         begun = time.perf_counter()
