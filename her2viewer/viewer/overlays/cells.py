@@ -21,6 +21,7 @@ from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 FEATURE_NAMES = {"membrane_od": "membrane OD", "completeness": "complete", "area": "area", "nucleus_area": "nucleus"}
 _CODE = re.compile(r"(\d+) ([^,]+)")
 """A unit may be a list of codes: ``0 none, 1 incomplete, 3 complete``."""
+_END_S = 2.0
 _AT_ONCE = 50_000
 """Tables below this size are indexed on the spot, within a frame."""
 _READOUT_REACH_PX = 14.0
@@ -48,6 +49,7 @@ class CellLayer(ClassLayer):
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed)
         self._indexing = 0
+        self._indexers: list[threading.Thread] = []
         self._patches: list[CellTable] = []
         """Corrections of cells that are still being indexed."""
         self._indexed.connect(self._take, Qt.ConnectionType.QueuedConnection)
@@ -66,7 +68,9 @@ class CellLayer(ClassLayer):
             with contextlib.suppress(RuntimeError):  # the layer is gone
                 done.emit(cells)
 
-        threading.Thread(target=index, name="index cells", daemon=True).start()
+        thread = threading.Thread(target=index, name="index cells", daemon=True)
+        self._indexers = [t for t in self._indexers if t.is_alive()] + [thread]
+        thread.start()
 
     def correct(self, patch: CellTable) -> None:
         """Cells as the reader corrected them, removed ones of class ``NO_CELL``, told by their places."""
@@ -114,6 +118,9 @@ class CellLayer(ClassLayer):
     def stop(self) -> None:
         """End the work in the background; the layer is about to go."""
         self._tiles.stop()
+        # A thread must not tell of its cells while the layer goes.
+        for thread in self._indexers:
+            thread.join(_END_S)
 
     def viewport_changed(self, viewport: Viewport) -> None:
         self._tiles.set_viewport(viewport)
