@@ -184,7 +184,7 @@ def feature_text(value: float, unit: str) -> str:
     """A measure of a cell with its unit, as printed."""
     if np.isnan(value):
         return "unknown"
-    words = dict(_CODE.findall(unit))
+    words: dict[str, str] = dict(_CODE.findall(unit))
     if words:
         return words.get(f"{value:.0f}", f"{value:g}")
     if unit == "%":
