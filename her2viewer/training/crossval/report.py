@@ -151,7 +151,7 @@ def show(console: Console, request: CrossvalRequest, found: Crossval, components
             mine, other = (accuracy[m].entry(ACCURACY) for m in (method, NETWORK))
             console.print(
                 f"{titles[NETWORK]} against {titles[method]}: accuracy {100 * (other.mean - mine.mean):+.1f} points, "
-                f"p {'-' if math.isnan(mine.p) else f'{mine.p:.4f}'}"
+                f"p {'-' if math.isnan(mine.p) else '< 0.0001' if mine.p < 0.0001 else f'{mine.p:.4f}'}"
             )
     for part in components:
         shares = ", ".join(f"{100 * v:.0f}" for v in part.explained)
