@@ -27,6 +27,8 @@ AHEAD = 64
 THIN = 48
 """Px. A strip that is wider than this is composed by itself."""
 MOST_STRIPS = 4
+PAGE, IN_PAGE = 4096, 16
+"""Bytes; large blocks of memory begin so far into a page."""
 
 Compose = Callable[[QPainter, Viewport, QRect], None]
 """Paint this part of a view; painter and rectangle in device px of that view."""
@@ -164,7 +166,7 @@ class Ground:
         size = (view.width + 2 * rim, view.height + 2 * rim)
         if self._ring is None or self._size != size:
             self._size = size
-            self._ring = np.empty((size[0] * size[1], 4), dtype=np.uint8)
+            self._ring = screen_memory(size[0] * size[1])
             self._blocks_of = None
             self.invalidate()
         if look != self._look:
@@ -245,6 +247,13 @@ class Ground:
         strip = Strip(area, image, pixels)
         self._strips = [*self._strips[1 - MOST_STRIPS :], strip]
         return strip
+
+
+def screen_memory(pixels: int) -> NDArray[np.uint8]:
+    """(pixels, 4), with anything in it; begins in its page where large images of Qt do, see ``Ground._begin_at``."""
+    room = np.empty(4 * pixels + PAGE, dtype=np.uint8)
+    begin = (IN_PAGE - room.ctypes.data) % PAGE
+    return room[begin : begin + 4 * pixels].reshape(pixels, 4)
 
 
 def rim_of(view: Viewport) -> int:

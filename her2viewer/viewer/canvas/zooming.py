@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRect, Qt, Signal
 
 from her2viewer.viewer.canvas.grid import Pyramid
-from her2viewer.viewer.canvas.ground import Ground, Kept, Look
+from her2viewer.viewer.canvas.ground import Ground, Kept, Look, screen_memory
 from her2viewer.viewer.canvas.scaling import one_thread_each
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
@@ -177,7 +177,7 @@ class Zooming(QObject):
     def _drawn(self, order: Order, memory: NDArray[np.uint8] | None) -> ZoomFrame:
         shown, view = shown_box(order.scene), order.scene.view
         if memory is None or len(memory) != shown.width * shown.height:
-            memory = np.empty((shown.width * shown.height, 4), dtype=np.uint8)
+            memory = screen_memory(shown.width * shown.height)
         out = memory.reshape(shown.height, shown.width, 4)
         bare, afresh = self._painter.paint(order.scene, order.kept, order.pyramid, out)
         left, top = shown.x0 + (shown.width - view.width) // 2, shown.y0 + (shown.height - view.height) // 2
