@@ -62,6 +62,15 @@ def test_both_maps_are_offered_with_cells_and_made_when_they_are_looked_at(qtbot
     assert "0.015 mm²" in legend.note
 
 
+def opacity(density: DensityLayer, x: float, y: float) -> int:
+    """0 to 255 of what is painted at a slide point."""
+    heatmap = density.heatmap
+    assert heatmap is not None
+    at = heatmap.grid.index(x, y)
+    assert at is not None
+    return density._draw(heatmap).pixelColor(at[1], at[0]).alpha()
+
+
 def test_the_density_is_that_of_the_class_that_is_chosen_in_the_panel(qtbot: QtBot, window: MainWindow) -> None:
     density = layer(window, DensityLayer)
     show(qtbot, window, density)
@@ -70,6 +79,8 @@ def test_the_density_is_that_of_the_class_that_is_chosen_in_the_panel(qtbot: QtB
     full = 0.9 * (122.47 / 12) ** 2
     assert density.value_at(strong, 450) == pytest.approx(full, rel=0.2)
     assert density.value_at(weak, 450) == 0
+    # Where there are none the tissue shows.
+    assert (opacity(density, strong, 450), opacity(density, weak, 450)) == (255, 0)
     block = next(b for b in window.panels.layers.blocks if b.layer is density)
     choice = block.findChild(QComboBox, "mapChoice")
     assert choice is not None

@@ -97,11 +97,13 @@ def test_entropy_follows_the_outline_and_high_values_are_marked(qtbot: QtBot, wi
     counts = window.panels.cells.counts
     assert counts.entropy.value == pytest.approx(math.log(4), abs=0.01)
     assert counts.meaning.property("role") == "amber"
+    assert counts.meaning.text().startswith("High")
     roi = window.session.annotations.items[0]
     left_band = replace(roi, geometry=shapely.box(0, 0, 100 + 9.5 * STEP, 1000))
     window.session.edit("Shrink", window.session.annotations.replaced(left_band))
     qtbot.waitUntil(lambda: counts.entropy.value == 0)
     assert counts.meaning.property("role") == "muted"
+    assert counts.meaning.text().startswith("Low")
 
 
 def test_the_region_that_is_selected_is_spoken_of_and_all_of_them_otherwise(qtbot: QtBot, window: MainWindow) -> None:

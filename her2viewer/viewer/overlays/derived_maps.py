@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from her2viewer.domain.classes import HER2_LABELS, ClassScheme
@@ -74,6 +76,10 @@ class DensityLayer(DerivedMapLayer):
         tumour = tuple(k for k, code in enumerate(self._scheme.her2) if code >= 0)
         classes = tumour if self.choice == 0 else (self.choice - 1,)
         return lambda: density_map(table, classes, region, pixel_size)
+
+    def _seen(self, part: Heatmap) -> NDArray[np.bool_]:
+        # Where none lie the tissue is worth more than a colour for nothing.
+        return np.asarray(part.values > 0)
 
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         value = self.value_at(x, y)

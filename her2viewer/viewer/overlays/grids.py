@@ -245,8 +245,12 @@ class HeatmapLayer(EvidenceLayer):
             self._parts[number] = (part, image)
             _paint_grid(painter, viewport, part.grid, image)
 
+    def _seen(self, part: Heatmap) -> NDArray[np.bool_]:
+        """(rows, columns): what is drawn, whatever the threshold."""
+        return np.asarray(~np.isnan(part.values))
+
     def _draw(self, part: Heatmap) -> QImage:
-        known = ~np.isnan(part.values)
+        known = self._seen(part)
         values = np.where(known, part.values, part.low)
         span = part.high - part.low or 1.0
         at = np.clip((values - part.low) / span * 255, 0, 255).astype(np.uint8)

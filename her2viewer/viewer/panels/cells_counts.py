@@ -20,11 +20,19 @@ from her2viewer.domain.shares import (
 from her2viewer.viewer import theme
 from her2viewer.viewer.panels.words import label, say, set_role
 
-_MEANING = (
-    "High: the classes are mixed, as on slides where reader and scorer disagreed. A second opinion is suggested."
-)
+_LOW = "Low: mostly one class, as on slides where reader and scorer agreed."
+_BETWEEN = "Between the medians of slides where reader and scorer agreed and of those where they did not."
+_HIGH = "High: the classes are mixed, as on slides where reader and scorer disagreed. A second opinion is suggested."
 _SWATCH_PX = 10
 _HIGHEST = math.log(4)
+
+
+def _meaning(entropy: float | None) -> str:
+    if entropy is None:
+        return ""
+    if entropy >= DISCORDANT_ENTROPY:
+        return _HIGH
+    return _LOW if entropy <= CONCORDANT_ENTROPY else _BETWEEN
 
 
 class Swatch(QWidget):
@@ -135,7 +143,7 @@ class CellCounts(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
         self.entropy = EntropyScale()
-        self.meaning = label(_MEANING, "muted")
+        self.meaning = label("", "muted")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -173,6 +181,7 @@ class CellCounts(QWidget):
             share.setText(part)
         entropy = None if shares is None else shares.entropy
         self.entropy.set_value(entropy)
+        say(self.meaning, _meaning(entropy))
         set_role(self.meaning, "amber" if entropy is not None and entropy >= DISCORDANT_ENTROPY else "muted")
 
     def _fill(self) -> None:
