@@ -131,7 +131,8 @@ def _train(options: argparse.Namespace, output: Output) -> int:
             raise CommandError(
                 exit_codes.SCORER_FAILED, "There was not enough memory; close other programs, then use --resume."
             ) from error
-    _report(request, result, output)
+    if result.leads:
+        _report(request, result, output)
     return exit_codes.OK
 
 

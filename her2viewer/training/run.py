@@ -65,6 +65,8 @@ class RunResult:
     epochs: int
     samples: Mapping[str, int]
     unread: int
+    leads: bool = True
+    """Whether this is the first of several processes, which speaks for all of them."""
 
 
 def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> RunResult:
@@ -84,6 +86,7 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
     fabric = make_fabric(request.device, request.recipe.bf16)
     with quiet():
         fabric.launch()
+        say = say if fabric.is_global_zero else _silent
         tiles = _tiles(request, fabric, stop, say)
         stores = _stores(request, tiles)
         means = Means(
@@ -93,7 +96,7 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
             validation=stores["validation"],
             folder=request.out,
             seed=request.seed,
-            stop=stop,
+            stop=_together(fabric, stop),
             say=_logging(request.out, state, say) if fabric.is_global_zero else _silent,
             start=request.start,
         )
@@ -133,8 +136,25 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         write_model_folder(folder, outcome)
     fabric.barrier()
     return RunResult(
-        read_model(folder), metrics, state.stopped, len(state.history), samples, sum(t.unread for t in tiles)
+        read_model(folder),
+        metrics,
+        state.stopped,
+        len(state.history),
+        samples,
+        sum(t.unread for t in tiles),
+        leads=fabric.is_global_zero,
     )
+
+
+def _together(fabric: Any, stop: Callable[[], str]) -> Callable[[], str]:
+    """``stop`` as the first process sees it: processes that end at different batches would wait for each other."""
+    if fabric.world_size == 1:
+        return stop
+
+    def reason() -> str:
+        return str(fabric.broadcast(stop() if fabric.is_global_zero else ""))
+
+    return reason
 
 
 def run_key(request: RunRequest) -> str:

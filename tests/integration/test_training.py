@@ -143,6 +143,23 @@ def test_killed_while_cutting_training_and_saving_a_run_goes_on_to_the_same_mode
     assert timeless[0] == timeless[1]
 
 
+def test_two_processes_learn_together_end_together_and_one_of_them_speaks(data: Path, tmp_path: Path) -> None:
+    script = Path(trial_recipes.__file__).with_name("train_in_two.py")
+    root = str(script.parents[2])
+    paths = os.pathsep.join([root, os.environ["PYTHONPATH"]])
+    for more in ((), ("--resume", "--json")):
+        more = ("--max-minutes", "0.1", *more)
+        command = [sys.executable, str(script), *arguments(data, tmp_path / "run", *more, recipe="heavy")]
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('"ok"') == 1
+    answer = json.loads(done.stdout)
+    verify_model(read_model(Path(answer["model"])))
+    assert len(log(tmp_path / "run")) == answer["epochs"] > 0
+
+
 def test_ctrl_c_keeps_the_best_so_far(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = started(arguments(data, out, recipe="heavy"))
