@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
@@ -97,7 +98,7 @@ class CorrectCellsBar(QFrame):
         keys, colors = class_keys(scheme), class_colors(scheme, self._palette).tolist()
         order = [int(k) for k in np.argsort([code if code >= 0 else 4 for code in scheme.her2], kind="stable")]
         found: list[tuple[str, str, Callable[[], object], QColor | None]] = [
-            (scheme.names[k], keys[k], lambda k=k: tool.say(k), QColor(*colors[k])) for k in order
+            (scheme.names[k], keys[k], partial(tool.say, k), QColor(*colors[k])) for k in order
         ]
         found.append((REMOVE, "Del", lambda: tool.say(None), None))
         found.append((BACK, BACK_KEY, tool.take_back, None))
