@@ -66,7 +66,7 @@ CELLNET = Recipe(
             monitor="macro_f1",
             samples=40_000,
             balance="class",
-            jitter=StainJitter(haematoxylin=0.2, dab=0.05),
+            jitter=StainJitter(haematoxylin=0.4, dab=0.05),
             plateau=(0.5, 4),
         ),
     ),
