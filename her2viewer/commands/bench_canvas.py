@@ -16,7 +16,7 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from her2viewer.commands import bench_overlays, bench_zoom
-from her2viewer.commands.bench_figures import percentile, summary
+from her2viewer.commands.bench_figures import beside_blit, summary
 from her2viewer.commands.bench_load import busy_cores
 from her2viewer.commands.bench_machine import memory_now
 from her2viewer.commands.bench_widgets import Blit, Frame, ScaledBlit, WatchedCanvas
@@ -280,15 +280,7 @@ class CanvasBench:
                 work()
                 if i >= 2:
                     times.append(1000 * (time.perf_counter() - begun))
-        least = statistics.median(floor)
-        return {
-            "what": name,
-            **summary(taken),
-            "blit_ms": least,
-            "blit_p99_ms": percentile(floor, 0.99),
-            "of_blit": statistics.median(taken) / least,
-            "p99_of_blit": percentile(taken, 0.99) / least,
-        }
+        return {"what": name, **beside_blit(taken, floor)}
 
     # -- waiting --------------------------------------------------------------------------------------------------
 

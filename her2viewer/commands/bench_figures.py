@@ -19,3 +19,15 @@ def summary(milliseconds: Sequence[float]) -> dict[str, float]:
         "p99_ms": percentile(milliseconds, 0.99),
         "worst_ms": max(milliseconds),
     }
+
+
+def beside_blit(milliseconds: Sequence[float], blit: Sequence[float]) -> dict[str, float]:
+    """``summary`` of frames, and what they take of one blit of the whole view in the same run."""
+    least, times = statistics.median(blit), summary(milliseconds)
+    return {
+        **times,
+        "blit_ms": least,
+        "blit_p99_ms": percentile(blit, 0.99),
+        "of_blit": times["median_ms"] / least,
+        "p99_of_blit": times["p99_ms"] / least,
+    }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from her2viewer.commands.bench_figures import percentile, summary
+from her2viewer.commands.bench_figures import beside_blit, summary
 
 if TYPE_CHECKING:
     from her2viewer.commands.bench_canvas import CanvasBench
@@ -62,14 +61,9 @@ def measure(bench: CanvasBench, rounds: int, name: str = "while zooming") -> dic
     ]
     canvas.recording = False
     taken = [frame.cost for frame in canvas.painted if frame.whole]
-    least = statistics.median(floor)
     return {
         "what": name,
-        **summary(taken),
-        "blit_ms": least,
-        "blit_p99_ms": percentile(floor, 0.99),
-        "of_blit": statistics.median(taken) / least,
-        "p99_of_blit": percentile(taken, 0.99) / least,
+        **beside_blit(taken, floor),
         "input_to_frame": summary(latencies) if latencies else None,
         "shown": len(latencies) / rounds,
     }
