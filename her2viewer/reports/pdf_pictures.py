@@ -36,7 +36,7 @@ def slide_pictures(data: ReportData, height: float) -> list[Any]:
     outline += ["numbered squares: the fields below or overleaf"] if data.fields else []
     left = f"Left: the whole slide at {shown[0].um_per_px:.3g} µm/px ({', '.join(outline)})."
     if len(shown) > 1:
-        close = " with what the scorer saw" if data.legend else ""
+        close = f" with {_drawn(data)}" if data.legend else ""
         named = ", letters as in the table of regions" if len(data.regions) > 1 else ""
         left += f" Right: the region{close} at {shown[1].um_per_px:.3g} µm/px{named}."
     out: list[Any] = [para("Slide", "head")]
@@ -48,6 +48,11 @@ def slide_pictures(data: ReportData, height: float) -> list[Any]:
     return [*out, para(left, "tiny")]
 
 
+def _drawn(data: ReportData) -> str:
+    corrected = data.change.any or data.cell_change.any
+    return "what the scorer saw and the reader corrected" if corrected else "what the scorer saw"
+
+
 def fields(data: ReportData, side: float) -> list[Any]:
     """Fields of ``side`` points, each without and with what the scorer saw; nothing but the texts for 0."""
     if not data.fields:
@@ -55,7 +60,7 @@ def fields(data: ReportData, side: float) -> list[Any]:
     out: list[Any] = []
     drawn = any(f.overlay is not None for f in data.fields)
     title = "Fields at working magnification"
-    out.append(para(f"{title}: as scanned, and with what the scorer saw" if drawn else title, "head"))
+    out.append(para(f"{title}: as scanned, and with {_drawn(data)}" if drawn else title, "head"))
     legend = _legend(data)
     if legend is not None and drawn:
         out += [legend, Spacer(1, 3)]

@@ -367,6 +367,7 @@ def test_report_table_and_geojson_tell_what_the_reader_corrected(
     assert said[0]["metadata"] == {"Class of the scorer": "0"}
     text = " ".join("".join(page.extract_text() for page in pypdf.PdfReader(paths["pdf"]).pages).split())
     assert "The reader gave 1 cell another class and removed 1." in text
+    assert "with what the scorer saw and the reader corrected" in text
 
 
 def test_corrected_cells_go_from_the_menu_into_a_data_set(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
