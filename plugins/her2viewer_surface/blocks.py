@@ -21,8 +21,8 @@ from her2viewer.api import (
     TissueMask,
 )
 from her2viewer_surface.calibration import logit_maps
-from her2viewer_surface.plan import CELL, CELLS, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, Block, Plan
-from her2viewer_surface.segmentation import TISSUE_UM, tissue_cells, tumour_mask
+from her2viewer_surface.plan import CELL, CELLS, CELLS_PER_PATCH, HALO_CELLS, PATCH, PATCHES, TISSUE_UM, Block, Plan
+from her2viewer_surface.segmentation import tissue_cells, tumour_mask
 
 CLASSES = "HER2 class of the tumour surface"
 TUMOUR = "Invasive tumour"

@@ -9,16 +9,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from her2viewer.api import Grid, PixelSize, Region
+from her2viewer.api import Grid, PixelSize, Region, ScorerError
 
 PATCH = 64
 """Side of a patch, um; as the networks work at 1 um/px, px too."""
-WINDOW = 256
-"""Side of what the segmentation sees at a time, um."""
 BLOCK = 768
 """Side of what is delivered at a time, um: whole patches."""
 CELL = 4
 """Side of a px of the tumour mask, um."""
+TISSUE_UM = 16
+"""Side of what is judged to be tissue or not, um."""
 HALO = 128
 """um around a patch that decide whether a speck or a hole in it is a small one; see ``segmentation``."""
 LEAST_COVER = 1e-6
@@ -65,13 +65,29 @@ class Plan:
 
     downsample: float
     """Level-0 px per um."""
-    stride: int
-    """Between windows of the segmentation, um; a multiple of ``CELL``."""
+    window: int
+    """Side of what the segmentation sees at a time, um; a multiple of ``TISSUE_UM``."""
+    overlap: int
+    """Of neighbouring windows, um; a multiple of twice ``TISSUE_UM``, smaller than a window."""
 
     @classmethod
-    def of(cls, pixel_size: PixelSize, stride: int) -> Plan:
-        """For a slide of this pixel size."""
-        return cls(1.0 / pixel_size.mpp, stride)
+    def of(cls, pixel_size: PixelSize, window: int, overlap: int) -> Plan:
+        """For a slide of this pixel size.
+
+        Raises:
+            ScorerError: windows do not fit the grid.
+        """
+        if window % TISSUE_UM or window <= overlap:
+            raise ScorerError(
+                f"The network for the tumour takes images of {window} px, which does not fit an overlap of {overlap} "
+                f"um. Choose a smaller overlap, or a network whose side is a multiple of {TISSUE_UM} px."
+            )
+        return cls(1.0 / pixel_size.mpp, window, overlap)
+
+    @property
+    def stride(self) -> int:
+        """Between windows of the segmentation, um."""
+        return self.window - self.overlap
 
     def square(self, block: Block) -> Region:
         """A block as a region."""
@@ -117,15 +133,15 @@ class Plan:
 
         def span(edge: int) -> range:
             first, last = edge - HALO, edge + BLOCK + HALO
-            return range((first - WINDOW) // self.stride + 1, -(-last // self.stride))
+            return range((first - self.window) // self.stride + 1, -(-last // self.stride))
 
         found = []
         for row in span(block.y):
             top = row * self.stride - block.y
             for column in span(block.x):
                 left = column * self.stride - block.x
-                rows = slice(max(0, top // PATCH + halo), -(-(top + WINDOW) // PATCH) + halo)
-                columns = slice(max(0, left // PATCH + halo), -(-(left + WINDOW) // PATCH) + halo)
+                rows = slice(max(0, top // PATCH + halo), -(-(top + self.window) // PATCH) + halo)
+                columns = slice(max(0, left // PATCH + halo), -(-(left + self.window) // PATCH) + halo)
                 if wanted[rows, columns].any():
                     found.append((column, row))
         return found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from her2viewer.api import Runtime, Slide, TileError, on_white_glass
 from her2viewer_surface.blocks import Picture
-from her2viewer_surface.plan import BLOCK, PATCH, PATCHES, WINDOW, Block, Place, Plan
+from her2viewer_surface.plan import BLOCK, PATCH, PATCHES, Block, Place, Plan
 
 Pixels = NDArray[np.uint8]
 
@@ -24,23 +24,23 @@ class Reader:
     """Grey levels of the slide's glass."""
 
     def read(self, block: Block, places: list[Place], runtime: Runtime) -> tuple[Picture, list[Pixels | None]]:
-        """A block and the windows at ``places``, (WINDOW, WINDOW, 3) each; None for those that cannot be read.
+        """A block and the windows at ``places``, (window, window, 3) each; None for those that cannot be read.
 
         Raises:
             Cancelled: from ``runtime.check()``.
             SlideError: the slide is gone.
         """
-        corners = [self.plan.corner(at) for at in places]
+        corners, side = [self.plan.corner(at) for at in places], self.plan.window
         x0, y0 = min([block.x, *(x for x, _ in corners)]), min([block.y, *(y for _, y in corners)])
-        x1 = max([block.x + BLOCK, *(x + WINDOW for x, _ in corners)])
-        y1 = max([block.y + BLOCK, *(y + WINDOW for _, y in corners)])
+        x1 = max([block.x + BLOCK, *(x + side for x, _ in corners)])
+        y1 = max([block.y + BLOCK, *(y + side for _, y in corners)])
         with runtime.timed("Reading", (x1 - x0) * (y1 - y0)):
             try:
                 rgb = self._pixels(x0, y0, x1 - x0, y1 - y0)
             except TileError:
                 return self._piecemeal(block, corners, runtime)
         inner = rgb[block.y - y0 : block.y - y0 + BLOCK, block.x - x0 : block.x - x0 + BLOCK]
-        windows = [rgb[y - y0 : y - y0 + WINDOW, x - x0 : x - x0 + WINDOW] for x, y in corners]
+        windows = [rgb[y - y0 : y - y0 + side, x - x0 : x - x0 + side] for x, y in corners]
         return Picture(inner, np.zeros((PATCHES, PATCHES), bool)), list(windows)
 
     def _piecemeal(
@@ -59,7 +59,7 @@ class Reader:
         windows = []
         for x, y in corners:
             runtime.check()
-            windows.append(self._whole_or_none(x, y, WINDOW))
+            windows.append(self._whole_or_none(x, y, self.plan.window))
         return Picture(rgb, unread), windows
 
     def _whole_or_none(self, x: int, y: int, side: int) -> Pixels | None:

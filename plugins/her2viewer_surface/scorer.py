@@ -70,7 +70,7 @@ class SurfaceScorer:
             looking = helpers.submit(_artefacts, request, estimate, runtime)
             yield Progress("Loading networks", 0, 0)
             models, networks = wait(loading, runtime.check)
-            plan = Plan.of(request.pixel_size, int(request.settings["stride"]))
+            plan = Plan.of(request.pixel_size, networks[0].side, int(request.settings["overlap"]))
             blocks = plan.blocks(request.region, request.focus)
             alphas = _alphas(models[1]) * factors(request.settings)
             threshold = float(request.settings["threshold"])

@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2viewer.api import Network
-from her2viewer_surface.plan import CELL, FRAME_CELLS, HALO, HALO_CELLS, WINDOW, Block, Place, Plan
+from her2viewer_surface.plan import CELL, FRAME_CELLS, HALO, HALO_CELLS, TISSUE_UM, Block, Place, Plan
 
-TISSUE_UM = 16
-"""Side of what is judged to be tissue or not, um."""
 BRIGHTEST_TISSUE = 244
 """Mean of the darkest channel, glass being 255: pale stroma of a HER2 0 section lies near 235."""
-TISSUE_IN_WINDOW = 0.01
-"""Share of a window's own square (as wide as the stride, in its middle) from which it is computed."""
+LEAST_TISSUE_UM2 = 512
+"""Tissue in a window's own square (as wide as the stride, in its middle) from which it is computed."""
 SMALL_CELLS = 15
 """Specks and holes of up to so many px of the mask (240 um2, one or two tumour cells) are removed."""
-_WINDOW_CELLS = WINDOW // CELL
 _Square = tuple[slice, slice]
 
 # A speck and then a hole of 15 px reach no further than 30 px: what lies within the halo decides, so that a block
@@ -37,10 +34,11 @@ def tissue_cells(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _cell_means(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(64, 64) of a window: mean over each px of the mask."""
+    """(window / CELL, same): mean over each px of the mask."""
     import cv2
 
-    means = cv2.resize(probability, (_WINDOW_CELLS, _WINDOW_CELLS), interpolation=cv2.INTER_AREA)
+    cells = len(probability) // CELL
+    means = cv2.resize(probability, (cells, cells), interpolation=cv2.INTER_AREA)
     return np.asarray(means, np.float32)
 
 
@@ -53,9 +51,9 @@ class Segmentation:
         self._uses = Counter(at for windows in self._windows.values() for at in windows)
         self._claimed: set[Place] = set()
         self._known: dict[Place, NDArray[np.float32] | None] = {}
-        self._weights = _blending_weights()
-        edge = (WINDOW - plan.stride) // 2
-        self._own = slice(edge, WINDOW - edge)
+        self._weights = _blending_weights(plan)
+        edge = plan.overlap // 2
+        self._own = slice(edge, plan.window - edge)
 
     def claim(self, block: Block) -> list[Place]:
         """The windows that must be added for a block, in the order of the blocks: no two blocks get the same one."""
@@ -68,7 +66,7 @@ class Segmentation:
 
         Args:
             places: of the windows.
-            pictures: (WINDOW, WINDOW, 3) uint8 on white glass each; None where it cannot be read.
+            pictures: (window, window, 3) uint8 on white glass each; None where it cannot be read.
 
         Raises:
             Cancelled, ScorerError: from the network.
@@ -76,7 +74,7 @@ class Segmentation:
         readable = [(at, rgb) for at, rgb in zip(places, pictures, strict=True) if rgb is not None]
         busy = []
         for at, rgb in readable:
-            if tissue_cells(rgb[self._own, self._own]).mean() >= TISSUE_IN_WINDOW:
+            if tissue_cells(rgb[self._own, self._own]).sum() * TISSUE_UM**2 >= LEAST_TISSUE_UM2:
                 busy.append((at, rgb))
             else:
                 self._known[at] = None
@@ -113,8 +111,9 @@ class Segmentation:
         """Where a window lies in a block with its halo, and that part of the window, px of the mask."""
         x, y = self._plan.corner(at)
         left, top = (x - block.x + HALO) // CELL, (y - block.y + HALO) // CELL
-        y0, y1 = max(0, top), min(FRAME_CELLS, top + _WINDOW_CELLS)
-        x0, x1 = max(0, left), min(FRAME_CELLS, left + _WINDOW_CELLS)
+        cells = self._plan.window // CELL
+        y0, y1 = max(0, top), min(FRAME_CELLS, top + cells)
+        x0, x1 = max(0, left), min(FRAME_CELLS, left + cells)
         return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
 
     @property
@@ -142,8 +141,11 @@ def _small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def _blending_weights() -> NDArray[np.float32]:
-    """(64, 64) of a window: a raised cosine, small at the edges, where a network sees least around a pixel."""
-    ramp = np.sin(np.pi * (np.arange(_WINDOW_CELLS) + 0.5) / _WINDOW_CELLS) ** 2
+def _blending_weights(plan: Plan) -> NDArray[np.float32]:
+    """(window / CELL, same): a raised cosine over the overlap, as a network sees least around a pixel at the edge."""
+    cells = plan.window // CELL
+    centres = (np.arange(cells) + 0.5) * CELL
+    inward = np.minimum(centres, plan.window - centres) / max(plan.overlap, 1)
+    ramp = np.sin(np.pi / 2 * np.minimum(inward, 1)) ** 2
     weights = np.outer(ramp, ramp) + 1e-3
     return weights.astype(np.float32)

@@ -172,8 +172,8 @@ def test_progress_tells_the_blocks_and_weights_of_both_networks_are_named(slide:
     assert all(len(digest) == 64 for digest in finished.weights.values())
 
 
-def test_another_step_between_windows_finds_the_same_tumour(slide: ArraySlide) -> None:
-    base, fine = scored(slide).shares, scored(slide, stride="128").shares
+def test_another_overlap_of_windows_finds_the_same_tumour(slide: ArraySlide) -> None:
+    base, fine = scored(slide).shares, scored(slide, overlap="128").shares
     assert base is not None
     assert fine is not None
     assert fine.total == pytest.approx(base.total, rel=0.01)
@@ -360,7 +360,7 @@ def test_on_the_command_line_it_scores_and_speaks_of_tumour_surface(
     install()
     path = write_strips(tmp_path / "strips.ome.tif")
     command = ["score", str(path), "--whole-slide", "--scorer", "surface", "--out", str(tmp_path / "out")]
-    assert main([*command, "--set", "stride=256"]) == 0
+    assert main([*command, "--set", "overlap=0"]) == 0
     printed = capsys.readouterr().out
     assert "mm² of tumour surface" in printed
     written = {p.name for p in (tmp_path / "out").iterdir()}

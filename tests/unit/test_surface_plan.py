@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from her2viewer_surface.plan import BLOCK, CELL, FRAME_CELLS, HALO, HALO_CELLS, PATCH, PATCHES, WINDOW, Block, Plan
+from her2viewer_surface.plan import BLOCK, CELL, FRAME_CELLS, HALO, HALO_CELLS, PATCH, PATCHES, Block, Plan
 from her2viewer_surface.segmentation import SMALL_CELLS, Segmentation, tissue_cells, tumour_mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from her2viewer.api import PixelSize, PixelSizeSource, Region
+from her2viewer.api import PixelSize, PixelSizeSource, Region, ScorerError
 
-STRIDES = (128, 192, 224, 256)
+WINDOWS = ((256, 128), (256, 64), (256, 32), (256, 0), (512, 128), (512, 64), (512, 32), (512, 0))
+"""Sides and overlaps."""
 WHOLE = np.ones((PATCHES, PATCHES), np.float32)
 
 
-def plan(stride: int = 192, mpp: float = 0.5) -> Plan:
-    return Plan.of(PixelSize(mpp, mpp, PixelSizeSource.FILE, "test"), stride)
+def plan(window: int = 256, overlap: int = 64, mpp: float = 0.5) -> Plan:
+    return Plan.of(PixelSize(mpp, mpp, PixelSizeSource.FILE, "test"), window, overlap)
 
 
 class Constant:
@@ -25,13 +26,13 @@ class Constant:
 
     batch, precision, device = 4, "fp32", "CPU"
 
-    def __init__(self, logit: np.ndarray | float) -> None:
-        self._logit = logit
+    def __init__(self, logit: np.ndarray | float, side: int = 256) -> None:
+        self._logit, self.side = logit, side
         self.seen = 0
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         self.seen += len(batch)
-        logits = np.zeros((len(batch), 2, WINDOW, WINDOW), np.float32)
+        logits = np.zeros((len(batch), 2, self.side, self.side), np.float32)
         logits[:, 1] = self._logit
         return logits
 
@@ -42,8 +43,8 @@ def means(values: np.ndarray, side: int) -> np.ndarray:
     return values.reshape(rows // side, side, columns // side, side).mean(axis=(1, 3))
 
 
-def tissue(count: int) -> list[np.ndarray | None]:
-    return [np.full((WINDOW, WINDOW, 3), 150, np.uint8) for _ in range(count)]
+def tissue(count: int, side: int = 256) -> list[np.ndarray | None]:
+    return [np.full((side, side, 3), 150, np.uint8) for _ in range(count)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -69,41 +70,41 @@ def test_the_wanted_patches_are_those_that_share_area_with_the_region(points, mp
     assert area == pytest.approx(hull.area, rel=1e-4, abs=0.1)
 
 
-@pytest.mark.parametrize("stride", STRIDES)
-def test_a_block_asks_for_every_window_that_sees_a_wanted_patch_or_its_halo(stride: int) -> None:
+@pytest.mark.parametrize(("window", "overlap"), WINDOWS)
+def test_a_block_asks_for_every_window_that_sees_a_wanted_patch_or_its_halo(window: int, overlap: int) -> None:
     cover = np.zeros((PATCHES, PATCHES), np.float32)
     cover[0, 5], cover[11, 11] = 0.2, 1.0
     block = Block(3, 7, cover)
-    found = set(plan(stride).windows(block))
-    expected = set()
+    found = set(plan(window, overlap).windows(block))
+    expected, stride = set(), window - overlap
     for row, column in np.argwhere(cover):
         x, y = block.x + column * PATCH, block.y + row * PATCH
-        for c in range(40):
-            for r in range(60):
-                near_x = c * stride < x + PATCH + HALO and c * stride + WINDOW > x - HALO
-                near_y = r * stride < y + PATCH + HALO and r * stride + WINDOW > y - HALO
+        for c in range(-2, 40):
+            for r in range(-2, 60):
+                near_x = c * stride < x + PATCH + HALO and c * stride + window > x - HALO
+                near_y = r * stride < y + PATCH + HALO and r * stride + window > y - HALO
                 if near_x and near_y:
                     expected.add((c, r))
     assert found == expected
 
 
-@pytest.mark.parametrize("stride", STRIDES)
-def test_blending_leaves_no_seams(stride: int) -> None:
+@pytest.mark.parametrize(("window", "overlap"), WINDOWS)
+def test_blending_leaves_no_seams(window: int, overlap: int) -> None:
     """A network that is surer in the middle of its window than at the edge still gives a field without steps."""
-    ramp = np.abs(np.arange(WINDOW) - WINDOW / 2 + 0.5) / WINDOW
-    network = Constant((4 - 4 * (ramp[:, None] + ramp[None, :])).astype(np.float32))
+    ramp = np.abs(np.arange(window) - window / 2 + 0.5) / window
+    network = Constant((4 - 4 * (ramp[:, None] + ramp[None, :])).astype(np.float32), window)
     block = Block(2, 2, WHOLE)
-    at = plan(stride)
+    at = plan(window, overlap)
     work = Segmentation(network, at, [block])
-    work.add(places := work.claim(block), tissue(len(places)))
+    work.add(places := work.claim(block), tissue(len(places), window))
     probability, seen = work.probability(block)
     assert seen.all()
     steps = max(np.abs(np.diff(probability, axis=axis)).max() for axis in (0, 1))
     alone = np.abs(np.diff(means(1 / (1 + np.exp(-network(np.zeros((1,)))[0, 1])), CELL), axis=0)).max()
     # Hardly steeper than the network itself, where windows overlap; without overlap nothing can be blended.
-    assert steps <= {128: 1.5 * alone, 192: 1.5 * alone, 224: 2 * alone, 256: 1.0}[stride]
-    flat = Segmentation(Constant(1.0), at, [block])
-    flat.add(places := flat.claim(block), tissue(len(places)))
+    assert steps <= {128: 1.5 * alone, 64: 1.5 * alone, 32: 2 * alone, 0: 1.0}[overlap]
+    flat = Segmentation(Constant(1.0, window), at, [block])
+    flat.add(places := flat.claim(block), tissue(len(places), window))
     np.testing.assert_allclose(flat.probability(block)[0], 1 / (1 + np.exp(-1.0)), atol=1e-5)
 
 
@@ -131,7 +132,7 @@ def test_windows_without_tissue_cost_no_network_and_hold_no_tumour() -> None:
     network = Constant(9.0)
     work = Segmentation(network, plan(), [block])
     places = work.claim(block)
-    work.add(places, [np.full((WINDOW, WINDOW, 3), 255, np.uint8) for _ in places])
+    work.add(places, [np.full((256, 256, 3), 255, np.uint8) for _ in places])
     probability, seen = work.probability(block)
     assert network.seen == 0
     assert seen.all()
@@ -143,7 +144,7 @@ def test_a_window_with_tissue_at_its_edge_alone_is_left_to_its_neighbour() -> No
     network = Constant(9.0)
     work = Segmentation(network, plan(), [block])
     places = work.claim(block)
-    pictures = [np.full((WINDOW, WINDOW, 3), 255, np.uint8) for _ in places]
+    pictures = [np.full((256, 256, 3), 255, np.uint8) for _ in places]
     # 32 um on both sides of x = 224 um, where the window at 192 um begins to be nearer than that at 0.
     pictures[places.index((0, 1))][:, 224:] = 150
     pictures[places.index((1, 1))][:, 32:64] = 150
@@ -208,3 +209,9 @@ def test_pale_stroma_is_tissue_and_glass_is_not() -> None:
     found = tissue_cells(rgb)
     assert found[:, :4].all()
     assert not found[:, 4:].any()
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(250, 32), (32, 64), (128, 128)])
+def test_a_network_of_another_side_that_does_not_fit_is_refused_in_a_sentence(window: int, overlap: int) -> None:
+    with pytest.raises(ScorerError, match=f"images of {window} px.*overlap of {overlap} um"):
+        plan(window, overlap)
