@@ -17,6 +17,7 @@ from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.scoring.runtime.devices import openvino_version
 from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
 from her2viewer.scoring.runtime.kept import Kept
+from her2viewer.scoring.runtime.upsampling import without_upsampling
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ MOST = 256
 ROUNDS = 4
 """Requests of each stream in a batch of the recommended size, so that none waits long at its end."""
 NO_MEMORY = ("out of memory", "out_of_memory", "out_of_resources", "out_of_host", "exceeded max size", "alloc")
+GRAPH = 1
+"""Counts the ways in which graphs were rewritten before they were compiled."""
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -146,7 +149,7 @@ class OpenVinoNetwork:
         }
         if self._device == "CPU":
             options["INFERENCE_NUM_THREADS"] = self._threads
-        what = f"{self._device}-{self.precision}-{kind}-{self._size}-{self._threads}-{openvino_version()}"
+        what = f"{self._device}-{self.precision}-{kind}-{self._size}-{self._threads}-{openvino_version()}-{GRAPH}"
         name = f"{self._model.sha256[:32]}-{_digest(self._model)}-{what}.blob"
         data = self._kept.data(name)
         if data is not None:
@@ -166,6 +169,8 @@ class OpenVinoNetwork:
 
         network = self._source()
         network.reshape([self._size, self._channels, self._side, self._side])
+        if self._device == "CPU":
+            without_upsampling(network)
         steps = PrePostProcessor(network)
         own = steps.input()
         own.tensor().set_element_type(ov.Type.u8 if kind == "u1" else ov.Type.f32).set_layout(ov.Layout("NHWC"))
