@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -123,16 +122,18 @@ class CellCorrections:
         codes = np.array([*(known.code_in(scheme) for known in self.classes), NO_CELL], dtype=np.uint8)
         return codes[self.said]
 
-    def fit(self, cells: CellBins, reach: float = 0.0) -> Fit:
+    def fit(self, cells: CellBins, reach: float = 0.0, placed: NDArray[np.bool_] | None = None) -> Fit:
         """Which cells they speak of: those exactly at their places; else the nearest that no other speaks of.
 
         Args:
             cells: of the table.
             reach: farthest distance at which a cell is still taken for the one that was meant, level-0 px.
+            placed: (n,) those whose cell is known to lie exactly there, in this table or in another part of the
+                slide: they look for no other.
         """
         correction, cell = cells.at(self.x, self.y)
         if reach > 0 and len(cells):
-            open_ones = np.ones(len(self), dtype=bool)
+            open_ones = np.ones(len(self), dtype=bool) if placed is None else ~placed
             open_ones[correction] = False
             left = np.flatnonzero(open_ones)
             if len(left):
@@ -209,17 +210,6 @@ def recoded(table: CellTable, codes: NDArray[np.uint8], said: NDArray[np.int64])
     changed = replace(table, classes=codes, scorer_classes=of_scorer)
     gone = codes == NO_CELL
     return changed.selected(~gone) if gone.any() else changed
-
-
-def merged(parts: Iterable[CellChange]) -> CellChange:
-    """The sum of several tables; a word that finds no cell finds none in any of them."""
-    items = tuple(parts)
-    return CellChange(
-        sum(c.reclassified for c in items),
-        sum(c.removed for c in items),
-        sum(c.confirmed for c in items),
-        min((c.unfit for c in items), default=0),
-    )
 
 
 def _places(x: ArrayLike, y: ArrayLike) -> Places:

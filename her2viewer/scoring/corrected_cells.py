@@ -1,4 +1,4 @@
-"""A scorer's cells under the reader's corrections, followed edit by edit: only what an edit touches costs."""
+"""A table of cells under the reader's corrections, followed edit by edit: only what an edit touches costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from her2viewer.domain.cell_corrections import (
     CellChange,
     CellCorrections,
     Fit,
-    SaidClass,
     recoded,
 )
 from her2viewer.domain.evidence import NOT_SCORED, CellTable, Evidence
@@ -37,6 +36,12 @@ class CorrectedCells:
         self.codes: NDArray[np.uint8] = found.classes
         """(n,) class of each cell now, ``NO_CELL`` where removed. Each change makes a new array."""
         self._reach = REACH_UM / pixel_size.mpp
+        self._box = (
+            (float(found.x.min()), float(found.y.min()), float(found.x.max()), float(found.y.max()))
+            if len(found)
+            else None
+        )
+        """Around all centres, level-0 px."""
         self._bins = bins
         self._fit = Fit(_NOTHING, _NOTHING)
         self._table: CellTable | None = found
@@ -57,24 +62,14 @@ class CorrectedCells:
             reach: level-0 px.
             shown: bool (classes,).
         """
+        if not self._around(np.array([x]), np.array([y]), reach).any():
+            return None
         every = np.zeros(NO_CELL + 1, dtype=bool)
         every[: len(shown)] = shown
         _, cells, distance = self.bins.near(np.array([x]), np.array([y]), reach)
         visible = every[self.codes[cells]]
         cells, distance = cells[visible], distance[visible]
         return int(cells[np.argmin(distance)]) if len(cells) else None
-
-    def in_found(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Indices into ``table`` as such into ``found``: removed cells are not in the table."""
-        return indices if not len(self.removed) else np.flatnonzero(self.codes != NO_CELL)[indices]
-
-    def in_table(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Indices into ``found`` of cells that are not removed, as such into ``table``."""
-        return cells - np.searchsorted(self.removed, cells)
-
-    def is_table(self, table: CellTable | None) -> bool:
-        """Whether that is ``table``, without making it."""
-        return table is not None and table is self._table
 
     @property
     def bins(self) -> CellBins:
@@ -98,13 +93,34 @@ class CorrectedCells:
         """(k,) cells of ``found`` that the reader spoke of."""
         return self._fit.cell
 
-    def set(self, corrections: CellCorrections) -> NDArray[np.int64]:
-        """Exactly these corrections from now on; returns the cells of ``found`` of which other things are said."""
-        if corrections is self.corrections or (corrections.empty and self.corrections.empty):
+    @property
+    def fitted(self) -> NDArray[np.int64]:
+        """(k,) numbers of the corrections that found a cell here."""
+        return self._fit.correction
+
+    def exact(self, corrections: CellCorrections) -> NDArray[np.bool_]:
+        """(n,) which corrections speak of exactly the place of a cell of ``found``."""
+        exact = self._around(corrections.x, corrections.y, 0.0)
+        if exact.any():
+            near = np.flatnonzero(exact)
+            asked, _ = self.bins.at(corrections.x[near], corrections.y[near])
+            exact[:] = False
+            exact[near[asked]] = True
+        return exact
+
+    def set(self, corrections: CellCorrections, placed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Exactly these corrections from now on; returns the cells of ``found`` of which other things are said.
+
+        Args:
+            corrections: of the reader.
+            placed: (n,) those whose cell is known, see ``CellCorrections.fit``.
+        """
+        none_here = not len(self.said) and not self._around(corrections.x, corrections.y, self._reach).any()
+        if corrections is self.corrections or none_here:
             self.corrections = corrections
             return _NOTHING
         before, said_before = self.codes, self._fit.cell
-        fit = corrections.fit(self.bins, self._reach)
+        fit = corrections.fit(self.bins, self._reach, placed)
         codes = self.found.classes.copy()
         codes[fit.cell] = corrections.codes_in(self.found.scheme)[fit.correction]
         other = np.union1d(np.flatnonzero(codes != before), np.setxor1d(said_before, fit.cell))
@@ -112,6 +128,13 @@ class CorrectedCells:
         if len(other):
             self.codes, self._table = codes, None
         return other
+
+    def _around(self, x: NDArray[np.floating], y: NDArray[np.floating], reach: float) -> NDArray[np.bool_]:
+        """(k,) which places lie no farther than ``reach`` from the box around all cells, level-0 px."""
+        if self._box is None:
+            return np.zeros(len(x), dtype=bool)
+        x0, y0, x1, y1 = self._box
+        return (x >= x0 - reach) & (x <= x1 + reach) & (y >= y0 - reach) & (y <= y1 + reach)
 
     def patch(self, cells: NDArray[np.int64]) -> CellTable:
         """Some cells of ``found`` as they are now, removed ones of class ``NO_CELL``: for whoever draws them."""
@@ -121,36 +144,24 @@ class CorrectedCells:
         of_scorer[self._fit.cell] = self.found.classes[self._fit.cell]
         return replace(self.found, classes=self.codes, scorer_classes=of_scorer).selected(keep)
 
-    def after(self, x: ArrayLike, y: ArrayLike, said: SaidClass | None) -> CellCorrections:
-        """The corrections with one more word on the cells at these places of the table; None removes them."""
-        return self.unsaid(x, y).after(x, y, said)
-
-    def unsaid(self, x: ArrayLike, y: ArrayLike) -> CellCorrections:
-        """The corrections without what was said of the cells at these places, also where it was said nearby."""
+    def spoken(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+        """(k,) numbers of the corrections that speak of the cells exactly at these places, level-0 px."""
+        if not len(self.said):
+            return _NOTHING
         x, y = np.atleast_1d(np.asarray(x, np.float32)), np.atleast_1d(np.asarray(y, np.float32))
         _, cells = self.bins.at(x, y)
-        keep = np.ones(len(self.corrections), dtype=bool)
-        keep[self._fit.correction[np.isin(self._fit.cell, cells)]] = False
-        return self.corrections.chosen(keep)
+        return self._fit.correction[np.isin(self._fit.cell, cells)]
 
     def change(self, region: Region) -> CellChange:
-        """What the reader changed among the cells of a region, and what was said of cells that are not found."""
-        if self.corrections.empty:
-            return CellChange()
+        """What the reader changed among the cells of a region."""
         cells = self._fit.cell
         cells = cells[region.contains_points(self.found.x[cells], self.found.y[cells])]
         now, before = self.codes[cells], self.found.classes[cells]
         removed = now == NO_CELL
-        # A removed cell that is no longer found is as the reader wants it.
-        open_ones = self.corrections.codes_in(self.found.scheme) != NO_CELL
-        open_ones[self._fit.correction] = False
-        lost = np.flatnonzero(open_ones)
-        inside = region.contains_points(self.corrections.x[lost], self.corrections.y[lost])
         return CellChange(
             reclassified=int((~removed & (now != before)).sum()),
             removed=int(removed.sum()),
             confirmed=int((now == before).sum()),
-            unfit=int(inside.sum()),
         )
 
 

@@ -65,7 +65,7 @@ class CellSelection(QObject):
             return
         if table is None:
             self.clear()
-        elif same_places(before, table):
+        elif same_places(before, table, begins=True):
             self._take(table, self._indices)
         else:
             found = _found_again(before, self._indices, table)
@@ -86,12 +86,19 @@ def shown_cells(evidence: Iterable[Evidence]) -> CellTable | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def same_places(one: CellTable, other: CellTable) -> bool:
-    """Whether two tables hold the same cells in the same order, whatever their classes."""
-    if len(one) != len(other):
+def same_places(one: CellTable, other: CellTable, *, begins: bool = False) -> bool:
+    """Whether two tables hold the same cells in the same order, whatever their classes.
+
+    Args:
+        one: a table.
+        other: another one.
+        begins: more cells may follow in ``other``.
+    """
+    n = len(one)
+    if len(other) < n or (len(other) > n and not begins):
         return False
     pairs = ((one.x, other.x), (one.y, other.y))
-    return all(a is b or np.array_equal(a, b) for a, b in pairs)
+    return all(a is b or np.array_equal(a, b[:n]) for a, b in pairs)
 
 
 def _found_again(before: CellTable, indices: NDArray[np.int64], table: CellTable) -> NDArray[np.int64]:

@@ -41,12 +41,14 @@ class CellCorrecting(QObject):
         toolbox.tool_changed.connect(lambda _: self.bar.refresh())
         desk.chosen.changed.connect(self.bar.refresh)
         for signal in (
+            desk.controller.evidence_added,
             desk.controller.evidence_changed,
             desk.controller.state_changed,
             desk.controller.cells_settled,
             desk.controller.result_changed,
         ):
-            signal.connect(lambda *_: self.bar.refresh())
+            signal.connect(lambda *_: self._look_again())
+        self.tool.target_changed.connect(self._read_out)
         desk.controller.cells_settled.connect(self._read_out)
 
     def menu_at(self, x: float, y: float, parent: QWidget) -> QMenu | None:
@@ -128,6 +130,11 @@ class CellCorrecting(QObject):
         self._desk.storage.submit("Writing the training data", work, done=done)
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _look_again(self) -> None:
+        """There are other cells than a moment ago, of a run that goes on or at its end."""
+        self.tool.look_again()
+        self.bar.refresh()
 
     def _read_out(self) -> None:
         """The cell under a pointer that rests is another one now: say so in the status bar."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.cell_bins import CellBins
-from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellChange, CellCorrections, merged
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, CellChange, CellCorrections
 from her2viewer.domain.corrections import NO_CORRECTIONS, Bounds, Corrections, MaskChange
 from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, TissueMask, concatenated
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
 from her2viewer.scoring.aggregate import CellCounter, Counts, ShareCounter, SurfaceCounter
+from her2viewer.scoring.cell_parts import CellParts
 from her2viewer.scoring.corrected import CorrectedSurface, surface_of
 from her2viewer.scoring.corrected_cells import CorrectedCells
 
@@ -26,19 +29,35 @@ _JOIN_LIMIT = 200_000
 class _Part:
     counter: ShareCounter
     cells: CellTable | None = None
-    """What may still be joined with the next part."""
+    """As the scorer gave them: what may still be joined with the next part."""
     size: int = 0
     surface: CorrectedSurface | None = None
     """Tumour mask and class map under the corrections of the reader."""
     found: tuple[TissueMask, ClassMap] | None = None
     """The two as the scorer gave them."""
-    of: CorrectedCells | None = None
-    """The table that is counted here, where it is one alone."""
+    of: tuple[CorrectedCells, ...] = ()
+    """The tables of cells that are counted here, one after another."""
 
     def follow(self) -> None:
         """Count the class map as it is now."""
         if self.surface is not None and isinstance(self.counter.counter, SurfaceCounter):
             self.counter = ShareCounter(self.counter.counter.of(self.surface.class_map))
+
+    def recode(self, cells: NDArray[np.int64], codes: NDArray[np.uint8]) -> None:
+        """Count some cells, by their place among all of this part, as others."""
+        if isinstance(self.counter.counter, CellCounter) and len(cells):
+            self.counter = ShareCounter(self.counter.counter.recoded(cells, codes))
+
+    @property
+    def said(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+        """The cells that the reader spoke of, by their place among all of this part, as they are and as found."""
+        starts = np.cumsum([0, *(len(one.found) for one in self.of)]).tolist()
+        none = np.zeros(0, np.uint8)
+        return (
+            np.concatenate([np.zeros(0, np.int64), *(a + one.said for a, one in zip(starts, self.of, strict=False))]),
+            np.concatenate([none, *(one.codes[one.said] for one in self.of)]),
+            np.concatenate([none, *(one.found.classes[one.said] for one in self.of)]),
+        )
 
 
 class LiveShares:
@@ -59,6 +78,7 @@ class LiveShares:
         """Shares that were counted last: all parts of the window ask for those of one region."""
         self._tables: dict[int, CorrectedCells] = {}
         """By ``id`` of what the scorer gave: all tables of cells with what the reader made of them."""
+        self._cell_parts = CellParts(pixel_size, cell_corrections)
 
     def add(self, evidence: Iterable[Evidence]) -> None:
         """Take in the evidence of one more part."""
@@ -67,7 +87,7 @@ class LiveShares:
             return
         for item in items:
             if self._counts == "cells" and isinstance(item, CellTable):
-                self._add_cells(self._hold(item).table)
+                self._add_cells(self._hold(item))
             elif self._counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
                 self._parts.append(_Part(self._counter(item)))
 
@@ -88,7 +108,7 @@ class LiveShares:
         if whole.counter is not None:
             self._parts = [_Part(whole, size=1 << 62)]
             if isinstance(whole.counter, CellCounter) and self._tables:
-                self._link(self._parts[0], whole.counter, next(iter(self._tables.values())))
+                self._parts[0] = self._linked(whole.counter, next(iter(self._tables.values())))
 
     def hold(self, evidence: Iterable[Evidence], bins: CellBins | None = None) -> None:
         """Speak of these tables of cells from now on, not of those before; what was counted stays.
@@ -98,6 +118,7 @@ class LiveShares:
             bins: of its first table, where somebody has them.
         """
         self._tables = {}
+        self._cell_parts = CellParts(self._pixel_size, self._cell_corrections)
         for item in evidence:
             if isinstance(item, CellTable) and self._counts == "cells":
                 self._hold(item, bins if not self._tables else None)
@@ -108,12 +129,12 @@ class LiveShares:
         known = self._known
         # Regions and counters do not change: other ones take their place.
         if known is None or known[0] is not region or not _same(known[1], counters):
-            self._known = known = (region, counters, self._counted(region))
+            self._known = known = (region, counters, self._counted(region, counters))
         return known[2]
 
-    def _counted(self, region: Region) -> Shares | None:
-        one = len(self._parts) == 1 and self._parts[0].cells is None
-        found = [s for part in self._parts if (s := part.counter.shares(region, interval=one)) is not None]
+    def _counted(self, region: Region, counters: list[ShareCounter]) -> Shares | None:
+        one = len(counters) == 1 and self._parts[0].cells is None
+        found = [s for counter in counters if (s := counter.shares(region, interval=one)) is not None]
         if not found:
             return None
         first = found[0]
@@ -201,72 +222,74 @@ class LiveShares:
     # -- cells ----------------------------------------------------------------------------------------------------
 
     @property
-    def cells(self) -> CorrectedCells | None:
-        """The table of cells, where there is one alone: not while parts of it come in."""
-        tables = [cells for cells in self._tables.values() if cells.found.scheme.counted]
-        return tables[0] if len(tables) == 1 else None
+    def cells(self) -> CellParts | None:
+        """The cells that may be corrected, also while parts of them come in; None where there are none."""
+        return None if self._cell_parts.scheme is None else self._cell_parts
 
     def correct_cells(self, corrections: CellCorrections) -> list[CellTable]:
         """Exactly these corrections from now on; returns the cells of which other things are said (see ``patch``)."""
         self._cell_corrections = corrections
-        changed = [(cells, other) for cells in self._tables.values() if len(other := cells.set(corrections))]
-        linked = {id(part.of): part for part in self._parts if part.of is not None}
-        if changed and not all(id(cells) in linked for cells, _ in changed):
-            # Parts were joined for counting: from now on each is counted by itself, so that it can follow.
-            self._parts = []
-            for cells in self._tables.values():
-                self._parts.append(_Part(ShareCounter(None), size=1 << 62))
-                self._link(self._parts[-1], CellCounter(cells.found, self._pixel_size), cells)
-        else:
+        changed = self._cell_parts.set(corrections)
+        at = {id(cells): (part, k) for part in self._parts for k, cells in enumerate(part.of)}
+        if all(id(cells) in at for cells, _ in changed):
             for cells, other in changed:
-                part = linked[id(cells)]
-                if isinstance(part.counter.counter, CellCounter):
-                    part.counter = ShareCounter(part.counter.counter.recoded(other, cells.codes[other]))
+                part, k = at[id(cells)]
+                part.recode(sum(len(one.found) for one in part.of[:k]) + other, cells.codes[other])
+        else:
+            # What was counted are the parts of a run that was stopped: from now on the tables that are held.
+            tables = self._tables.values()
+            self._parts = [self._linked(CellCounter(cells.found, self._pixel_size), cells) for cells in tables]
         return [cells.patch(other) for cells, other in changed]
 
     def shares_as_found(self, region: Region) -> Shares | None:
         """As ``shares``, of the cells as the scorer gave them."""
-        parts = self._parts
-        cells = parts[0].of if len(parts) == 1 else None
-        counter = parts[0].counter.counter if cells is not None else None
-        if cells is None or not isinstance(counter, CellCounter) or not len(cells.said):
-            return self.shares(region)
-        return counter.recoded(cells.said, cells.found.classes[cells.said]).shares(region, interval=True)
+        counters = []
+        for part in self._parts:
+            counter, (cells, _, found) = part.counter, part.said
+            if isinstance(counter.counter, CellCounter) and len(cells):
+                counter = ShareCounter(counter.counter.recoded(cells, found))
+            counters.append(counter)
+        return self._counted(region, counters)
 
     @property
     def corrected_cells(self) -> list[CellTable]:
         """All cells that the reader spoke of (see ``CorrectedCells.patch``)."""
-        return [cells.patch(cells.said) for cells in self._tables.values() if len(cells.said)]
+        return [patch for item in self._tables.values() if (patch := self.patch_of(item.found)) is not None]
 
-    def cell_change(self, region: Region) -> CellChange:
-        """How many cells of a region the reader made others than the scorer said."""
-        return merged(cells.change(region) for cells in self._tables.values())
+    def patch_of(self, item: Evidence) -> CellTable | None:
+        """The cells of one table that the reader spoke of; None where there are none."""
+        cells = self._tables.get(id(item))
+        return cells.patch(cells.said) if cells is not None and len(cells.said) else None
+
+    def cell_change(self, region: Region, seen: Region) -> CellChange:
+        """How many cells of a region the reader made others than the scorer said; it has looked at ``seen``."""
+        return self._cell_parts.change(region, seen)
 
     def _hold(self, table: CellTable, bins: CellBins | None = None) -> CorrectedCells:
-        cells = CorrectedCells(table, self._pixel_size, bins)
-        if not self._cell_corrections.empty and table.scheme.counted:
-            cells.set(self._cell_corrections)
+        counted = table.scheme.counted
+        cells = self._cell_parts.add(table, bins) if counted else CorrectedCells(table, self._pixel_size, bins)
         self._tables[id(table)] = cells
         return cells
 
     @staticmethod
-    def _link(part: _Part, counter: CellCounter, cells: CorrectedCells) -> None:
+    def _linked(counter: CellCounter, cells: CorrectedCells) -> _Part:
         cells.use(counter.bins)
-        said = cells.said
-        now = counter.recoded(said, cells.codes[said]) if len(said) else counter
-        part.counter, part.of = ShareCounter(now), cells
+        part = _Part(ShareCounter(counter), size=1 << 62, of=(cells,))
+        part.recode(*part.said[:2])
+        return part
 
-    def _add_cells(self, table: CellTable) -> None:
+    def _add_cells(self, cells: CorrectedCells) -> None:
         # Outlines are not counted: without them joining is a matter of few arrays.
-        bare = replace(table, contours=None, contour_starts=None, features={}, probabilities=None)
-        parts = self._parts
+        bare = replace(cells.found, contours=None, contour_starts=None, features={}, probabilities=None)
+        parts, of = self._parts, (cells,)
         while parts:
             last = parts[-1]
             if last.cells is None or last.size > len(bare) or last.size + len(bare) > _JOIN_LIMIT:
                 break
-            bare = concatenated([last.cells, bare])
+            bare, of = concatenated([last.cells, bare]), last.of + of
             parts.pop()
-        parts.append(_Part(self._counter(bare), bare, len(bare)))
+        parts.append(_Part(self._counter(bare), bare, len(bare), of=of))
+        parts[-1].recode(*parts[-1].said[:2])
 
     def _counter(self, item: Evidence) -> ShareCounter:
         return ShareCounter.of((item,), self._counts, self._pixel_size)

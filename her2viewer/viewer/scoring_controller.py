@@ -294,10 +294,15 @@ class ScoringController(ScoringFacts):
         if not self._mine(number):
             return
         held = self._held
-        if held is not None:
+        if held is None:
+            self.evidence_added.emit(evidence)
+        else:
             held.add(evidence, covered)
-            evidence = tuple(held.live.current(item) for item in evidence)
-        self.evidence_added.emit(evidence)
+            self.evidence_added.emit(tuple(held.live.current(item) for item in evidence))
+            for item in evidence:
+                # Removed cells are no evidence, but where they were is marked.
+                if (patch := held.live.patch_of(item)) is not None:
+                    self.cells_corrected.emit(self.scorer, patch)
         if not self._timer.isActive():
             self._timer.start(_RUNNING_MS)
 

@@ -15,7 +15,7 @@ from her2viewer.domain.result import Result
 from her2viewer.domain.shares import Shares
 from her2viewer.guidelines.decision import Decision
 from her2viewer.guidelines.profiles import DEFAULT_PROFILE, Profile, load_profiles
-from her2viewer.scoring.corrected_cells import CorrectedCells
+from her2viewer.scoring.cell_parts import CellParts
 from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.registry import ScorerEntry
 from her2viewer.viewer.scoring_knowledge import NOTHING, Held, Knowledge
@@ -204,13 +204,16 @@ class ScoringFacts(QObject):
     @property
     def cell_change(self) -> CellChange:
         """How many cells of the region the reader made others than the scorer said."""
-        return CellChange() if self._held is None else self._held.live.cell_change(self._region)
+        held = self._held
+        if held is None:
+            return CellChange()
+        return held.live.cell_change(self._region, self._region if self.coverage == 1 else held.scored)
 
     @property
-    def cells(self) -> CorrectedCells | None:
-        """The cells that are shown and may be corrected; None without any, and while a run adds to them."""
+    def cells(self) -> CellParts | None:
+        """The cells that are shown and may be corrected, of a run as far as they are there; None without any."""
         held = self._held
-        return None if held is None or held.counting or self._run is not None else held.live.cells
+        return None if held is None or held.counting else held.live.cells
 
     @property
     def correctable(self) -> Region:

@@ -125,7 +125,9 @@ class ShownCells(QObject):
 
     def _follow(self) -> None:
         if len(self.chosen):
-            self.chosen.follow(self.table)
+            # While a run goes on there is nothing to plot yet, but its cells can be corrected and so be chosen.
+            cells = self._controller.cells
+            self.chosen.follow(self.table if cells is None else cells.table)
 
     def _tell(self) -> None:
         self._follow()

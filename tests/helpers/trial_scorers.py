@@ -130,6 +130,11 @@ SCORERS = {
     "grid": _grid("pass"),
     "slow": _grid("time.sleep(0.1)"),
     "deaf": _grid("time.sleep(3600)"),
+    # Three tiles, then no more until the file that TRIAL_GATE names is there.
+    "gated": _grid(
+        "while done > 2 and not __import__('os').path.exists(__import__('os').environ['TRIAL_GATE']): "
+        "time.sleep(0.02); runtime.check()"
+    ),
     "crash": _grid("import os; os.abort()"),
     "memory": _grid("raise MemoryError"),
     "bug": _grid("1 / 0"),

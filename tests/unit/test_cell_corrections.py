@@ -19,6 +19,7 @@ from her2viewer.domain.evidence import NOT_SCORED, CellTable, concatenated
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.scoring.aggregate import CellCounter
+from her2viewer.scoring.cell_parts import CellParts
 from her2viewer.scoring.corrected_cells import REACH_UM, CorrectedCells, corrected_cells
 
 SEVEN = ClassScheme(("artefact", "stroma", "immune", "0", "1+", "2+", "3+"), (-1, -1, -1, 0, 1, 2, 3))
@@ -42,6 +43,14 @@ def table_of(x: object, y: object, classes: object, scheme: ClassScheme = SEVEN)
         contours=(np.stack([x, y], 1)[:, None] + corners).reshape(-1, 2),
         contour_starts=np.arange(n + 1, dtype=np.int64) * 3,
     )
+
+
+def parts_of(*tables: CellTable) -> CellParts:
+    """As if a scorer had given these tables one after another."""
+    parts = CellParts(SIZE)
+    for table in tables:
+        parts.add(table)
+    return parts
 
 
 def random_table(n: int, seed: int = 0, side: float = 2000.0) -> CellTable:
@@ -87,7 +96,7 @@ def test_two_corrections_never_take_the_same_cell_and_the_exact_one_comes_first(
 
 
 def test_a_correction_of_a_cell_that_is_no_longer_found_is_kept_and_counted() -> None:
-    cells = CorrectedCells(table_of([100], [100], [4]), SIZE)
+    cells = parts_of(table_of([100], [100], [4]))
     said = NO_CELL_CORRECTIONS.after([100, 300, 400], [100, 300, 400], TWO).after(500, 500, None)
     cells.set(said)
     change = cells.change(EVERYWHERE)
@@ -105,11 +114,12 @@ def test_a_class_is_understood_by_schemes_that_name_it_otherwise() -> None:
 
 
 def test_a_word_on_a_cell_replaces_the_older_one_that_was_said_a_little_beside() -> None:
-    cells = CorrectedCells(table_of([103], [100], [4]), SIZE)
+    cells = parts_of(table_of([103], [100], [4]))
     cells.set(NO_CELL_CORRECTIONS.after(100, 100, TWO))
     again = cells.after(103, 100, STROMA)
     assert len(again) == 1
     cells.set(again)
+    assert cells.table is not None
     assert cells.table.classes.tolist() == [1]
     assert cells.unsaid(103, 100).empty
 
@@ -183,13 +193,15 @@ def test_edit_by_edit_is_the_same_as_all_at_once_and_counts_follow(
 ) -> None:
     table = random_table(60, seed=3, side=300)
     bins = CellBins(table.x, table.y)
-    cells, counter = CorrectedCells(table, SIZE, bins), CellCounter(table, SIZE, bins)
+    parts, counter = CellParts(SIZE), CellCounter(table, SIZE, bins)
+    cells = parts.add(table, bins)
     for chosen, said in edits:
         x, y = table.x[chosen], table.y[chosen]
         before = cells.codes
-        other = cells.set(
-            cells.unsaid(x, y) if said == "back" else cells.after(x, y, None if said is None else said)  # type: ignore[arg-type]
+        changed = parts.set(
+            parts.unsaid(x, y) if said == "back" else parts.after(x, y, None if said is None else said)  # type: ignore[arg-type]
         )
+        other = np.concatenate([np.zeros(0, np.int64), *(one for _, one in changed)])
         assert set(np.flatnonzero(before != cells.codes)) <= set(other.tolist())
         counter = counter.recoded(other, cells.codes[other])
         whole = cells.corrections.applied(table, REACH)

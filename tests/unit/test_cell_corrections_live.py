@@ -63,14 +63,37 @@ def test_shares_of_corrected_parts_are_those_of_the_corrected_whole(
     assert live.shares(WHERE) == shares_of((first.applied(whole),), WHERE, "cells", SIZE)
 
 
-def test_cells_may_be_corrected_once_they_are_one_table() -> None:
+def test_cells_of_parts_that_have_come_may_be_corrected_while_others_are_awaited() -> None:
     live = LiveShares("cells", SIZE)
-    first, second = cells(20, 1), cells(20, 2)
+    first, second, third = (cells(20, k) for k in (1, 2, 3))
+    assert live.cells is None
     live.add((first,))
     live.add((second,))
-    assert live.cells is None
-    live.set_whole(None, (concatenated([first, second]),))
-    assert live.cells is not None
+    parts = live.cells
+    assert parts is not None
+    x, y = second.x[7], second.y[7]
+    live.correct_cells(parts.after(x, y, TWO))
+    live.add((third,))
+    assert live.cells is parts
+    now = live.current(second)
+    assert isinstance(now, CellTable)
+    assert now.classes[7] == 2
+    whole = concatenated([first, second, third])
+    live.set_whole(None, (whole,))
+    now = live.current(whole)
+    assert isinstance(now, CellTable)
+    assert now.classes[27] == 2
+
+
+def test_shares_as_found_are_known_also_while_parts_come_in() -> None:
+    live = LiveShares("cells", SIZE)
+    parts = [cells(40, k) for k in (1, 2, 3)]
+    for part in parts:
+        live.add((part,))
+    whole = concatenated(parts)
+    live.correct_cells(corrections_of(whole, 1))
+    assert live.shares(WHERE) != shares_of((whole,), WHERE, "cells", SIZE)
+    assert live.shares_as_found(WHERE) == shares_of((whole,), WHERE, "cells", SIZE)
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QCursor, QKeyEvent, QPainter, QPen, QPolygonF
 
 from her2viewer.domain.cell_corrections import CellCorrections, SaidClass, count_text
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.editing import outline
 from her2viewer.domain.region import Region
-from her2viewer.scoring.corrected_cells import CorrectedCells
+from her2viewer.scoring.cell_parts import CellParts
 from her2viewer.viewer.canvas.tool import ToolEvent
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.tools.drawing_state import DrawingState
 from her2viewer.viewer.tools.drawing_tool import CLICK_PX, SessionTool, distance, paint_outline, to_screen
+
+if TYPE_CHECKING:
+    from her2viewer.viewer.canvas.canvas import SlideCanvas
 
 BACK_KEY = "Z"
 """Takes the reader's word on cells back: there the scorer's counts again."""
@@ -30,7 +34,7 @@ _STEP_PX = 2.0
 _NOTHING: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 _LINE = QColor(255, 255, 255)
 _PLAIN = Qt.KeyboardModifier.NoModifier | Qt.KeyboardModifier.KeypadModifier
-NO_CELLS = "There are no cells to correct here: run a scorer that finds cells first, and wait until it is done."
+NO_CELLS = "There are no cells to correct here yet: run a scorer that finds cells first."
 NO_TARGET = "Point at a cell first, or draw round several: then say what they are."
 HIDDEN = "The cells are hidden: show their layer first, for nothing is corrected unseen."
 
@@ -49,8 +53,8 @@ class CellsSeen:
     """What of the cells can be seen now; the window answers."""
 
     def __init__(self) -> None:
-        self.cells: Callable[[], CorrectedCells | None] = lambda: None
-        """The cells that may be corrected."""
+        self.cells: Callable[[], CellParts | None] = lambda: None
+        """The cells that may be corrected; while a run finds more, another part may come at any time."""
         self.shown: Callable[[Viewport | None], NDArray[np.bool_] | None] = lambda viewport: None
         """(classes,) what is drawn; None where nothing is, or in this view no single cell."""
 
@@ -76,6 +80,9 @@ class CorrectCellsTool(SessionTool):
         """Another cell is under the pointer."""
         self._pointer: QPointF | None = None
         self._hover: int | None = None
+        """Number of the cell under the pointer."""
+        self._hover_of: CellParts | None = None
+        """Among these."""
         self._points: list[tuple[float, float]] = []
         self._last = QPointF()
         self._square = self._adding = False
@@ -86,17 +93,17 @@ class CorrectCellsTool(SessionTool):
     def scheme(self) -> ClassScheme | None:
         """Of the cells that can be corrected now."""
         cells = self.seen.cells()
-        return None if cells is None else cells.found.scheme
+        return None if cells is None else cells.scheme
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """(k,) what a key would speak of, into the cells as found: several chosen ones, else that at the pointer."""
+        """(k,) numbers of the cells that a key would speak of: several chosen ones, else that at the pointer."""
         cells = self.seen.cells()
         # The corrected table is never made for this: that of a million cells takes its time.
         chosen = _NOTHING
         if cells is not None and cells.is_table(self.chosen.table):
-            chosen = cells.in_found(self.chosen.indices)
-        if len(chosen) > 1 or self._hover is None:
+            chosen = cells.in_parts(self.chosen.indices)
+        if len(chosen) > 1 or self._hover is None or self._hover_of is not cells:
             return chosen
         return np.array([self._hover], dtype=np.int64)
 
@@ -108,10 +115,10 @@ class CorrectCellsTool(SessionTool):
     def say(self, code: int | None) -> bool:
         """Give the targets a class of the scheme, or remove them (None): one undo step. False without targets."""
         cells, targets = self._ready()
-        if cells is None:
+        if cells is None or cells.scheme is None:
             return False
-        x, y = cells.found.x[targets], cells.found.y[targets]
-        said = None if code is None else SaidClass.of(cells.found.scheme, code)
+        x, y = cells.centres(targets)
+        said = None if code is None else SaidClass.of(cells.scheme, code)
         what = "Remove" if said is None else f"Class {said.name} for"
         self._edit(f"{what} {count_text(len(targets))}", cells.after(x, y, said))
         return True
@@ -127,14 +134,18 @@ class CorrectCellsTool(SessionTool):
         cells, targets = self._ready()
         if cells is None:
             return False
-        after = cells.unsaid(cells.found.x[targets], cells.found.y[targets])
+        after = cells.unsaid(*cells.centres(targets))
         self._edit(f"Take back what was said of {count_text(len(targets))}", after)
         return True
 
-    def _ready(self) -> tuple[CorrectedCells | None, NDArray[np.int64]]:
+    def _ready(self) -> tuple[CellParts | None, NDArray[np.int64]]:
         if self.refused():
             return None, _NOTHING
-        cells, targets = self.seen.cells(), self.targets
+        cells = self.seen.cells()
+        if cells is not None and len(self.chosen) and not cells.is_table(self.chosen.table):
+            # A run has ended, or something was undone: the chosen cells are in another table now.
+            self.chosen.follow(cells.table)
+        targets = self.targets
         if cells is None or self.seen.shown(None) is None:
             self.state.message.emit(NO_CELLS if cells is None else HIDDEN)
             return None, _NOTHING
@@ -150,12 +161,24 @@ class CorrectCellsTool(SessionTool):
         if several:
             # Done with: the next key speaks of the cell under the pointer again.
             self.chosen.clear()
-        self._look()
+        self.look_again()
+        self.repaint()
+        self.target_changed.emit()
 
     # -- canvas ---------------------------------------------------------------------------------------------------
 
+    def activate(self, canvas: SlideCanvas) -> None:
+        super().activate(canvas)
+        canvas.viewport_changed.connect(self.look_again)
+        if canvas.underMouse():
+            # A key chose the tool: the pointer rests on a cell and has not moved yet.
+            self._pointer = QPointF(canvas.mapFromGlobal(QCursor.pos()))
+        self.look_again()
+
     def deactivate(self) -> None:
-        self._pointer = self._hover = None
+        if self.canvas is not None:
+            self.canvas.viewport_changed.disconnect(self.look_again)
+        self._pointer = self._hover = self._hover_of = None
         super().deactivate()
         self.target_changed.emit()
 
@@ -187,7 +210,7 @@ class CorrectCellsTool(SessionTool):
     def move(self, event: ToolEvent) -> bool:
         self._pointer = event.screen
         if not self._points:
-            self._look(event)
+            self.point_at(event.x, event.y, event.viewport)
             return False
         if distance(event.screen, self._last) >= _STEP_PX:
             self._points.append((event.x, event.y))
@@ -204,7 +227,7 @@ class CorrectCellsTool(SessionTool):
             self._choose_at(event)
         else:
             self._choose_in(Region.of((outline(points),)))
-        self._look(event)
+        self.point_at(event.x, event.y, event.viewport)
         return True
 
     def double_click(self, event: ToolEvent) -> bool:
@@ -250,22 +273,22 @@ class CorrectCellsTool(SessionTool):
 
     def point_at(self, x: float, y: float, viewport: Viewport) -> int | None:
         """The pointer is at a slide point (level-0 px); returns the cell there."""
-        hover = self._cell_at(x, y, viewport)
-        if hover != self._hover:
-            self._hover = hover
+        hover, cells = self._cell_at(x, y, viewport), self.seen.cells()
+        if hover != self._hover or cells is not self._hover_of:
+            self._hover, self._hover_of = hover, cells
             self.repaint()
             self.target_changed.emit()
         return hover
 
-    def _look(self, event: ToolEvent | None = None) -> None:
-        if event is not None:
-            self.point_at(event.x, event.y, event.viewport)
-        elif self._pointer is not None and self.canvas is not None:
+    def look_again(self) -> None:
+        """The view, the cells or what is said of them changed under a pointer that rests: which cell is it now?"""
+        if self.canvas is None or self._points:
+            return
+        if self._pointer is None:
+            self._hover = self._hover_of = None
+        else:
             view = self.canvas.viewport
-            self._hover = None
             self.point_at(*view.to_slide(self._pointer.x(), self._pointer.y()), view)
-            self.repaint()
-            self.target_changed.emit()
 
     def _cell_at(self, x: float, y: float, viewport: Viewport) -> int | None:
         cells, shown = self.seen.cells(), self.seen.shown(viewport)
@@ -277,30 +300,31 @@ class CorrectCellsTool(SessionTool):
         size = self.session.pixel_size
         return min(_REACH_PX / viewport.scale, np.inf if size is None else _REACH_UM / size.mpp)
 
-    def _removed_here(self, cells: CorrectedCells) -> tuple[float, float] | None:
+    def _removed_here(self, cells: CellParts) -> tuple[float, float] | None:
         """Centre of the removed cell under the pointer."""
         if self._pointer is None or self.canvas is None:
             return None
         view = self.canvas.viewport
         x, y = view.to_slide(self._pointer.x(), self._pointer.y())
-        gone = cells.removed
-        apart = np.hypot(cells.found.x[gone] - x, cells.found.y[gone] - y)
-        if not len(gone) or apart.min() > self._reach(view):
+        gone_x, gone_y = cells.centres(cells.removed)
+        apart = np.hypot(gone_x - x, gone_y - y)
+        if not len(apart) or apart.min() > self._reach(view):
             return None
-        at = gone[np.argmin(apart)]
-        return float(cells.found.x[at]), float(cells.found.y[at])
+        at = int(np.argmin(apart))
+        return float(gone_x[at]), float(gone_y[at])
 
     def _choose_at(self, event: ToolEvent) -> None:
         # Ctrl and a click add, as with other tools: there is no rectangle to draw.
         self._adding |= self._square
         found, cells = self._cell_at(event.x, event.y, event.viewport), self.seen.cells()
-        if found is None or cells is None:
+        table = None if found is None or cells is None else cells.table
+        if found is None or cells is None or table is None:
             if not self._adding:
                 self.chosen.clear()
         else:
             one = cells.in_table(np.array([found]))
-            adding = self._adding and cells.is_table(self.chosen.table)
-            self.chosen.set(cells.table, np.setxor1d(self.chosen.indices, one) if adding else one)
+            self.chosen.follow(table)
+            self.chosen.set(table, np.setxor1d(self.chosen.indices, one) if self._adding else one)
         self.target_changed.emit()
 
     def _choose_in(self, area: Region) -> None:
@@ -308,10 +332,13 @@ class CorrectCellsTool(SessionTool):
         if cells is None or shown is None:
             return
         table = cells.table
+        if table is None:
+            return
         area = area.intersection(self.session.region)
         found = np.flatnonzero(area.contains_points(table.x, table.y))
         found = found[shown[table.classes[found]]]
-        if self._adding and self.chosen.table is table:
+        if self._adding:
+            self.chosen.follow(table)
             found = np.union1d(found, self.chosen.indices)
         self.chosen.set(table, found)
         if not len(found):
@@ -333,14 +360,14 @@ class CorrectCellsTool(SessionTool):
             self._paint_lasso(painter, viewport)
             return
         cells = self.seen.cells()
-        if self._hover is None or cells is None or self._hover >= len(cells.found):
+        if self._hover is None or cells is None or cells is not self._hover_of:
             return
-        table = cells.found
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        contour = [(float(x), float(y)) for x, y in table.contour(self._hover)]
+        contour = [(float(x), float(y)) for x, y in cells.contour(self._hover)]
         shape = QPolygonF(to_screen(contour, viewport))
-        centre = QPointF(*viewport.to_screen(float(table.x[self._hover]), float(table.y[self._hover])))
+        x, y = cells.centres(np.array([self._hover]))
+        centre = QPointF(*viewport.to_screen(float(x[0]), float(y[0])))
         for pen in (QPen(QColor(0, 0, 0, 170), 4.5), QPen(_LINE, 2.0)):
             painter.setPen(pen)
             if len(contour) > 2:
