@@ -111,6 +111,11 @@ class Ground:
             self._valid -= QRegion(area)
             self._strips = [strip for strip in self._strips if not strip.area.intersects(area)]
 
+    @property
+    def rest(self) -> Hashable:
+        """Turn, screen scaling and layers of what was composed last."""
+        return None if self._look is None else self._look.rest
+
     def kept(self) -> Kept | None:
         """All of the view as it was composed last; None where parts of it are missing."""
         if self._look is None or self._whole is None or self._blocks_of is None or self._ring is None:
@@ -118,6 +123,10 @@ class Ground:
         whole = self._whole
         area = Box(whole.x(), whole.y(), whole.x() + whole.width(), whole.y() + whole.height())
         return Kept(self._look, area, self._blocks, self._ring)
+
+    def uses(self, memory: NDArray[np.uint8]) -> bool:
+        """Whether what is kept lies there."""
+        return self._ring is memory
 
     def adopt(self, memory: NDArray[np.uint8], view: Viewport, look: Look) -> NDArray[np.uint8] | None:
         """Keep a finished picture of a view with its rim, row after row; returns the memory that was used before."""

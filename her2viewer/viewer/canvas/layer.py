@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QPainter
 
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.viewport import Viewport
 
 
@@ -53,6 +54,12 @@ class Layer(QObject):
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         """Draw in logical screen coordinates; the canvas has set the opacity and antialiasing is off."""
         raise NotImplementedError
+
+    def rasters(self) -> LayerRasters | None:
+        """What ``paint`` would paint, as images: a snapshot for frames of a zoom that a worker makes. None where only
+        a painter can draw it.
+        """
+        return None
 
     def viewport_changed(self, viewport: Viewport) -> None:
         """Called before a frame with a new view, to order raster tiles from workers. Must be quick."""

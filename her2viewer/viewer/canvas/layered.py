@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from itertools import takewhile
 
 from PySide6.QtCore import QRect, QTimer, Signal
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QWidget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale
 from her2viewer.viewer.canvas.ground import Look
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.requests import tiles_in_view
 from her2viewer.viewer.canvas.scalebar import ScaleBar
 from her2viewer.viewer.canvas.view import TiledView
@@ -31,6 +33,8 @@ class LayeredView(TiledView):
         super().__init__(parent, workers, cache)
         self._layers: list[Layer] = []
         self._overlays_hidden = False
+        self._rasters: tuple[Hashable, tuple[LayerRasters, ...]] | None = None
+        """What the composed layers have at hand as images, and of which look that is."""
         self._scale_bar = ScaleBar()
         self._scale_bar_visible = True
         self._zooming = Zooming(self.store, self)
@@ -77,12 +81,18 @@ class LayeredView(TiledView):
     def _layer_changed(self) -> None:
         layer = self.sender()
         if not isinstance(layer, Layer) or layer.composed:
-            if self._zooming.active:
+            self._rasters = None
+            if self._zooming.active and _rest_of(self.frame_view, self._kept_layers()) == self.ground.rest:
                 # The next frames show what was kept; all is painted anew when the zoom is over.
-                self._rest.start()
+                if not self._rest.isActive():
+                    self._rest.start()
                 return
             self.ground.invalidate()
         self.schedule()
+
+    def _kept_layers(self) -> list[Layer]:
+        """Those that are kept with the tissue below them."""
+        return list(takewhile(lambda layer: layer.composed, self._shown_layers()))
 
     @property
     def overlays_hidden(self) -> bool:
@@ -153,8 +163,13 @@ class LayeredView(TiledView):
     def _order_zoom(self, pyramid: Pyramid) -> None:
         aim = self.aim
         scale = pyramid.scale(aim.downsample)
-        kept = list(takewhile(lambda layer: layer.composed, self._shown_layers()))
-        self._zooming.ask(self.scene(scale, aim), self._look(aim, scale, kept), pyramid, self.ground)
+        kept = self._kept_layers()
+        look = _look(aim, scale, kept)
+        if self._rasters is None or self._rasters[0] != look.rest:
+            # Those that lie on one that is no image are painted after it.
+            images = takewhile(lambda each: each is not None, (layer.rasters() for layer in kept))
+            self._rasters = (look.rest, tuple(each for each in images if each is not None))
+        self._zooming.ask(self.scene(scale, aim), look, pyramid, self.ground, self._rasters[1])
 
     def _zoom_came(self) -> None:
         frame = self._zooming.take()
@@ -163,12 +178,13 @@ class LayeredView(TiledView):
         scene, look = frame.scene, frame.look
         self.frame_view = view = scene.view
         self._zooming.reuse(self.ground.adopt(frame.memory, view, look))
-        kept = list(takewhile(lambda layer: layer.composed, self._shown_layers()))
-        if kept and look.rest == self._look(view, scene.scale, kept).rest:
+        kept = self._kept_layers()
+        above = kept[frame.laid :]
+        if above and look.rest == _rest_of(view, kept):
 
             def overlays(painter: QPainter) -> None:
                 painter.scale(view.dpr, view.dpr)
-                _paint_layers(painter, kept, view)
+                _paint_layers(painter, above, view)
 
             self.ground.paint_over(frame.bare, overlays)
         if frame.afresh:
@@ -195,6 +211,7 @@ class LayeredView(TiledView):
             self._rest.start()
             return
         self._zooming.end()
+        self._rasters = None
         super()._at_rest()
 
     @property
@@ -273,17 +290,22 @@ class LayeredView(TiledView):
 
         painter.save()
         self._to_device(painter)
-        look = self._look(view, scale, kept)
+        look = _look(view, scale, kept)
         self.ground.paint(painter, view, look, self._device(rect), compose, at_hand=self._all_there)
         painter.restore()
         return layers[len(kept) :]
 
-    def _look(self, view: Viewport, scale: Scale, kept: list[Layer]) -> Look:
-        return Look(scale, (view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept)))
-
     def _all_there(self, part: Viewport) -> bool:
         assert self.pyramid is not None
         return all(key in self.store for key in tiles_in_view(part, self.pyramid.scale(part.downsample)))
+
+
+def _look(view: Viewport, scale: Scale, kept: list[Layer]) -> Look:
+    return Look(scale, _rest_of(view, kept))
+
+
+def _rest_of(view: Viewport, kept: list[Layer]) -> Hashable:
+    return (view.rotation, view.dpr, tuple((id(layer), layer.opacity) for layer in kept))
 
 
 def _paint_layers(painter: QPainter, layers: list[Layer], view: Viewport) -> None:

@@ -5,27 +5,34 @@ Everything is given in whole px of the endless picture of some zoom, so that nei
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, aligned, screen_origin
 from her2viewer.viewer.canvas.ground import Kept, rim_of
+from her2viewer.viewer.canvas.rasters import LayerRasters, lay_over
 from her2viewer.viewer.canvas.scaling import MOST_ROUGH, draw
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
 
 MOST_ENLARGED = 2.0
-"""What was kept when the zoom began is enlarged by this much; then another picture is composed of tiles."""
+"""A picture is enlarged by this much; then another one is composed of tiles."""
 LEAST_SHARE = 0.45
 """Made smaller than this it is of little use."""
-SURROUNDING = 2.0
-"""In a zoom out of the tissue a picture of so much more is composed once, for all steps up to there."""
+NEXT = 2.0
+"""Zooms of pictures that are composed ahead differ by this factor."""
+DUE_OUT, DUE_IN = 1.5, 1.2
+"""A picture is composed ahead as soon as the coarsest one at hand is no coarser than this many times the view, or the
+finest one is enlarged by so much.
+"""
 SPARE = 0.1
-"""Of the view: what the surrounding has on each side beyond what will be seen."""
+"""Of the view: what a picture that is composed ahead has on each side beyond what will be seen."""
+MOST_COMPOSED = 2
 
 
 class Part(NamedTuple):
@@ -56,11 +63,24 @@ class Source:
         return cls(kept.look.scale, kept.area, tuple(parts))
 
 
+class _Middle(NamedTuple):
+    """Of a view: level-0 px per px, and the point in level-0 px."""
+
+    downsample: float
+    cx: float
+    cy: float
+
+    @classmethod
+    def of(cls, source: Source) -> _Middle:
+        downsample, area = source.scale.downsample, source.area
+        return cls(downsample, (area.x0 + area.x1) / 2 * downsample, (area.y0 + area.y1) / 2 * downsample)
+
+
 class Painted(NamedTuple):
     """What a picture was made of."""
 
     bare: list[Box]
-    """Where there is tissue without overlays, px of the zoom."""
+    """Where nothing of what was kept is shown, px of the zoom."""
     afresh: bool
     """It was composed of tiles alone."""
 
@@ -71,89 +91,151 @@ class ZoomPainter:
     def __init__(self, store: TileStore[Any]) -> None:
         self._store = store
         self._kept: Source | None = None
-        self._around: Source | None = None
+        self._composed: list[Source] = []
+        """Pictures that were composed of tiles since."""
+        self._memory: list[NDArray[np.uint8]] = []
+        """Of pictures that are no longer used."""
+        self._last: _Middle | None = None
+        self._making: tuple[Source, Iterator[None]] | None = None
+        self.behind = False
+        """The last picture needed tiles: those that follow will, too, until what is due is composed."""
 
     def forget(self) -> None:
         """Give the memory back."""
-        self._kept = self._around = None
+        self._kept = self._last = self._making = None
+        self._composed, self._memory = [], []
 
-    def paint(self, scene: Scene, kept: Source | None, pyramid: Pyramid, out: BGRAImage) -> Painted:
+    def paint(self, scene: Scene, kept: Source | None, overlays: Sequence[LayerRasters], out: BGRAImage) -> Painted:
         """Fill ``out`` with the view of a scene and its rim.
 
         Args:
             scene: upright.
-            kept: what was on the screen when the zoom began; None where that is of no use.
-            pyramid: of the slide.
+            kept: what was on the screen when the zoom began, overlays included; None where that is of no use.
+            overlays: what lies on the tissue where it is composed anew.
             out: (height, width, 4).
         """
         if kept is not self._kept:
-            self._kept, self._around = kept, None
+            self._restart(kept)
         shown = shown_box(scene)
-        factor = kept.scale.downsample / scene.scale.downsample if kept is not None else 0.0
-        if kept is None or not LEAST_SHARE <= factor <= MOST_ENLARGED:
-            self._tiles(scene, shown, Box(0, 0, 0, 0), out)
-            return Painted([shown], True)
-        area = edges(kept.area, factor).intersected(shown)
-        bare = list(beside(area, shown))
-        if bare:
-            if self._around is None:
-                self._around = self._surroundings(scene, kept, pyramid)
-            if not all(self._scaled(scene, self._around, hole, shown, out) for hole in bare):
-                self._around = None
-                self._tiles(scene, shown, Box(0, 0, 0, 0), out)
-                return Painted([shown], True)
-        self._scaled(scene, kept, area, shown, out)
-        return Painted(bare, False)
+        bare, left = [shown], [shown]
+        for source in self._sources(scene):
+            left = list(self._scaled(scene, source, left, shown, out))
+            if source is kept:
+                bare = list(beside(edges(source.area, _factor(source, scene)).intersected(shown), shown))
+        self.behind = bool(left)
+        for box in left:
+            for _ in self._from_tiles(scene, box, overlays, shown, out):
+                pass
+        return Painted(bare, left == [shown])
 
-    def _surroundings(self, scene: Scene, kept: Source, pyramid: Pyramid) -> Source:
-        """What a zoom about the same point will have shown at ``SURROUNDING`` times less magnification."""
-        view, start = scene.view, kept.scale.downsample
-        downsample = SURROUNDING * start
-        x, y = (kept.area.x0 + kept.area.x1) / 2 * start, (kept.area.y0 + kept.area.y1) / 2 * start
+    def ahead(self, scene: Scene, overlays: Sequence[LayerRasters], pyramid: Pyramid) -> Iterator[None]:
+        """After ``paint``: compose the picture that the zoom will need next, piece by piece, where one is due.
+
+        Left off at any step, it is taken up where it was by the next call that finds it still due.
+        """
+        kept, before = self._kept, self._last
+        self._last = _Middle(scene.scale.downsample, scene.view.cx, scene.view.cy)
+        if kept is None:
+            return
+        before = _Middle.of(kept) if before is None else before
+        now = scene.scale.downsample
+        if before.downsample == now:
+            return
+        zooms = [source.scale.downsample / now for source in (kept, *self._composed)]
+        if now > before.downsample:
+            last = max((z for z in zooms if LEAST_SHARE <= z < DUE_OUT), default=1.0)
+            due, target = not any(DUE_OUT <= z <= NEXT * MOST_ENLARGED for z in zooms), NEXT * last * now
+        else:
+            last = min((z for z in zooms if DUE_IN < z <= MOST_ENLARGED), default=1.0)
+            due, target = last > 1 and not any(LEAST_SHARE <= z <= DUE_IN for z in zooms), last * now / NEXT
+        if not due:
+            return
+        if self._making is None or abs(self._making[0].scale.downsample / target - 1) > 1e-6:
+            self._making = self._begun(before, scene, target, overlays, pyramid)
+        source, steps = self._making
+        for _ in steps:
+            yield
+        self._making = None
+        self._composed.append(source)
+        while len(self._composed) > MOST_COMPOSED:
+            # The one that is furthest from what is seen.
+            furthest = max(self._composed[:-1], key=lambda each: abs(np.log(_factor(each, scene))))
+            self._drop(furthest)
+
+    def _restart(self, kept: Source | None) -> None:
+        self._kept, self._making, self._last = kept, None, None
+        while self._composed:
+            self._drop(self._composed[0])
+
+    def _drop(self, source: Source) -> None:
+        self._composed = [each for each in self._composed if each is not source]
+        if len(self._memory) < MOST_COMPOSED:
+            self._memory.append(source.parts[0].pixels.reshape(-1, 4))
+
+    def _sources(self, scene: Scene) -> list[Source]:
+        """What the view can be scaled from, the finest first."""
+        known = [*self._composed] if self._kept is None else [self._kept, *self._composed]
+        fit = [source for source in known if LEAST_SHARE <= _factor(source, scene) <= MOST_ENLARGED]
+        return sorted(fit, key=lambda source: source.scale.downsample)
+
+    def _begun(
+        self, before: _Middle, scene: Scene, downsample: float, overlays: Sequence[LayerRasters], pyramid: Pyramid
+    ) -> tuple[Source, Iterator[None]]:
+        """The picture that a zoom about the same point will show at ``downsample``, and the steps that draw it."""
+        view = scene.view
         # The middle of the view moves on a line, with the zoom.
-        on = (downsample - start) / (view.downsample - start) if view.downsample > start * 1.001 else 0.0
+        on = (downsample - view.downsample) / (view.downsample - before.downsample)
         wide = replace(
             view,
-            cx=x + on * (view.cx - x),
-            cy=y + on * (view.cy - y),
+            cx=view.cx + on * (view.cx - before.cx),
+            cy=view.cy + on * (view.cy - before.cy),
             downsample=downsample,
             width=round((1 + 2 * SPARE) * view.width),
             height=round((1 + 2 * SPARE) * view.height),
         )
-        wide = aligned(wide)
-        beyond = replace(scene, view=wide, scale=pyramid.scale(downsample))
+        beyond = replace(scene, view=aligned(wide), scale=pyramid.scale(downsample))
         box = shown_box(beyond)
-        pixels = np.empty((box.height, box.width, 4), dtype=np.uint8)
-        self._tiles(beyond, box, edges(kept.area, 1 / SURROUNDING), pixels)
-        return Source(beyond.scale, box, (Part(box, pixels),))
+        size = box.width * box.height
+        memory = next((m for m in self._memory if len(m) == size), None)
+        if memory is None:
+            memory = np.empty((size, 4), dtype=np.uint8)
+        self._memory = [m for m in self._memory if m is not memory]
+        pixels = memory.reshape(box.height, box.width, 4)
+        source = Source(beyond.scale, box, (Part(box, pixels),))
+        return source, self._from_tiles(beyond, box, overlays, box, pixels)
 
-    def _scaled(self, scene: Scene, source: Source, box: Box, shown: Box, out: BGRAImage) -> bool:
-        """Fill ``box``; False where the source does not have all of it."""
-        factor = source.scale.downsample / scene.scale.downsample
-        if edges(source.area, factor).intersected(box) != box:
-            return False
-        for area, pixels in source.parts:
-            target = edges(area, factor).intersected(box)
-            if not target.empty:
-                offset = ((target.x0 + 0.5) / factor - area.x0 - 0.5, (target.y0 + 0.5) / factor - area.y0 - 0.5)
-                draw(pixels, _at(target, shown), (1 / factor, 1 / factor), offset, out, smooth=factor > MOST_ROUGH)
-        return True
+    def _scaled(
+        self, scene: Scene, source: Source, boxes: Sequence[Box], shown: Box, out: BGRAImage
+    ) -> Iterator[Box]:
+        """Fill of ``boxes`` what the source has; gives what is left of them."""
+        factor = _factor(source, scene)
+        valid, ratio, smooth = edges(source.area, factor), (1 / factor, 1 / factor), factor > MOST_ROUGH
+        for box in boxes:
+            there = valid.intersected(box)
+            yield from beside(there, box)
+            for area, pixels in source.parts:
+                target = edges(area, factor).intersected(there)
+                if not target.empty:
+                    x, y = (target.x0 + 0.5) / factor - 0.5, (target.y0 + 0.5) / factor - 0.5
+                    draw(pixels, _at(target, shown), ratio, (x - area.x0, y - area.y0), out, smooth=smooth)
 
-    def _tiles(self, scene: Scene, shown: Box, but: Box, out: BGRAImage) -> None:
-        """Fill ``shown`` from tiles at hand; those that lie wholly in ``but`` are left out."""
+    def _from_tiles(
+        self, scene: Scene, box: Box, overlays: Sequence[LayerRasters], shown: Box, out: BGRAImage
+    ) -> Iterator[None]:
+        """Fill ``box`` of a picture of ``shown`` from tiles at hand and lay the overlays over it, piece by piece."""
         import cv2
 
-        inside = shown.intersected(scene.scale.extent)
+        inside = box.intersected(scene.scale.extent)
         pieces = [] if inside.empty else self._store.pieces(scene.scale, inside)
         covered = sum(part.width * part.height for part in (p.target.intersected(inside) for p in pieces))
-        for box, colour in ((shown, scene.outside), (inside, scene.glass)):
-            if (inside != shown) if box is shown else covered < inside.width * inside.height:
-                at = _at(box, shown)
+        for area, colour in ((box, scene.outside), (inside, scene.glass)):
+            if (inside != box) if area is box else covered < inside.width * inside.height:
+                at = _at(area, shown)
                 bgra = (colour.blue(), colour.green(), colour.red(), 255)
                 cv2.rectangle(out, (at.x0, at.y0), (at.x1 - 1, at.y1 - 1), bgra, cv2.FILLED)
         for target, tile, (x, y, width, height), exact in pieces:
             part = target.intersected(inside)
-            if part.empty or part.intersected(but) == part:
+            if part.empty:
                 continue
             ratio = (1.0, 1.0) if exact else (width / target.width, height / target.height)
             offset = (
@@ -161,6 +243,8 @@ class ZoomPainter:
                 y + (part.y0 - target.y0 + 0.5) * ratio[1] - 0.5,
             )
             draw(tile.pixels, _at(part, shown), ratio, offset, out, smooth=min(ratio) * MOST_ROUGH < 1)
+            yield
+        yield from lay_over(overlays, out, box, (shown.x0, shown.y0), scene.scale.downsample)
 
 
 def shown_box(scene: Scene) -> Box:
@@ -189,6 +273,10 @@ def beside(box: Box, whole: Box) -> Iterator[Box]:
     ):
         if not part.empty:
             yield part
+
+
+def _factor(source: Source, scene: Scene) -> float:
+    return source.scale.downsample / scene.scale.downsample
 
 
 def _at(box: Box, shown: Box) -> Box:

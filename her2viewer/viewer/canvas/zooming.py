@@ -1,14 +1,16 @@
 """Pictures of a zoom, made by a worker thread; the main thread copies the newest one to the screen.
 
-The worker scales what was on the screen when the zoom began, overlays included, and puts tiles at hand around it. A
-frame is a whole picture of the view and becomes what is kept of it, see ``ground.py``: tiles that come are drawn onto
-it. OpenCV lets the main thread run meanwhile; Qt's painter would hold it up.
+The worker scales what was on the screen when the zoom began, overlays included, and puts tiles at hand around it,
+with what layers have at hand as images. Between two frames it composes what the zoom will need next. A frame is a
+whole picture of the view and becomes what is kept of it, see ``ground.py``: tiles that come are drawn onto it. OpenCV
+lets the main thread run meanwhile; Qt's painter would hold it up.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from PySide6.QtCore import QObject, QRect, Qt, Signal
 
 from her2viewer.viewer.canvas.grid import Pyramid
 from her2viewer.viewer.canvas.ground import Ground, Kept, Look, screen_memory
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.scaling import one_thread_each
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
@@ -35,6 +38,7 @@ class Order(NamedTuple):
     scene: Scene
     look: Look
     kept: Source | None
+    overlays: tuple[LayerRasters, ...]
     pyramid: Pyramid
 
 
@@ -46,7 +50,9 @@ class ZoomFrame(NamedTuple):
     memory: NDArray[np.uint8]
     """(pixels, 4) BGRA, row after row: the view with its rim."""
     bare: list[QRect]
-    """Where overlays are still to be painted, device px of the view."""
+    """Where layers that are no images are still to be painted, device px of the view."""
+    laid: int
+    """So many of the layers that are kept lie on all of it, the lowest ones."""
     afresh: bool
     """Composed of tiles alone."""
 
@@ -83,21 +89,33 @@ class Zooming(QObject):
         with self._lock:
             return self._order is not None or self._done is not None or (self._drawing and not self._stale)
 
-    def ask(self, scene: Scene, look: Look, pyramid: Pyramid, ground: Ground) -> None:
-        """Have a frame made, in place of one that was not begun."""
-        if not self.active:
+    def ask(
+        self, scene: Scene, look: Look, pyramid: Pyramid, ground: Ground, overlays: Sequence[LayerRasters] = ()
+    ) -> None:
+        """Have a frame made, in place of one that was not begun; ``overlays`` are laid over what is composed anew."""
+        if not self.active or not self._like(look) or self._overtaken(ground):
             self.keep(ground)
             self.active = True
-        kept = self._kept
-        alike = kept is not None and kept.look.rest == look.rest and kept.look.scale.state == look.scale.state
+        alike = self._like(look)
         with self._lock:
             if self._stopping:
                 return
-            self._order = Order(scene, look, self._source if alike else None, pyramid)
+            self._order = Order(scene, look, self._source if alike else None, tuple(overlays), pyramid)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
+
+    def _like(self, look: Look) -> bool:
+        kept = self._kept
+        return kept is not None and kept.look.rest == look.rest and kept.look.scale.state == look.scale.state
+
+    def _overtaken(self, ground: Ground) -> bool:
+        """Whether something else lies in the memory by now, as after a pan."""
+        kept, now = self._kept, ground.kept()
+        if kept is None or not ground.uses(kept.ring):
+            return False
+        return now is None or (now.look, now.area) != (kept.look, kept.area)
 
     def take(self) -> ZoomFrame | None:
         """The newest frame, once."""
@@ -173,13 +191,24 @@ class Zooming(QObject):
                 self._made.emit()
             except RuntimeError:  # the window was deleted without shutdown()
                 return
+            self._look_ahead(order)
+
+    def _look_ahead(self, order: Order) -> None:
+        """Compose what the zoom will need next, until another frame is asked for that can do without."""
+        try:
+            for _ in self._painter.ahead(order.scene, order.overlays, order.pyramid):
+                waited = self._order is not None and not self._painter.behind
+                if waited or self._stopping or not self.active:
+                    return
+        except Exception:
+            log.exception("a picture for a zoom could not be made")
 
     def _drawn(self, order: Order, memory: NDArray[np.uint8] | None) -> ZoomFrame:
         shown, view = shown_box(order.scene), order.scene.view
         if memory is None or len(memory) != shown.width * shown.height:
             memory = screen_memory(shown.width * shown.height)
         out = memory.reshape(shown.height, shown.width, 4)
-        bare, afresh = self._painter.paint(order.scene, order.kept, order.pyramid, out)
+        bare, afresh = self._painter.paint(order.scene, order.kept, order.overlays, out)
         left, top = shown.x0 + (shown.width - view.width) // 2, shown.y0 + (shown.height - view.height) // 2
         rects = [QRect(box.x0 - left, box.y0 - top, box.width, box.height) for box in bare]
-        return ZoomFrame(order.scene, order.look, memory, rects, afresh)
+        return ZoomFrame(order.scene, order.look, memory, rects, len(order.overlays), afresh)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters, RasterSource, Ring
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.outlines import path_of
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
@@ -41,7 +42,7 @@ class Legend:
 
     title: str
     rows: tuple[LegendRow, ...] = ()
-    scale: NDArray[np.uint8] | None = None
+    scale: NDArray[np.uint8] | None = field(default=None, compare=False)
     """(256, 3) colours from low to high."""
     low: str = ""
     high: str = ""
@@ -66,6 +67,7 @@ class EvidenceLayer(Layer):
         self._suppressed = False
         self._palette = DEFAULT_PALETTE
         self._clip: QPainterPath | None = None
+        self._clip_rings: tuple[Ring, ...] | None = None
 
     @property
     def visible(self) -> bool:
@@ -103,6 +105,7 @@ class EvidenceLayer(Layer):
         if region is None and self._clip is None:
             return
         self._clip = None if region is None else region_path(region.geometry)
+        self._clip_rings = None if region is None else tuple(xy for _part, _ring, xy in rings(region.geometry))
         self.changed.emit()
 
     def set_shares(self, shares: Shares | None) -> None:
@@ -119,8 +122,16 @@ class EvidenceLayer(Layer):
         self._paint(painter, viewport)
         painter.restore()
 
+    def rasters(self) -> LayerRasters | None:
+        source = self._raster_source()
+        return None if source is None else LayerRasters(source, self.opacity, self._clip_rings)
+
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
         raise NotImplementedError
+
+    def _raster_source(self) -> RasterSource | None:
+        """What ``_paint`` would paint as images at hand; None where it paints anything else."""
+        return None
 
     def _restyled(self) -> None:
         """Palette or shown classes are others."""

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
+from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer
 from her2viewer.viewer.overlays.cell_index import Box, CellStore, IndexedCells
@@ -134,6 +135,9 @@ class CellLayer(ClassLayer):
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
         self._tiles.paint(painter, viewport)
+
+    def _raster_source(self) -> RasterSource:
+        return self._tiles.shelf()
 
     def _restyled(self) -> None:
         self._tiles.set_render(self._render())

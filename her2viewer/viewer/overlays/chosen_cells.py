@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from her2viewer.domain.evidence import CellTable
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.cell_selection import CellSelection
 from her2viewer.viewer.latest import LatestWork
@@ -72,6 +73,10 @@ class ChosenCellsLayer(Layer):
         for pen in (QPen(QColor(16, 16, 20), 4), QPen(QColor(255, 255, 255), 2)):
             painter.setPen(pen)
             painter.drawEllipse(QPointF(*viewport.to_screen(*self._current)), radius, radius)
+
+    def rasters(self) -> LayerRasters | None:
+        # The ring around the cell that is looked at is a line.
+        return LayerRasters(self._tiles.shelf(), self.opacity) if self._current is None else None
 
     def _take(self) -> None:
         table, indices = self._chosen.table, self._chosen.indices

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.scoring.cell_clusters import CellCluster
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.cell_index import Box
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
@@ -58,6 +59,9 @@ class ClusterLayer(Layer):
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if self.clusters:
             self._tiles.paint(painter, viewport)
+
+    def rasters(self) -> LayerRasters:
+        return LayerRasters(self._tiles.shelf(), self.opacity)
 
 
 def _render(clusters: tuple[CellCluster, ...], picked: int | None) -> Render:

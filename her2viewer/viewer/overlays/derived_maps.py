@@ -31,6 +31,8 @@ class DerivedMapLayer(HeatmapLayer):
     """A heatmap that somebody fills in once it is wanted."""
 
     choice_changed = Signal()
+    again = Signal()
+    """The reader wants to try once more what failed."""
 
     def __init__(self, title: str, choices: tuple[str, ...] = (), parent: QObject | None = None) -> None:
         """``choices`` are the kinds of which one is shown; empty where there is nothing to choose."""
@@ -39,6 +41,8 @@ class DerivedMapLayer(HeatmapLayer):
         self._choice = max(0, len(choices) - 1)
         self.made_of: tuple[object, ...] = ()
         """What the map was worked out of."""
+        self.problem = ""
+        """Why there is no map, as a sentence that says what to do; "" where nothing failed."""
 
     @property
     def choice(self) -> int:
@@ -57,7 +61,18 @@ class DerivedMapLayer(HeatmapLayer):
 
     def take(self, heatmap: Heatmap | None) -> None:
         """Show this map, or none."""
+        self.problem = ""
         self.set_parts([] if heatmap is None else [heatmap])
+
+    def fail(self, problem: str) -> None:
+        """Show no map, and say why there is none."""
+        self.problem = problem
+        self.set_parts([])
+
+    def legend(self) -> Legend | None:
+        if self.problem:
+            return Legend(self.title, note="Could not be worked out: see the panel Layers")
+        return super().legend()
 
 
 class DensityLayer(DerivedMapLayer):
@@ -88,7 +103,7 @@ class DensityLayer(DerivedMapLayer):
     def legend(self) -> Legend | None:
         legend, heatmap = super().legend(), self.heatmap
         if legend is None or heatmap is None:
-            return None
+            return legend
         # The unit once, in its own line: at both ends of the scale it would be too wide.
         return replace(
             legend,
@@ -114,8 +129,8 @@ class HeterogeneityLayer(DerivedMapLayer):
 
     def legend(self) -> Legend | None:
         legend = super().legend()
-        if legend is None:
-            return None
+        if legend is None or self.heatmap is None:
+            return legend
         labels = ", ".join(HER2_LABELS)
         return replace(
             legend,

@@ -14,10 +14,12 @@ from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import NOT_SCORED, ClassMap, Grid, Heatmap, TissueMask
 from her2viewer.domain.palette import sequential_colormap
+from her2viewer.viewer.canvas.rasters import Raster, RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer, EvidenceLayer, Legend
 from her2viewer.viewer.overlays.masked_classes import masked_render
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render, seen, slide_to_screen
+from her2viewer.viewer.overlays.tile_shelf import StillRasters, pixels_of
 
 
 def _image(rgba: NDArray[np.uint8]) -> QImage:
@@ -26,6 +28,10 @@ def _image(rgba: NDArray[np.uint8]) -> QImage:
     pixels = np.ascontiguousarray(rgba)
     image = QImage(pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
     return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+
+
+def _raster(grid: Grid, image: QImage) -> Raster:
+    return Raster(pixels_of(image), grid.x, grid.y, grid.step, image)
 
 
 def _paint_grid(painter: QPainter, viewport: Viewport, grid: Grid, image: QImage) -> None:
@@ -109,11 +115,19 @@ class ClassMapLayer(ClassLayer):
         if self._masks:
             self._tiles.paint(painter, viewport)
             return
-        # Drawn when first seen: a layer that nobody looks at costs nothing while its values change.
-        for number, (part, known) in enumerate(self._parts):
-            image = known if known is not None else self._draw(part)
-            self._parts[number] = (part, image)
+        for part, image in self._drawn():
             _paint_grid(painter, viewport, part.grid, image)
+
+    def _raster_source(self) -> RasterSource:
+        if self._masks:
+            return self._tiles.shelf()
+        return StillRasters(_raster(part.grid, image) for part, image in self._drawn())
+
+    def _drawn(self) -> list[tuple[ClassMap, QImage]]:
+        """Drawn when first seen: a layer that nobody looks at costs nothing while its values change."""
+        drawn = [(part, self._draw(part) if known is None else known) for part, known in self._parts]
+        self._parts[:] = drawn
+        return drawn
 
     def _restyled(self) -> None:
         self._parts = [(part, None) for part, _ in self._parts]
@@ -239,11 +253,17 @@ class HeatmapLayer(EvidenceLayer):
         )
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
-        # Drawn when first seen: a layer that nobody looks at costs nothing while its values change.
-        for number, (part, known) in enumerate(self._parts):
-            image = known if known is not None else self._draw(part)
-            self._parts[number] = (part, image)
+        for part, image in self._drawn():
             _paint_grid(painter, viewport, part.grid, image)
+
+    def _raster_source(self) -> RasterSource:
+        return StillRasters(_raster(part.grid, image) for part, image in self._drawn())
+
+    def _drawn(self) -> list[tuple[Heatmap, QImage]]:
+        """Drawn when first seen: a layer that nobody looks at costs nothing while its values change."""
+        drawn = [(part, self._draw(part) if known is None else known) for part, known in self._parts]
+        self._parts[:] = drawn
+        return drawn
 
     def _seen(self, part: Heatmap) -> NDArray[np.bool_]:
         """(rows, columns): what is drawn, whatever the threshold."""

@@ -53,7 +53,7 @@ class LegendWidget(QWidget):
 
     def set_legends(self, legends: Sequence[Legend]) -> None:
         """Show these, one below the other; none hides the widget."""
-        if tuple(legends) == self._legends and any(x.scale is None for x in legends):
+        if tuple(legends) == self._legends:
             return
         self._legends = tuple(legends)
         self.setVisible(bool(self._legends))

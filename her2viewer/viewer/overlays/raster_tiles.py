@@ -19,19 +19,16 @@ from PySide6.QtGui import QImage, QPainter, QTransform
 
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.cell_index import Box
+from her2viewer.viewer.overlays.tile_shelf import TILE, Key, TileShelf, best_zoom
 
 _LOG = logging.getLogger(__name__)
 
-TILE = 512
-"""Side of a tile, device px."""
 CACHE_BYTES = 96 << 20
 SETTLE_MS = 40
 """Zooming passes through many zooms; tiles are ordered for the one that stays this long."""
 
 Render = Callable[[Box, int, float], QImage | None]
 """(box in level-0 px, side in device px, downsample) to an image, or None for an empty tile. Runs in the worker."""
-Key = tuple[float, int, int]
-"""Downsample, column, row."""
 
 
 @dataclass
@@ -58,8 +55,6 @@ class RasterTiles(QObject):
         self._thread: threading.Thread | None = None
         self._results: deque[tuple[int, Key, QImage | None]] = deque()
         self._viewport: Viewport | None = None
-        self._shown = 0.0
-        """Downsample of the last tiles that filled the view; scaled while others are drawn."""
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -72,18 +67,19 @@ class RasterTiles(QObject):
     def set_render(self, render: Render | None, keep: bool = True) -> None:
         """Draw with another function (a snapshot of the evidence and the style); all tiles become stale.
 
-        With ``keep`` false what is on the screen is dropped at once.
+        With ``keep`` false what is on the screen is dropped at once; what is not, in any case.
         """
         with self._lock:
             self._render = render
             self._version += 1
             self._wanted = []
-        if keep:
-            for tile in self._tiles.values():
-                tile.fresh = False
-        else:
-            self._tiles.clear()
-            self._bytes = 0
+        shown = self._viewport.downsample if self._viewport is not None else None
+        if not keep or any(key[0] == shown for key in self._tiles):
+            # Others would stand in with a look of before.
+            for key in [key for key in self._tiles if not keep or key[0] != shown]:
+                self._drop(key)
+        for tile in self._tiles.values():
+            tile.fresh = False
         self._order()
 
     def update_render(self, render: Render, box: Box, margin: float) -> None:
@@ -169,9 +165,7 @@ class RasterTiles(QObject):
         took = False
         while self._results:
             version, key, image = self._results.popleft()
-            old = self._tiles.pop(key, None)
-            if old is not None and old.image is not None:
-                self._bytes -= old.image.sizeInBytes()
+            self._drop(key)
             # A tile drawn from older evidence is better than none, and is drawn again.
             self._tiles[key] = _Tile(image, fresh=version == self._version)
             if image is not None:
@@ -180,14 +174,21 @@ class RasterTiles(QObject):
         if not took:
             return
         while self._bytes > CACHE_BYTES and len(self._tiles) > 1:
-            _, dropped = self._tiles.popitem(last=False)
-            if dropped.image is not None:
-                self._bytes -= dropped.image.sizeInBytes()
+            self._drop(next(iter(self._tiles)))
         with self._lock:
             waiting = bool(self._wanted) or self._thread is not None
         if not waiting and not self._settle.isActive():
             self._order()
         self.ready.emit()
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._tiles.pop(key, None)
+        if dropped is not None and dropped.image is not None:
+            self._bytes -= dropped.image.sizeInBytes()
+
+    def shelf(self) -> TileShelf:
+        """All tiles at hand, for a worker."""
+        return TileShelf({key: tile.image for key, tile in self._tiles.items()})
 
     # -- painting -------------------------------------------------------------------------------------------------
 
@@ -195,9 +196,7 @@ class RasterTiles(QObject):
         """Blit what is at hand, in logical screen coordinates."""
         keys = _visible(viewport)
         here = [key for key in keys if key in self._tiles]
-        if len(here) == len(keys):
-            self._shown = viewport.downsample
-        elif self._shown and self._shown != viewport.downsample:
+        if len(here) < len(keys):
             missing = [key for key in keys if key not in self._tiles]
             self._paint_scaled(painter, viewport, missing, none=not here)
         painter.save()
@@ -229,7 +228,7 @@ class RasterTiles(QObject):
                 painter.drawImage(QRectF(x / viewport.dpr, y / viewport.dpr, side, side), image)
 
     def _paint_scaled(self, painter: QPainter, viewport: Viewport, missing: list[Key], *, none: bool) -> None:
-        """Tiles of the last zoom where those of this one are missing; ``none`` of them is there."""
+        """Tiles of another zoom where those of this one are missing; ``none`` of them is there."""
         # A zoom asks for strips beside what is kept.
         x0, y0, x1, y1 = seen(painter, viewport)
         visible = QRectF(x0, y0, x1 - x0, y1 - y0)
@@ -239,7 +238,9 @@ class RasterTiles(QObject):
         holes = [QRectF(c * span, r * span, span, span) for _, c, r in missing]
         # Whole tiles in the middle of a zoom: cut at each hole they would be many.
         holes = [visible] if none else [hole for hole in holes if hole.intersects(visible)]
-        for key in [k for k in self._tiles if k[0] == self._shown]:
+        others = [key for key in self._tiles if key[0] != viewport.downsample]
+        zoom = best_zoom(others, (x0, y0, x1, y1), viewport.downsample)
+        for key in [key for key in others if key[0] == zoom]:
             wide = TILE * key[0]
             tile = QRectF(key[1] * wide, key[2] * wide, wide, wide)
             image = self._tiles[key].image

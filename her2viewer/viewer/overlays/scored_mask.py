@@ -6,9 +6,11 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen, QPixmap
 
 from her2viewer.domain.region import Region
+from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import EvidenceLayer, region_path
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
+from her2viewer.viewer.overlays.tile_shelf import StillRasters
 
 _HATCH = 14
 
@@ -17,14 +19,17 @@ class ScoredMaskLayer(EvidenceLayer):
     """Hatches the part of the ROI that is not yet scored; while a scorer runs that part shrinks."""
 
     z = 30
-    composed = False
-    """The hatch stands still on the screen while the slide moves."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Not yet scored", parent)
         self._path = QPainterPath()
         self._missing = Region.of(())
         self._brush: QBrush | None = None
+
+    @property
+    def composed(self) -> bool:  # type: ignore[override]
+        """The hatch stands still on the screen while the slide moves; nothing can be kept with what lies below."""
+        return self._missing.empty
 
     def set_missing(self, missing: Region) -> None:
         """The part of the ROI without evidence; empty hatches nothing."""
@@ -33,6 +38,9 @@ class ScoredMaskLayer(EvidenceLayer):
         self._missing = missing
         self._path = region_path(missing.geometry)
         self.changed.emit()
+
+    def _raster_source(self) -> RasterSource | None:
+        return StillRasters() if self._missing.empty else None
 
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         if self._missing.empty:

@@ -13,6 +13,7 @@ from her2viewer.domain.annotation import RGB
 from her2viewer.domain.corrections import Bounds
 from her2viewer.domain.evidence import NOT_SCORED, TissueMask
 from her2viewer.domain.shares import CountedUnit, Shares
+from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import EvidenceLayer, Legend, LegendRow, amount_texts
 from her2viewer.viewer.overlays.cell_index import Box
@@ -87,6 +88,9 @@ class TissueMaskLayer(EvidenceLayer):
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
         self._tiles.paint(painter, viewport)
+
+    def _raster_source(self) -> RasterSource:
+        return self._tiles.shelf()
 
 
 def mask_render(parts: Sequence[TissueMask]) -> Render:

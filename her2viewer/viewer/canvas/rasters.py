@@ -1,0 +1,151 @@
+"""What layers paint, as images that a worker lays over a picture of the tissue. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2viewer.slides.slide import BGRAImage
+from her2viewer.viewer.canvas.grid import Box
+
+Bounds = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in level-0 px."""
+PIECE = 1 << 19
+"""Px that are laid over at a time."""
+Ring = NDArray[np.float64]
+"""(n, 2) corners in level-0 px."""
+
+
+class Raster(NamedTuple):
+    """An image of a square grid in its place on the slide."""
+
+    pixels: BGRAImage
+    """(height, width, 4), premultiplied."""
+    x: float
+    """Of its upper left corner, level-0 px."""
+    y: float
+    step: float
+    """Level-0 px per px."""
+    owner: Any = None
+    """Keeps the memory alive."""
+
+
+class RasterSource(Protocol):
+    """A snapshot of what a layer has at hand; safe to ask from a worker."""
+
+    def within(self, bounds: Bounds, downsample: float) -> Sequence[Raster]:
+        """What best fills ``bounds`` at ``downsample`` level-0 px per px, from the lowest to the highest."""
+
+
+@dataclass(frozen=True)
+class LayerRasters:
+    """A layer without Qt."""
+
+    source: RasterSource
+    opacity: float = 1.0
+    clip: tuple[Ring, ...] | None = None
+    """Shown only inside these rings, by the odd-even rule; None shows all."""
+
+
+def lay_over(
+    layers: Sequence[LayerRasters], out: BGRAImage, box: Box, origin: tuple[int, int], downsample: float
+) -> Iterator[None]:
+    """Paint layers over a part of a picture; each step of the iterator is a small piece of it.
+
+    Args:
+        layers: from the lowest to the highest.
+        out: (height, width, 4), opaque.
+        box: the part, px of the endless picture of the zoom.
+        origin: px of the endless picture at the corner of ``out``.
+        downsample: of the zoom, level-0 px per px.
+    """
+    x0, y0, x1, y1 = (edge * downsample for edge in box)
+    masks: dict[int, NDArray[np.uint8]] = {}
+    for layer in layers:
+        if layer.opacity <= 0:
+            continue
+        mask = None
+        if layer.clip is not None:
+            if id(layer.clip) not in masks:
+                masks[id(layer.clip)] = _mask(layer.clip, box, downsample)
+            mask = masks[id(layer.clip)]
+        for raster in layer.source.within((x0, y0, x1, y1), downsample):
+            for target in _bands(_place(raster, downsample).intersected(box)):
+                left, top = target.x0 - origin[0], target.y0 - origin[1]
+                part = out[top : top + target.height, left : left + target.width]
+                _blend(part, _scaled(raster, target, downsample), layer.opacity, _cut(mask, target, box))
+                yield
+
+
+def _bands(box: Box) -> Iterator[Box]:
+    """Pieces that the processor's cache can hold."""
+    if not box.empty:
+        rows = max(1, PIECE // box.width)
+        for top in range(box.y0, box.y1, rows):
+            yield Box(box.x0, top, box.x1, min(box.y1, top + rows))
+
+
+def _place(raster: Raster, downsample: float) -> Box:
+    height, width = raster.pixels.shape[:2]
+    edges = (raster.x, raster.y, raster.x + width * raster.step, raster.y + height * raster.step)
+    # One rule for all edges: neighbours meet.
+    x0, y0, x1, y1 = (int(np.floor(edge / downsample + 0.5)) for edge in edges)
+    return Box(x0, y0, x1, y1)
+
+
+def _blend(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None) -> None:
+    import cv2
+
+    if opacity < 1:
+        over = np.asarray(cv2.convertScaleAbs(over, alpha=opacity), dtype=np.uint8)
+    if mask is not None:
+        over = np.asarray(cv2.bitwise_and(over, over, mask=mask), dtype=np.uint8)
+    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(over, 3)), cv2.COLOR_GRAY2BGRA)
+    cv2.multiply(part, rest, part, scale=1 / 255)
+    cv2.add(part, over, part)
+
+
+def _scaled(raster: Raster, target: Box, downsample: float) -> BGRAImage:
+    """The px of ``target`` with hard edges, since a blur would invent evidence."""
+    words = raster.pixels.view(np.uint32)[..., 0]
+    rows = _under(target.y0, target.y1, raster.y / downsample, downsample / raster.step)
+    columns = _under(target.x0, target.x1, raster.x / downsample, downsample / raster.step)
+    rows, columns = np.clip(rows, 0, words.shape[0] - 1), np.clip(columns, 0, words.shape[1] - 1)
+    # The cheaper way round; unlike indexing, both let other threads run.
+    if len(rows) > rows[-1] - rows[0]:
+        few = words[rows[0] : rows[-1] + 1].take(columns, axis=1, mode="clip")
+        found = few.take(rows - rows[0], axis=0, mode="clip")
+    else:
+        found = words.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+    return found.view(np.uint8).reshape(target.height, target.width, 4)
+
+
+def _under(begin: int, end: int, origin: float, ratio: float) -> NDArray[np.intp]:
+    """Px of a raster, ``ratio`` of them per px of the zoom from ``origin`` on, under the middles of some px."""
+    return np.floor((np.arange(begin, end) + 0.5 - origin) * ratio).astype(np.intp)
+
+
+def _mask(rings: Sequence[Ring], box: Box, downsample: float) -> NDArray[np.uint8]:
+    """(height, width) 255 inside the rings, 0 outside."""
+    import cv2
+
+    mask = np.zeros((box.height, box.width), dtype=np.uint8)
+    shift, limit = 4, 1 << 26
+    lines = []
+    for ring in rings:
+        points = (ring / downsample - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << shift)
+        lines.append(np.clip(points, -limit, limit).round().astype(np.int32))
+    if lines:
+        cv2.fillPoly(mask, lines, (255,), lineType=cv2.LINE_8, shift=shift)
+    return mask
+
+
+def _cut(mask: NDArray[np.uint8] | None, target: Box, box: Box) -> NDArray[np.uint8] | None:
+    if mask is None:
+        return None
+    left, top = target.x0 - box.x0, target.y0 - box.y0
+    return np.ascontiguousarray(mask[top : top + target.height, left : left + target.width])
