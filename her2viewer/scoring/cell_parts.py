@@ -81,6 +81,11 @@ class CellParts:
                 x[here], y[here] = part.found.x[cells[here] - start], part.found.y[cells[here] - start]
         return x, y
 
+    def class_of(self, cell: int) -> int:
+        """Class of a cell now, an index into ``scheme``; ``NO_CELL`` where it is removed."""
+        at = int(np.searchsorted(self._starts, cell, side="right")) - 1
+        return int(self.parts[at].codes[cell - self._starts[at]])
+
     def contour(self, cell: int) -> NDArray[np.float32]:
         """(m, 2) outline of a cell, level-0 px; empty where the scorer gave none."""
         at = int(np.searchsorted(self._starts, cell, side="right")) - 1

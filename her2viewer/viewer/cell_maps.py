@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject
 
-from her2viewer.viewer.latest import LatestWork
+from her2viewer.viewer.latest import LatestWork, trouble
 from her2viewer.viewer.overlays.derived_maps import DensityLayer, DerivedMapLayer, HeterogeneityLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.shown_cells import ShownCells
@@ -47,6 +47,7 @@ class CellMaps(QObject):
         for layer in (DensityLayer(cells.scheme), HeterogeneityLayer()):
             layer.changed.connect(lambda layer=layer: self._look_at(layer))
             layer.choice_changed.connect(lambda layer=layer: self._fill(layer))
+            layer.again.connect(lambda layer=layer: self._fill(layer, again=True))
             self._evidence.add(layer)
         self._offered = False
 
@@ -54,10 +55,11 @@ class CellMaps(QObject):
         if layer.wanted and not layer.made_of:
             self._fill(layer)
 
-    def _fill(self, layer: DerivedMapLayer) -> None:
+    def _fill(self, layer: DerivedMapLayer, *, again: bool = False) -> None:
         table, region, size = self._shown.table, self._shown.region, self._shown.pixel_size
         now = (table, region, size, layer.choice)
-        if not layer.wanted or (layer.made_of and all(a is b for a, b in zip(now, layer.made_of, strict=True))):
+        same = layer.made_of and all(a is b for a, b in zip(now, layer.made_of, strict=True))
+        if not layer.wanted or (same and not again):
             return
         layer.made_of = now
         work = self._works.setdefault(layer.title, LatestWork(f"work out {layer.title}", self))
@@ -65,7 +67,15 @@ class CellMaps(QObject):
             work.forget()
             layer.take(None)
             return
-        work.order(layer.work(table, region, size), lambda made: self._take(layer, now, made))
+        work.order(
+            layer.work(table, region, size),
+            lambda made: self._take(layer, now, made),
+            lambda error: self._fail(layer, now, error),
+        )
+
+    def _fail(self, layer: DerivedMapLayer, of: tuple[object, ...], error: Exception) -> None:
+        if layer in self._evidence.layers and layer.made_of is of:
+            layer.fail(trouble("This map", error))
 
     def _take(self, layer: DerivedMapLayer, of: tuple[object, ...], made: object) -> None:
         if layer in self._evidence.layers and layer.made_of is of:

@@ -19,7 +19,7 @@ class LatestWork(QObject):
     Orders get immutable values and give values back; they never touch a widget.
     """
 
-    _done = Signal(int, object)
+    _done = Signal(int, object, object)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         """``name`` of the thread."""
@@ -30,6 +30,7 @@ class LatestWork(QObject):
         self._thread: threading.Thread | None = None
         self._next: tuple[int, Callable[[], Any]] | None = None
         self._take: Callable[[Any], object] = lambda _: None
+        self._tell: Callable[[Exception], object] = lambda _: None
         self._done.connect(self._finished, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -37,15 +38,21 @@ class LatestWork(QObject):
         """True while something is done that will be told."""
         return self._running or self._next is not None
 
-    def order(self, work: Callable[[], Any], take: Callable[[Any], object]) -> None:
+    def order(
+        self,
+        work: Callable[[], Any],
+        take: Callable[[Any], object],
+        failed: Callable[[Exception], object] = lambda _: None,
+    ) -> None:
         """Do this instead of what was ordered before.
 
         Args:
-            work: in a thread; where it fails, that is logged and nothing is told.
-            take: called with what it gave, in the main thread.
+            work: in a thread; where it fails, that is logged.
+            take: called with what it gave, in the main thread; not where that is None.
+            failed: called with why it failed, in the main thread; see ``trouble``.
         """
         self._number += 1
-        self._take, self._next = take, (self._number, work)
+        self._take, self._tell, self._next = take, failed, (self._number, work)
         self._begin()
 
     def forget(self) -> None:
@@ -67,21 +74,44 @@ class LatestWork(QObject):
 
         def run() -> None:
             result: Any = None
+            why: Exception | None = None
             try:
                 result = work()
-            except Exception:
-                # What is shown beside the answer must not take the window down; the log says why it is missing.
+            except Exception as error:
+                # What is shown beside the answer must not take the window down.
                 _LOG.exception("%s failed", self._name)
+                why = error.with_traceback(None)
             try:
-                done.emit(number, result)
+                done.emit(number, result, why)
             except RuntimeError:  # the window is gone
                 return
 
         self._thread = threading.Thread(target=run, name=self._name, daemon=True)
         self._thread.start()
 
-    def _finished(self, number: int, result: Any) -> None:
+    def _finished(self, number: int, result: Any, why: Exception | None) -> None:
         self._running = False
-        if number == self._number and result is not None:
+        if number == self._number and why is not None:
+            self._tell(why)
+        elif number == self._number and result is not None:
             self._take(result)
         self._begin()
+
+
+def trouble(what: str, error: Exception) -> str:
+    """Why something could not be worked out, and what to do.
+
+    Args:
+        what: begins the sentence: "The map", "The clusters".
+        error: that ended the work.
+    """
+    if isinstance(error, MemoryError):
+        return (
+            f"{what} could not be worked out: the memory of this machine is used up. Close other programs or select "
+            "a smaller region, then try again."
+        )
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"{what} could not be worked out ({why.removesuffix(':').removesuffix('.')}). Shares and answer do not "
+        "depend on it. Try again; if it fails again, report it with the log (Help, Open log file)."
+    )

@@ -122,10 +122,12 @@ class SidePanels(QObject):
         for title, panel in self._panels.items():
             self._entries[title].setChecked(settings.flag(f"panels/{title}/shown", True))
             panel.set_open(settings.flag(f"panels/{title}/open", title not in FOLDED_AT_FIRST))
+        self.cells.clusters.restore(settings)
         self._update()
 
     def save(self, settings: Settings) -> None:
-        """Remember which are hidden and which are folded."""
+        """Remember which are hidden and which are folded, and what was set in them."""
+        self.cells.clusters.save(settings)
         for title, panel in self._panels.items():
             settings.set(f"panels/{title}/shown", self._entries[title].isChecked())
             settings.set(f"panels/{title}/open", panel.is_open)

@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, Role
 from her2viewer.viewer.main_window import MainWindow
+from her2viewer.viewer.overlays import derived_maps
 from her2viewer.viewer.overlays.derived_maps import DensityLayer, DerivedMapLayer, HeterogeneityLayer
 from her2viewer.viewer.panels.layers_panel import CalmDoubleSpin
+from her2viewer.viewer.panels.trouble import Trouble
 from tests.helpers.cell_evidence import STEP, cells_result, lattice_cells
 from tests.helpers.surface_evidence import surface_evidence, surface_result
 from tests.viewer.test_main_window import write_slide
@@ -150,3 +152,49 @@ def test_a_scorer_of_surfaces_has_no_maps_of_cells(qtbot: QtBot, window: MainWin
     window.controller.restore(surface_result(surface_evidence(1300, 1000, 0.5), window.session.region, size))
     assert not [x for x in window.evidence.layers if isinstance(x, DerivedMapLayer)]
     settle(qtbot, window)
+
+
+def test_a_map_that_could_not_be_worked_out_says_so_in_panel_and_legend_and_can_be_tried_again(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    density, mixed = layer(window, DensityLayer), layer(window, HeterogeneityLayer)
+    with monkeypatch.context() as patch:
+        patch.setattr(derived_maps, "density_map", out_of_memory)
+        patch.setattr(derived_maps, "heterogeneity_map", lambda *_: 1 // 0)
+        show(qtbot, window, density)
+        show(qtbot, window, mixed)
+        for failed in (density, mixed):
+            legend = failed.legend()
+            assert legend is not None
+            assert legend.note == "Could not be worked out: see the panel Layers"
+        told = trouble(window, density)
+        assert told.isVisible()
+        assert "the memory of this machine is used up" in told.text
+        assert "try again" in told.text
+        assert "ZeroDivisionError" in trouble(window, mixed).text
+        # It fails again, and says so again.
+        told.button.click()
+        settle(qtbot, window)
+        assert told.isVisible()
+        assert density.heatmap is None
+    told.button.click()
+    settle(qtbot, window)
+    assert density.heatmap is not None
+    assert not told.isVisible()
+    assert trouble(window, mixed).isVisible()
+    # Another region is another map: nothing need be pressed.
+    window.session.add(Annotation.drawn(shapely.box(0, 0, 300, 300), Role.EXCLUDE), "Exclude")
+    settle(qtbot, window)
+    assert mixed.heatmap is not None
+    assert not trouble(window, mixed).isVisible()
+
+
+def trouble(window: MainWindow, wanted: DerivedMapLayer) -> Trouble:
+    """What the panel says of a layer."""
+    found = next(block for block in window.panels.layers.blocks if block.layer is wanted).trouble
+    assert found is not None
+    return found
+
+
+def out_of_memory(*_: object) -> None:
+    raise MemoryError

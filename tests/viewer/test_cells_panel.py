@@ -18,6 +18,7 @@ from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.cell_corrections import SaidClass
 from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.viewer.main_window import MainWindow
+from her2viewer.viewer.panels import cells_clusters, cells_panel
 from her2viewer.viewer.panels.cells_points import MOST_POINTS
 from tests.helpers.cell_evidence import STEP, cells_result, lattice_cells, many_cells
 from tests.helpers.surface_evidence import surface_evidence, surface_result
@@ -407,6 +408,66 @@ def test_clusters_of_another_class_are_found_when_it_is_chosen(qtbot: QtBot, win
     assert clusters.summary.text().startswith("No cluster")
 
 
+def test_distance_and_least_size_of_clusters_can_be_changed_and_are_kept(qtbot: QtBot, window: MainWindow) -> None:
+    put(window, islands())
+    open_panel(qtbot, window, "Clusters")
+    clusters = window.panels.cells.clusters
+    assert (clusters.link.value(), clusters.least.value()) == (20, 10)
+    clusters.least.setValue(20)
+    settle(qtbot, window)
+    assert [len(c) for c in clusters.clusters] == [36]
+    assert "(no farther than 20 µm from the next, 20 cells or more)" in clusters.summary.text()
+    # Cells of the lattice stand 12 um apart.
+    clusters.link.setValue(10)
+    settle(qtbot, window)
+    assert clusters.clusters == ()
+    assert window.cells.outlines.clusters == ()
+    clusters.least.setValue(0)
+    assert clusters.least.value() == 2
+    window.close()
+    again = new_window(qtbot)
+    assert again.panels.cells.clusters.link.value() == 10
+    assert again.panels.cells.clusters.least.value() == 2
+
+
+def test_clusters_that_could_not_be_found_say_so_and_are_found_when_it_is_tried_again(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(window, islands())
+    with monkeypatch.context() as patch:
+        patch.setattr(cells_clusters, "clusters", out_of_memory)
+        open_panel(qtbot, window, "Clusters")
+        page = window.panels.cells.clusters
+        assert page.trouble.isVisible()
+        assert page.trouble.text.startswith(
+            "The clusters could not be worked out: the memory of this machine is used"
+        )
+        assert not page.summary.isVisible()
+        assert not page.list.isVisible()
+    page.trouble.button.click()
+    settle(qtbot, window)
+    assert not page.trouble.isVisible()
+    assert page.list.count() == 2
+
+
+def test_a_plot_that_could_not_be_made_says_so_and_is_made_when_it_is_tried_again(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(window, lattice_cells())
+    panel = window.panels.cells
+    with monkeypatch.context() as patch:
+        patch.setattr(cells_panel, "points_of", lambda *_: 1 // 0)
+        open_panel(qtbot, window, "Plot")
+        assert "(ZeroDivisionError: integer division or modulo by zero)" in panel.trouble.text
+        assert "Help, Open log file" in panel.trouble.text
+        assert panel.plot is None
+    panel.trouble.button.click()
+    settle(qtbot, window)
+    assert not panel.trouble.isVisible()
+    assert panel.plot is not None
+    assert panel.plot.isVisible()
+
+
 def islands() -> CellTable:
     """Two clusters of 3+ cells, 36 and 16, and one such cell apart, in a sea of 0."""
     table = lattice_cells(40, 30)
@@ -429,3 +490,7 @@ def test_a_point_of_the_plot_is_chosen_by_a_click(qtbot: QtBot, window: MainWind
     QTest.mouseClick(plot.viewport(), LEFT, NONE, place.toPoint())
     qtbot.waitUntil(lambda: len(window.chosen_cells) == 1)
     assert window.chosen_cells.indices.tolist() == [at]
+
+
+def out_of_memory(*_: object) -> None:
+    raise MemoryError

@@ -12,7 +12,7 @@ import pypdf
 import pytest
 import shapely
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QCursor, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
@@ -196,6 +196,39 @@ def test_a_line_drawn_round_cells_chooses_them_and_one_key_says_what_they_all_ar
     qtbot.waitUntil(lambda: settled(window))
     window.commands["undo"].trigger()
     assert window.session.cell_corrections.empty
+
+
+def test_after_a_key_for_several_cells_the_one_under_the_resting_pointer_is_named_at_once(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    x, y = cell_at(5, 5)
+    drag(window, *around(4, 4, 7, 6), (x - 5, y))
+    label = window.correcting.bar.findChild(QLabel, "correctTarget")
+    said = window.status.findChild(QLabel, "readout")
+    assert isinstance(label, QLabel)
+    assert isinstance(said, QLabel)
+    assert label.text() == f"{len(window.chosen_cells)} cells"
+    press(window, "3")
+    assert label.text() == "1 cell: 3+"
+    qtbot.waitUntil(lambda: "reader: 3+ (scorer: 0)" in said.toolTip())
+    press(window, "1")
+    assert label.text() == "1 cell: 1+"
+    assert class_of(window, 5, 5) == "1+"
+    assert class_of(window, 6, 5) == "3+"
+    window.commands["undo"].trigger()
+    window.commands["undo"].trigger()
+    qtbot.waitUntil(lambda: label.text() == "1 cell: 0")
+
+
+def test_the_cell_under_a_resting_pointer_is_named_when_the_tool_is_chosen_by_its_key(window: MainWindow) -> None:
+    window.commands["tool_select"].trigger()
+    at = place(window, *cell_at(5, 5))
+    QCursor.setPos(window.canvas.mapToGlobal(at))
+    QTest.mouseMove(window.canvas, at)
+    press(window, "E")
+    label = window.correcting.bar.findChild(QLabel, "correctTarget")
+    assert isinstance(label, QLabel)
+    assert label.text() == "1 cell: 0"
 
 
 def test_control_draws_a_rectangle_and_shift_adds_to_what_is_chosen(window: MainWindow) -> None:

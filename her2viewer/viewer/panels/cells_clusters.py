@@ -10,13 +10,19 @@ from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.scoring.cell_clusters import LEAST_CELLS, LINK_UM, CellCluster, clusters
 from her2viewer.scoring.cell_maps import inside
-from her2viewer.viewer.latest import LatestWork
+from her2viewer.viewer.latest import LatestWork, trouble
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
-from her2viewer.viewer.panels.calm import CalmCombo
+from her2viewer.viewer.panels.calm import CalmCombo, CalmSpin
+from her2viewer.viewer.panels.trouble import Trouble
 from her2viewer.viewer.panels.words import label, say
+from her2viewer.viewer.settings import Settings
 from her2viewer.viewer.shown_cells import ShownCells
 
 _ROWS = 200
+LINK_RANGE_UM = (5, 100)
+"""From cells that touch to nests of one duct or one front."""
+LEAST_RANGE = (2, 1000)
+_KEPT_LINK, _KEPT_LEAST = "clusters/link_um", "clusters/least_cells"
 _CHOICES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("3+", (3,)),
     ("2+ and 3+", (2, 3)),
@@ -36,17 +42,25 @@ class CellClusters(QWidget):
         self._shown, self._layer = shown, layer
         self._work = LatestWork("find clusters of cells", self)
         self._of: tuple[object, ...] = ()
-        """What the list speaks of: table, region, classes."""
+        """What the list speaks of: table, region, classes, pixel size, distance, least size."""
         self.clusters: tuple[CellCluster, ...] = ()
         self.classes = CalmCombo()
         self.classes.setAccessibleName("Class of the clustered cells")
         for name, codes in _CHOICES:
             self.classes.addItem(f"Cells of class {name}", codes)
         self.classes.currentIndexChanged.connect(lambda _: self.refresh())
+        self.link = _field(LINK_RANGE_UM, round(LINK_UM), " µm", "Greatest distance between cells of a cluster")
+        self.link.setToolTip("Cells whose centres lie no farther apart belong to one cluster")
+        self.least = _field(LEAST_RANGE, LEAST_CELLS, "", "Fewest cells of a cluster")
+        self.least.setToolTip("Smaller groups are not listed")
+        for field in (self.link, self.least):
+            field.valueChanged.connect(lambda _: self.refresh())
         self.outlines = QCheckBox("Outlines on the tissue")
         self.outlines.setChecked(True)
         self.outlines.toggled.connect(lambda _: self._draw())
         self.summary = label("", "muted")
+        self.trouble = Trouble()
+        self.trouble.again.connect(self._again)
         self.list = QListWidget()
         self.list.setObjectName("clusterList")
         self.list.setAccessibleName("Clusters of cells")
@@ -62,14 +76,28 @@ class CellClusters(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(top)
+        column.addLayout(self._limits())
         column.addWidget(self.outlines)
         column.addWidget(self.summary)
+        column.addWidget(self.trouble)
         column.addWidget(self.list)
 
     @property
     def idle(self) -> bool:
         """True when nothing is being worked out."""
         return not self._work.busy
+
+    def restore(self, settings: Settings) -> None:
+        """Distance and least size as they were chosen last."""
+        for key, field in ((_KEPT_LINK, self.link), (_KEPT_LEAST, self.least)):
+            kept = settings.numbers(key)
+            if len(kept) == 1 and field.minimum() <= kept[0] <= field.maximum():
+                field.setValue(kept[0])
+
+    def save(self, settings: Settings) -> None:
+        """Keep distance and least size."""
+        settings.set(_KEPT_LINK, [self.link.value()])
+        settings.set(_KEPT_LEAST, [self.least.value()])
 
     def refresh(self) -> None:
         """Find the clusters of what is shown now, if that is another than before."""
@@ -78,7 +106,8 @@ class CellClusters(QWidget):
             return
         table, region, size = self._shown.table, self._shown.region, self._shown.pixel_size
         codes: tuple[int, ...] = self.classes.currentData()
-        now = (table, region, codes, size)
+        link, least = self.link.value(), self.least.value()
+        now = (table, region, codes, size, link, least)
         if self._of and table is self._of[0] and region is self._of[1] and now[2:] == self._of[2:]:
             self._draw()
             return
@@ -93,9 +122,9 @@ class CellClusters(QWidget):
 
         def work() -> tuple[tuple[CellCluster, ...], int]:
             every = int((np.isin(table.classes, classes) & inside(table, region)).sum())
-            return clusters(table, classes, region, size), every
+            return clusters(table, classes, region, size, link, least), every
 
-        self._work.order(work, lambda found: self._take(*found))
+        self._work.order(work, lambda found: self._take(*found), self._fail)
 
     def hide_outlines(self) -> None:
         """The page is no longer seen: its outlines go with it."""
@@ -112,7 +141,28 @@ class CellClusters(QWidget):
         """The window closes."""
         self._work.stop()
 
+    def _again(self) -> None:
+        self._of = ()
+        self.refresh()
+
+    def _fail(self, error: Exception) -> None:
+        self._take((), 0)
+        say(self.summary, "")
+        self.trouble.tell(trouble("The clusters", error))
+
+    def _limits(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for words, field in (("Distance up to", self.link), ("Cells from", self.least)):
+            name = label(words, "muted", wrap=False)
+            name.setBuddy(field)
+            row.addWidget(name)
+            row.addWidget(field)
+        row.addStretch(1)
+        return row
+
     def _take(self, found: tuple[CellCluster, ...], every: int) -> None:
+        self.trouble.tell("")
         self.clusters = found
         self.list.clear()
         listed = found[:_ROWS]
@@ -120,7 +170,7 @@ class CellClusters(QWidget):
         for number, (cluster, area) in enumerate(zip(listed, areas, strict=True), 1):
             self.list.addItem(QListWidgetItem(f"{number}.  {len(cluster):,} cells, {area}"))
         self.list.setVisible(bool(found))
-        say(self.summary, _summary(found, every))
+        say(self.summary, _summary(found, every, self.link.value(), self.least.value()))
         self._draw()
 
     def _draw(self) -> None:
@@ -129,8 +179,20 @@ class CellClusters(QWidget):
         self._layer.set_clusters(wanted, row if row >= 0 else None)
 
 
-def _summary(found: tuple[CellCluster, ...], every: int) -> str:
-    rule = f"no farther than {LINK_UM:g} µm from the next, {LEAST_CELLS} cells or more"
+def _field(bounds: tuple[int, int], value: int, unit: str, name: str) -> CalmSpin:
+    made = CalmSpin()
+    made.setRange(*bounds)
+    made.setValue(value)
+    made.setSuffix(unit)
+    made.setAccessibleName(name)
+    made.setAlignment(Qt.AlignmentFlag.AlignRight)
+    made.setButtonSymbols(CalmSpin.ButtonSymbols.NoButtons)
+    made.setFixedWidth(64)
+    return made
+
+
+def _summary(found: tuple[CellCluster, ...], every: int, link_um: int, least: int) -> str:
+    rule = f"no farther than {link_um} µm from the next, {least} cells or more"
     if not found:
         return f"No cluster ({rule})."
     cells = sum(len(c) for c in found)

@@ -14,12 +14,13 @@ from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.shares import CountedUnit
 from her2viewer.scoring.cell_clusters import CellCluster
 from her2viewer.viewer.cell_browsing import CellBrowsing
-from her2viewer.viewer.latest import LatestWork
+from her2viewer.viewer.latest import LatestWork, trouble
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
 from her2viewer.viewer.panels.cells_chosen import ChosenCells
 from her2viewer.viewer.panels.cells_clusters import CellClusters
 from her2viewer.viewer.panels.cells_counts import CellCounts
 from her2viewer.viewer.panels.cells_points import CellPoints, points_of
+from her2viewer.viewer.panels.trouble import Trouble
 from her2viewer.viewer.panels.words import label, say
 from her2viewer.viewer.shown_cells import ShownCells
 
@@ -66,6 +67,9 @@ class CellsPanel(QWidget):
         self._plot_column.setContentsMargins(0, 0, 0, 0)
         self._plot_words = label("", "muted")
         self._plot_column.addWidget(self._plot_words)
+        self.trouble = Trouble()
+        self.trouble.again.connect(self._place_again)
+        self._plot_column.addWidget(self.trouble)
         self.chosen = ChosenCells(browsing)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
@@ -169,10 +173,19 @@ class CellsPanel(QWidget):
                 points = points_of(table, region)
                 return points, _NO_MEASURES if points is None else ""
 
-            self._work.order(work, lambda found: self._take(*found))
+            self._work.order(work, lambda found: self._take(*found), self._fail)
+
+    def _place_again(self) -> None:
+        self._of = (None, None)
+        self._place()
+
+    def _fail(self, error: Exception) -> None:
+        self._take(None, "")
+        self.trouble.tell(trouble("The plot", error))
 
     def _take(self, points: CellPoints | None, words: str) -> None:
         say(self._plot_words, words)
+        self.trouble.tell("")
         if points is not None and self.plot is None:
             from her2viewer.viewer.panels.cells_plot import CellPlot
 

@@ -13,6 +13,7 @@ from her2viewer.viewer.overlays.derived_maps import DerivedMapLayer
 from her2viewer.viewer.overlays.evidence_layers import EvidenceLayers
 from her2viewer.viewer.overlays.grids import HeatmapLayer
 from her2viewer.viewer.panels.calm import CalmCombo, CalmDoubleSpin, CalmSlider, CalmSpin
+from her2viewer.viewer.panels.trouble import Trouble
 from her2viewer.viewer.panels.words import ElidedCheck, label
 
 
@@ -125,6 +126,9 @@ class _LayerBlock(QWidget):
             self._add_classes(layer, top, column)
         self._column = column
         self._threshold: CalmDoubleSpin | None = None
+        self.trouble: Trouble | None = None
+        if isinstance(layer, DerivedMapLayer):
+            self.trouble = self._add_trouble(layer, column)
         if isinstance(layer, DerivedMapLayer) and layer.choices:
             self._add_choices(layer, column)
         self.check.toggled.connect(self._take_visible)
@@ -144,6 +148,8 @@ class _LayerBlock(QWidget):
             self.check.setChecked(self.layer.wanted)
         # Maps that are offered with every result take one line each until they are asked for.
         self._details.setVisible(self.layer.wanted or not isinstance(self.layer, DerivedMapLayer))
+        if self.trouble is not None and isinstance(self.layer, DerivedMapLayer):
+            self.trouble.tell(self.layer.problem)
         if isinstance(self.layer, HeatmapLayer) and self.layer.heatmap is not None:
             self._follow_scale(self.layer, self.layer.heatmap)
         if isinstance(self.layer, ClassLayer):
@@ -176,6 +182,15 @@ class _LayerBlock(QWidget):
             self.classes.append(box)
         column.addLayout(grid)
         layer.classes_changed.connect(self.refresh)
+
+    def _add_trouble(self, layer: DerivedMapLayer, column: QVBoxLayout) -> Trouble:
+        made = Trouble()
+        made.again.connect(layer.again)
+        row = QHBoxLayout()
+        row.setContentsMargins(22, 0, 0, 0)
+        row.addWidget(made)
+        column.addLayout(row)
+        return made
 
     def _add_choices(self, layer: DerivedMapLayer, column: QVBoxLayout) -> None:
         choice = CalmCombo()

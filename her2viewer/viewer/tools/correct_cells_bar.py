@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
 
-from her2viewer.domain.cell_corrections import count_text
+from her2viewer.domain.cell_corrections import NO_CELL, count_text
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, class_keys
@@ -21,7 +21,7 @@ _SCALE_BAR = 140, 44
 """Width and height of the lower left corner, where the scale bar stands, logical px."""
 REMOVE, BACK = "Remove", "Back"
 _TIPS = {REMOVE: "There is no cell", BACK: "Back to what the scorer said"}
-_NO_CELL = "No cell"
+_NO_CELL, _ONE = "No cell", "1 cell:"
 
 
 class CorrectCellsBar(QFrame):
@@ -59,14 +59,24 @@ class CorrectCellsBar(QFrame):
         if scheme != self._scheme:
             self._scheme = scheme
             self._fill(scheme)
-        count = len(self._tool.targets)
+        targets = self._tool.targets
+        count = len(targets)
         # As wide as the widest of its texts: nothing moves under the pointer.
-        self._target.setMinimumWidth(self._target.fontMetrics().horizontalAdvance("9,999 cells  "))
-        self._target.setText(count_text(count) if count else _NO_CELL)
+        texts = ("9,999 cells  ", *(f"{_ONE} {name}  " for name in scheme.names))
+        width = max(self._target.fontMetrics().horizontalAdvance(text) for text in texts)
+        self._target.setMinimumWidth(width)
+        words = count_text(count) if count else _NO_CELL
+        self._target.setText(self._named(scheme, int(targets[0])) if count == 1 else words)
         for button in self._buttons:
             button.setEnabled(count > 0)
         self.show()
         self._place()
+
+    def _named(self, scheme: ClassScheme, cell: int) -> str:
+        """What one cell is now."""
+        cells = self._tool.seen.cells()
+        code = NO_CELL if cells is None else cells.class_of(cell)
+        return f"{_ONE} {scheme.names[code]}" if code < len(scheme.names) else _NO_CELL
 
     def menu(self, parent: QWidget) -> QMenu:
         """The same as a menu, for the cells that are meant now."""
