@@ -48,7 +48,8 @@ def measure(options: argparse.Namespace, output: Output) -> dict[str, Any]:
         CommandError: slide, region or scorer cannot be used, or the run failed.
     """
     from her2viewer.commands.bench_machine import machine, memory_peak
-    from her2viewer.commands.score import _annotations, _pixel_size, _request, _run, _settings, device_pair
+    from her2viewer.commands.score import _request, _run
+    from her2viewer.commands.score_inputs import device_pair, outlines_of, pixel_size_of, settings_of
     from her2viewer.scoring.calibration_file import with_calibration
     from her2viewer.scoring.contract import Partial, ScorerError
     from her2viewer.scoring.registry import find_scorer
@@ -62,7 +63,7 @@ def measure(options: argparse.Namespace, output: Output) -> dict[str, Any]:
     try:
         manifest = find_scorer(options.scorer)
         pairs = [*options.set, *device_pair(options.device, manifest)]
-        settings = manifest.complete(with_calibration(manifest, _settings(pairs, manifest)))
+        settings = manifest.complete(with_calibration(manifest, settings_of(pairs, manifest)))
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     runtime = LocalRuntime(options.threads)
@@ -72,8 +73,8 @@ def measure(options: argparse.Namespace, output: Output) -> dict[str, Any]:
             slide = stack.enter_context(open_slide(path))
         except SlideError as error:
             raise CommandError(exit_codes.SLIDE_UNREADABLE, str(error)) from error
-        size = _pixel_size(slide, options.mpp)
-        annotations = _annotations(slide, path, roi, roi is None, output)
+        size = pixel_size_of(slide, options.mpp)
+        annotations = outlines_of(slide, path, roi, roi is None, output)
         request = _request(options, slide, size, annotations, settings)
         _count_reads(slide, runtime)
         began = time.perf_counter()

@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _calibrate(options: argparse.Namespace, output: Output) -> int:
     from her2viewer.cases.atomic import StorageError, atomic_text, make_folder
-    from her2viewer.commands.score import _cancelled_by_signal, _settings
+    from her2viewer.commands.score import _cancelled_by_signal
+    from her2viewer.commands.score_inputs import settings_of
     from her2viewer.scoring.calibration_file import calibration_text, read_calibration
     from her2viewer.scoring.contract import Cancelled, ScorerError
     from her2viewer.scoring.registry import find_scorer
@@ -82,7 +83,7 @@ def _calibrate(options: argparse.Namespace, output: Output) -> int:
     profile = profile_named(options.profile)
     try:
         manifest = find_scorer(options.scorer)
-        settings = manifest.complete(_settings(options.values, manifest))
+        settings = manifest.complete(settings_of(options.values, manifest))
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     data_set, entries = read_entries(options.set, options.split)

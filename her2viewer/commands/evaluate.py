@@ -151,7 +151,8 @@ def _from_pairs(options: argparse.Namespace) -> tuple[list[ReaderReport], dict[s
 
 
 def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderReport], dict[str, Any]]:
-    from her2viewer.commands.score import _cancelled_by_signal, _settings
+    from her2viewer.commands.score import _cancelled_by_signal
+    from her2viewer.commands.score_inputs import settings_of
     from her2viewer.scoring.calibration_file import with_calibration
     from her2viewer.scoring.contract import Cancelled, ScorerError
     from her2viewer.scoring.registry import find_scorer
@@ -169,7 +170,7 @@ def _from_set(options: argparse.Namespace, output: Output) -> tuple[list[ReaderR
             manifest = find_scorer(name)
             known = {s.id for s in manifest.settings}
             pairs = [p for p in options.values if len(names) == 1 or p.partition("=")[0].strip() in known]
-            chosen.append((manifest, manifest.complete(with_calibration(manifest, _settings(pairs, manifest)))))
+            chosen.append((manifest, manifest.complete(with_calibration(manifest, settings_of(pairs, manifest)))))
         except (ScorerError, ValueError) as error:
             raise CommandError(exit_codes.USAGE, str(error)) from error
     kept = options.out / "scored" if options.out is not None else cache_dir() / "scored"

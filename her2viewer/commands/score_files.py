@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from her2viewer.cases.atomic import StorageError, make_folder
 from her2viewer.commands import exit_codes
 from her2viewer.commands.output import CommandError
+from her2viewer.commands.score_corrected import Word, elsewhere, word_in
 from her2viewer.domain.evidence import CellTable
 from her2viewer.reports.model import OwnAnswer, ReportError
 from her2viewer.slides.slide import SlideError
@@ -41,8 +42,8 @@ def make_out_folder(folder: Path) -> None:
         raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
 
 
-def case_before(slide: Slide, folder: Path) -> Case:
-    """What an earlier call, or a person in the window, left in the case of this folder.
+def case_before(slide: Slide, folder: Path) -> tuple[Case, Word]:
+    """What an earlier call, or a person in the window, left in the case of this folder, corrections too.
 
     Raises:
         CommandError: it is open elsewhere, damaged, or a newer program wrote it.
@@ -51,10 +52,16 @@ def case_before(slide: Slide, folder: Path) -> Case:
         with _store(slide, folder) as store:
             before = store.load()
             store.load_annotations()
+            word = word_in(store)
             store.acquire()
-            return before
+            return before, word
     except StorageError as error:
         raise CommandError(exit_codes.CANNOT_WRITE, str(error)) from error
+
+
+def corrections_elsewhere(slide: Slide, folder: Path) -> str:
+    """A sentence where another case of this slide holds corrections, which are not applied; else ""."""
+    return elsewhere(Path(slide.path).absolute(), slide.identity, _store(slide, folder).folder)
 
 
 def write_all(scored: Scored, folder: Path) -> dict[str, str]:
@@ -89,6 +96,10 @@ def _write(scored: Scored, folder: Path) -> dict[str, Path]:
         scored.printed_fields,
         own=OwnAnswer(scored.before.own_score, scored.before.comment, scored.fields.get("reader", "")),
         scorer_title=scored.manifest.title,
+        corrections=scored.corrected.word.mask,
+        change=scored.corrected.change,
+        cell_corrections=scored.corrected.word.cells,
+        cell_change=scored.corrected.cell_change,
     )
     written = {
         "report": folder / "report.pdf",
@@ -118,7 +129,7 @@ def _write_case(scored: Scored, folder: Path, names: list[str]) -> Path:
         _keep_other_outlines(store, scored.annotations)
         store.log("scored on the command line", scorer=scored.manifest.id, settings=dict(result.provenance.settings))
         store.save_annotations(scored.annotations)
-        store.save_result(result)
+        store.save_result(scored.found)
         store.log(
             "decided",
             profile=scored.profile.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,10 @@ def measurements(scored: Scored) -> dict[str, dict[str, float]]:
     return table
 
 
-def summary(scored: Scored, written: dict[str, str]) -> dict[str, Any]:
-    """JSON values of the answer."""
+def summary(scored: Scored, written: dict[str, str], elsewhere: str = "") -> dict[str, Any]:
+    """JSON values of the answer; ``elsewhere`` says that another case holds corrections."""
+    from her2viewer.commands.score_corrected import sentences
+
     result, decision = scored.result, scored.decision
     size = scored.pixel_size
     return {
@@ -70,6 +72,12 @@ def summary(scored: Scored, written: dict[str, str]) -> dict[str, Any]:
             "missing": list(decision.missing),
         },
         "other_profiles": {d.profile: d.headline for d in scored.others},
+        "corrections": {
+            "applied": not scored.corrected.word.empty,
+            "mask": asdict(scored.corrected.change),
+            "cells": asdict(scored.corrected.cell_change),
+            "notes": [*sentences(scored.corrected), *([elsewhere] if elsewhere else [])],
+        },
         "warnings": [{"code": w.code, "text": w.text} for w in result.warnings],
         "duration_s": round(result.provenance.duration_s, 3),
         "files": written,
@@ -106,6 +114,8 @@ def show(output: Output, facts: dict[str, Any]) -> None:
         table.add_row("[bold]All[/bold]", *_cells(facts["shares"]), f"{facts['region_mm2']:.3f}")
         console.print(table)
         console.print(f"Counted: {escape(decision['counted'])}")
+    for note in facts["corrections"]["notes"]:
+        console.print(f"[yellow]Note:[/yellow] {escape(note)}")
     for label, entries in (("Flag", decision["flags"]), ("Next", decision["next_steps"])):
         for entry in entries:
             console.print(f"{label}: {escape(entry)}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from her2viewer.commands.score_corrected import Corrected
 from her2viewer.domain.annotation import AnnotationSet
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
@@ -30,7 +31,9 @@ class Scored:
     pixel_size: PixelSize
     annotations: AnnotationSet
     manifest: Manifest
-    result: Result
+    found: Result
+    """As the scorer gave it: what the case keeps, beside the corrections."""
+    corrected: Corrected
     profile: Profile
     decision: Decision
     others: tuple[Decision, ...]
@@ -40,6 +43,11 @@ class Scored:
     """What the case in the folder says already; an empty one where there is none."""
     fields: Mapping[str, str]
     """By the ids that the window uses, see ``printed_fields``."""
+
+    @property
+    def result(self) -> Result:
+        """As the reader corrected it."""
+        return self.corrected.result
 
     @property
     def whole(self) -> Region:

@@ -20,6 +20,7 @@ import shapely
 from her2viewer.cases.geojson import load_geojson, write_geojson
 from her2viewer.cases.store import CaseStore
 from her2viewer.domain.annotation import Annotation, Role
+from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, SaidClass
 
 ENVIRONMENT_ONLY = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
@@ -230,6 +231,77 @@ def test_a_case_that_is_scored_again_keeps_what_the_pathologist_said(
     assert her2viewer("score", picture, "--roi", other, *command[4:]).returncode == 0
     (kept,) = store.folder.glob("annotations.replaced-*.geojson")
     assert [a.name for a in load_geojson(kept).annotations] == ["Left", "Right", ""]
+
+
+def test_what_a_reader_corrected_in_the_case_counts_when_it_is_scored_again_and_is_said(
+    trial_scorers: Path, picture: Path, outlines: Path, out: Path
+) -> None:
+    command = ("score", picture, "--roi", outlines, "--scorer", "grid", "--mpp", "0.5", "--out", out, "--json")
+    first = json.loads(her2viewer(*command).stdout)
+    assert first["corrections"] == {
+        "applied": False,
+        "mask": {"added": 0.0, "removed": 0.0},
+        "cells": {"reclassified": 0, "removed": 0, "confirmed": 0, "unfit": 0},
+        "notes": [],
+    }
+    store = CaseStore(out / "glass.png.her2case")
+    # Cells stand in the middle of squares of 64 px, of class 0, 1+, 2+, 3+ from left to right.
+    said = NO_CELL_CORRECTIONS.after([32, 32], [32, 96], SaidClass("3+", 3)).after(96, 32, None)
+    with store:
+        store.save_cell_corrections(said)
+        found = store.load_result("grid")
+    done = her2viewer(*command)
+    again = json.loads(done.stdout)
+    assert again["corrections"]["applied"] is True
+    assert again["corrections"]["cells"] == {"reclassified": 2, "removed": 1, "confirmed": 0, "unfit": 0}
+    (note,) = again["corrections"]["notes"]
+    assert note.startswith("The corrections of the reader in this case were applied.")
+    assert note.endswith("The reader gave 2 cells another class and removed 1.")
+    before, now = first["shares"]["amounts"], again["shares"]["amounts"]
+    assert [now[k] - before[k] for k in ("0", "1+", "2+", "3+")] == [-2, -1, 0, 2]
+    left = next(r for r in again["regions"] if r["name"] == "Left")
+    assert left["shares"]["total"] == next(r for r in first["regions"] if r["name"] == "Left")["shares"]["total"] - 1
+    text = " ".join(pypdf.PdfReader(out / "report.pdf").pages[0].extract_text().split())
+    assert "The reader gave 2 cells another class and removed 1." in text
+    told = json.loads((out / "report.json").read_text())["corrections"]["cells"]
+    assert (told["reclassified"], told["removed"]) == (2, 1)
+    rows = list(csv.DictReader((out / "cells.csv").read_text().splitlines()))
+    assert sum(bool(row["scorer_class"]) for row in rows) == 2
+    # The case keeps what the scorer found as it was, and the corrections beside it.
+    kept = store.load_result("grid")
+    assert kept is not None
+    assert found is not None
+    assert kept.shares == found.shares
+    assert kept.evidence[0].classes.tolist() == found.evidence[0].classes.tolist()  # type: ignore[union-attr]
+    assert store.load_cell_corrections().same(said)
+    spoken = her2viewer(*command[:-1]).stdout
+    assert "Note: The corrections of the reader in this case were applied." in " ".join(spoken.split())
+
+
+def test_corrections_in_another_case_of_the_slide_are_not_applied_and_that_is_said(
+    trial_scorers: Path, picture: Path, outlines: Path, out: Path
+) -> None:
+    command = ("score", picture, "--roi", outlines, "--scorer", "grid", "--mpp", "0.5", "--json", "--out")
+    first = json.loads(her2viewer(*command, picture.parent).stdout)
+    with CaseStore(picture.parent / "glass.png.her2case") as store:
+        store.save_cell_corrections(NO_CELL_CORRECTIONS.after(32, 32, SaidClass("3+", 3)))
+    again = json.loads(her2viewer(*command, out).stdout)
+    assert again["shares"] == first["shares"]
+    assert again["corrections"]["applied"] is False
+    (note,) = again["corrections"]["notes"]
+    assert note.startswith('Corrections of the reader of 1 cell in "')
+    assert note.endswith(f'To score with them, give --out "{picture.parent}".')
+
+
+def test_corrections_that_are_damaged_are_said_before_the_work(
+    trial_scorers: Path, picture: Path, outlines: Path, out: Path
+) -> None:
+    command = ("score", picture, "--roi", outlines, "--scorer", "grid", "--mpp", "0.5", "--out", out)
+    assert her2viewer(*command).returncode == 0
+    (out / "glass.png.her2case" / "cells.json").write_text("{")
+    done = her2viewer(*command)
+    assert done.returncode == 6
+    assert "cells.json of this case cannot be read" in " ".join(done.stderr.split())
 
 
 def test_a_case_of_a_newer_program_is_refused_before_the_work(
