@@ -105,6 +105,7 @@ class MainWindow(QMainWindow):
         self.exporting.reviewed = lambda: self.reviewing.map
         self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
         self.correcting = CellCorrecting(self, desk, toolbox=self.toolbox, canvas=self.canvas, evidence=self.evidence)
+        self.correcting.bar.room_taken.connect(self.legend.set_room_below)
         self.panels = SidePanels(
             self,
             session=self.session,

@@ -209,15 +209,15 @@ def test_after_a_key_for_several_cells_the_one_under_the_resting_pointer_is_name
     assert isinstance(said, QLabel)
     assert label.text() == f"{len(window.chosen_cells)} cells"
     press(window, "3")
-    assert label.text() == "1 cell: 3+"
+    assert label.text() == "Cell: 3+"
     qtbot.waitUntil(lambda: "reader: 3+ (scorer: 0)" in said.toolTip())
     press(window, "1")
-    assert label.text() == "1 cell: 1+"
+    assert label.text() == "Cell: 1+"
     assert class_of(window, 5, 5) == "1+"
     assert class_of(window, 6, 5) == "3+"
     window.commands["undo"].trigger()
     window.commands["undo"].trigger()
-    qtbot.waitUntil(lambda: label.text() == "1 cell: 0")
+    qtbot.waitUntil(lambda: label.text() == "Cell: 0")
 
 
 def test_the_cell_under_a_resting_pointer_is_named_when_the_tool_is_chosen_by_its_key(window: MainWindow) -> None:
@@ -228,7 +228,23 @@ def test_the_cell_under_a_resting_pointer_is_named_when_the_tool_is_chosen_by_it
     press(window, "E")
     label = window.correcting.bar.findChild(QLabel, "correctTarget")
     assert isinstance(label, QLabel)
-    assert label.text() == "1 cell: 0"
+    assert label.text() == "Cell: 0"
+
+
+def test_the_bar_covers_neither_legend_nor_scale_bar(window: MainWindow) -> None:
+    bar, legend = window.correcting.bar, window.legend
+    assert legend.isVisible()
+    assert bar.isVisible()
+    # In this window the bar needs the place above the scale bar: the legend stands higher.
+    raised = legend.y()
+    assert not bar.geometry().intersects(legend.geometry())
+    window.commands["tool_select"].trigger()
+    low = legend.y()
+    assert low > raised
+    window.resize(1900, 800)
+    window.commands[TOOL].trigger()
+    assert legend.y() == low
+    assert not bar.geometry().intersects(legend.geometry())
 
 
 def test_control_draws_a_rectangle_and_shift_adds_to_what_is_chosen(window: MainWindow) -> None:

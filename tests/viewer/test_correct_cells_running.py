@@ -160,9 +160,9 @@ def test_the_cell_under_a_pointer_that_rests_is_known_when_its_part_arrives(
     point(window, *cell_at(4, 12))
     assert target(window) == "No cell"
     go_on(qtbot, window, gate)
-    assert target(window) == "1 cell: 0"
+    assert target(window) == "Cell: 0"
     press(window, "2")
-    assert target(window) == "1 cell: 2+"
+    assert target(window) == "Cell: 2+"
     assert class_of(window, 4, 12) == "2+"
 
 
@@ -171,7 +171,7 @@ def test_another_cell_is_meant_when_the_view_moves_under_a_pointer_that_rests(wi
     view = window.canvas.viewport
     window.canvas.set_viewport(view.centred(view.cx + STEP, view.cy))
     window.canvas.motion.settle()
-    assert target(window) == "1 cell: 1+"
+    assert target(window) == "Cell: 1+"
     press(window, "3")
     assert class_of(window, 4, 4) == "0"
     assert class_of(window, 5, 4) == "3+"
@@ -180,7 +180,7 @@ def test_another_cell_is_meant_when_the_view_moves_under_a_pointer_that_rests(wi
 def test_a_click_chooses_a_cell_while_the_run_goes_on(qtbot: QtBot, window: MainWindow) -> None:
     qtbot.mouseClick(window.canvas, LEFT, NONE, place(window, *cell_at(3, 3)))
     assert len(window.chosen_cells) == 1
-    assert target(window) == "1 cell: 3+"
+    assert target(window) == "Cell: 3+"
     press(window, Qt.Key.Key_Escape)
     assert len(window.chosen_cells) == 0
     assert window.controller.state is ScoringState.RUNNING

@@ -33,7 +33,7 @@ class LegendWidget(QWidget):
         self.setAccessibleName("Legend")
         self.setToolTip("Click to fold or unfold")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._margins = (left, bottom)
+        self._margins, self._below = (left, bottom), 0
         self._legends: tuple[Legend, ...] = ()
         self._collapsed = False
         self._picture: QImage | None = None
@@ -58,6 +58,12 @@ class LegendWidget(QWidget):
         self._legends = tuple(legends)
         self.setVisible(bool(self._legends))
         self._place()
+
+    def set_room_below(self, height: int) -> None:
+        """Stand higher by so many logical px: something else needs the place."""
+        if height != self._below:
+            self._below = height
+            self._place()
 
     def sizeHint(self) -> QSize:
         """Just large enough for its rows."""
@@ -209,7 +215,7 @@ class LegendWidget(QWidget):
         self.resize(self.sizeHint())
         self._picture = None
         left, bottom = self._margins
-        self.move(QPoint(left, max(8, parent.height() - bottom - self.height())))
+        self.move(QPoint(left, max(8, parent.height() - bottom - self._below - self.height())))
         self.update()
 
 

@@ -196,6 +196,8 @@ class CellCounts(QWidget):
             swatch, told = Swatch(), label(name, "muted" if at >= 4 else "", wrap=False)
             count, share = label("", wrap=False), label("", "muted", wrap=False)
             share.setMinimumWidth(share.fontMetrics().horizontalAdvance("100.0 %"))
+            # Counts grow while a run goes on, and nothing beside them moves.
+            count.setMinimumWidth(count.fontMetrics().horizontalAdvance("9,999,999"))
             row = at if at < 5 else at + 1
             self._grid.addWidget(swatch, row, 0)
             self._grid.addWidget(told, row, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
 
@@ -16,16 +16,19 @@ from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, class_keys
 
 _SWATCH = 12
-_MARGIN = 14
+_MARGIN, _GAP = 14, 8
 _SCALE_BAR = 140, 44
 """Width and height of the lower left corner, where the scale bar stands, logical px."""
 REMOVE, BACK = "Remove", "Back"
 _TIPS = {REMOVE: "There is no cell", BACK: "Back to what the scorer said"}
-_NO_CELL, _ONE = "No cell", "1 cell:"
+_NO_CELL, _ONE = "No cell", "Cell:"
 
 
 class CorrectCellsBar(QFrame):
     """Floats at the lower edge of the canvas while the tool is in use."""
+
+    room_taken = Signal(int)
+    """Logical px above the scale bar that it takes from whatever else stands at the left edge; 0 for none."""
 
     def __init__(self, canvas: QWidget, tool: CorrectCellsTool) -> None:
         super().__init__(canvas)
@@ -55,6 +58,7 @@ class CorrectCellsBar(QFrame):
         scheme = self._tool.scheme
         if self._tool.canvas is None or scheme is None:
             self.hide()
+            self.room_taken.emit(0)
             return
         if scheme != self._scheme:
             self._scheme = scheme
@@ -144,6 +148,7 @@ class CorrectCellsBar(QFrame):
         width = min(self.width(), room)
         # To the right of the scale bar, or above it where there is no room beside it.
         raised = _SCALE_BAR[1] if width + _SCALE_BAR[0] > room else 0
+        self.room_taken.emit(self.height() + _GAP if raised else 0)
         top = self._canvas.height() - self.height() - _MARGIN - raised
         self.setGeometry(self._canvas.width() - width - _MARGIN, top, width, self.height())
         self.raise_()
