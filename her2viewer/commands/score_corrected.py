@@ -108,16 +108,17 @@ def elsewhere(slide_path: Path, identity: str, folder: Path) -> str:
         identity: ``Slide.identity``.
         folder: the case that is written.
     """
-    from her2viewer.cases.atomic import StorageError
+    from her2viewer.cases.cell_corrections_file import FILE, read_cell_corrections
+    from her2viewer.cases.corrections_file import read_corrections
     from her2viewer.cases.places import existing_case
-    from her2viewer.cases.store import CaseStore
 
     other = existing_case(slide_path, identity)
     if other is None or other.resolve() == folder.resolve():
         return ""
     try:
-        word = word_in(CaseStore(other, slide_path, identity))
-    except (StorageError, ValueError):
+        # Not through a store, which sets damaged files aside: what is not written is not changed either.
+        word = Word(read_corrections(other / "corrections.json"), read_cell_corrections(other / FILE))
+    except (OSError, ValueError, RecursionError):
         return ""
     if word.empty:
         return ""

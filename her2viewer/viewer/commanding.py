@@ -225,7 +225,7 @@ class Commanding(QObject):
     def set_icc(self, wanted: bool) -> None:
         """Show the slide with or without its colour profile; remembered."""
         self._window.settings.set("icc", wanted)
-        self._window.show_colours()
+        self._window.showing.show_colours()
 
     def step_deciding(self, direction: int) -> None:
         """The next or previous of the patches that decide, or why there is none."""
@@ -312,7 +312,7 @@ class Commanding(QObject):
             w.toolbox.state.set_role(Role.ROI)
         else:
             w.toolbox.toggle_role(role, class_name)
-        w.show_drawing()
+        w.showing.show_drawing()
         w.canvas.setFocus()
 
     def enter(self) -> None:

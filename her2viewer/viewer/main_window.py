@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QMainWindow, QSplitter
 from her2viewer.domain.annotation import Role
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.viewer.actions import Actions
-from her2viewer.viewer.availability import show_availability
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.case_keeper import CaseKeeper
 from her2viewer.viewer.case_sync import CaseSync
@@ -38,28 +37,19 @@ from her2viewer.viewer.recent import RecentSlides
 from her2viewer.viewer.review_display import ReviewDisplay
 from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.scoring_controller import ScoringController
-from her2viewer.viewer.scoring_progress import RunProgress
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.settings import Settings
+from her2viewer.viewer.showing import Showing
 from her2viewer.viewer.side_panels import SidePanels
 from her2viewer.viewer.slide_flow import SlideFlow
-from her2viewer.viewer.states import StartCard, sentence
+from her2viewer.viewer.states import StartCard
 from her2viewer.viewer.statusbar import StatusBar
 from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
-from her2viewer.viewer.tools.drawing_tool import DrawingTool
-from her2viewer.viewer.tools.mask_brush import MaskBrushTool
-from her2viewer.viewer.tools.polygon import PolygonTool
 from her2viewer.viewer.tools.toolbox import ToolBox
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
 _HIDEABLE = ("left_column", "right_column", "toolbar", "overview")
-_SAVE_WORDS = {
-    "saved": ("saved", "muted", "Everything is on the disk"),
-    "saving": ("saving...", "muted", "Writing to the disk"),
-    "unsaved": ("not saved yet", "amber", "Saved within a second; if it stays so, a message says why"),
-    "": ("", "muted", ""),
-}
 
 
 class MainWindow(QMainWindow):
@@ -145,9 +135,9 @@ class MainWindow(QMainWindow):
             self, active=lambda: self.compare.active, storage=self.storage, messages=self.messages
         )
         self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._opening = self._writing = ""
         self._closed = self._give_up = False
         self._lay_out()
+        self.showing = Showing(self)
         self.commanding = Commanding(self)
         self._wire()
         self.controller.set_session(self.session)
@@ -196,8 +186,8 @@ class MainWindow(QMainWindow):
         canvas.message.connect(lambda text: messages.show_message(text, "warning"))
         canvas.overlays_hidden_changed.connect(self._overlays_hidden)
         self.toolbox.state.message.connect(messages.show_message)
-        self.toolbox.state.changed.connect(self.show_drawing)
-        self.toolbox.tool_changed.connect(lambda _: self.show_drawing())
+        self.toolbox.state.changed.connect(self.showing.show_drawing)
+        self.toolbox.tool_changed.connect(lambda _: self.showing.show_drawing())
         self.panels.deciding.chosen.connect(self.looking.show_patch)
         for brush in self.toolbox.mask_brushes:
             brush.correctable = lambda: controller.correctable
@@ -215,7 +205,7 @@ class MainWindow(QMainWindow):
         )
         controller.scored_changed.connect(self.evidence.set_region)
         controller.shares_changed.connect(self.evidence.set_shares)
-        controller.progress.connect(lambda _: self._show_progress())
+        controller.progress.connect(lambda _: self.showing.show_progress())
         controller.device_known.connect(lambda name: self.status.set_device(name, "Where the scorers run"))
         for signal in (
             controller.state_changed,
@@ -228,21 +218,21 @@ class MainWindow(QMainWindow):
             session.undo_stack.indexChanged,
             session.undo_stack.cleanChanged,
         ):
-            signal.connect(lambda *_: self.refresh())
-        self.toolbox.state.begun_changed.connect(self._show_hint)
+            signal.connect(lambda *_: self.showing.refresh())
+        self.toolbox.state.begun_changed.connect(self.showing.show_hint)
         # Run means the outline that is seen, also while its last corner is not set.
         self.panels.scorers.run_pressed.connect(self.toolbox.finish)
         session.slide_changed.connect(lambda _: self._slide_changed())
         session.pixel_size_changed.connect(lambda _: self._slide_changed())
-        self.flow.opening_changed.connect(self._set_opening)
+        self.flow.opening_changed.connect(self.showing.set_opening)
         self.flow.shown.connect(self._shown)
-        self.keeper.state_changed.connect(lambda _: self._show_title())
-        self.keeper.case_changed.connect(self._case_changed)
+        self.keeper.state_changed.connect(lambda _: self.showing.show_title())
+        self.keeper.case_changed.connect(self.showing.show_case)
         self.keeper.problem.connect(
             lambda text: messages.show_message(text, "error", [("Try again", self.keeper.flush)])
         )
         self.storage.failed.connect(lambda text: messages.show_message(text, "error"))
-        self.exporting.busy_changed.connect(self._set_writing)
+        self.exporting.busy_changed.connect(self.showing.set_writing)
         self.status.cancel_clicked.connect(controller.cancel)
         self.status.pixel_size_clicked.connect(self.flow.ask_pixel_size)
         self.menus.sub["recent"].aboutToShow.connect(self.commanding.fill_recent)
@@ -269,71 +259,16 @@ class MainWindow(QMainWindow):
         commands["overlays"].setChecked(True)
         self.commanding.restore_motion()
         self.commanding.use_palette(settings.text("palette", DEFAULT_PALETTE))
-        self.show_drawing()
+        self.showing.show_drawing()
         self.recent.check()
 
     # -- what is shown --------------------------------------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """What can be done now, and the sentence that says what to do next."""
-        session, controller, commands = self.session, self.controller, self.commands
-        self._show_hint()
-        show_availability(
-            commands, session, controller, report=self.exporting.obstacle, profile_problem=self._profile_problem()
-        )
-        commands.allow("export_training", self.correcting.obstacle)
-        self.card.setVisible(session.slide is None and not self._opening)
-        self._show_progress()
-
-    def _show_hint(self) -> None:
-        words = sentence(
-            self.controller.state,
-            opening=self._opening,
-            locked=self.session.locked,
-            drawing=isinstance(self.toolbox.current, PolygonTool) and self.toolbox.current.busy,
-            hidden=self.session.slide is not None and self.canvas.overlays_hidden,
-        )
-        self.messages.set_hint(words, busy=bool(self._opening))
-
-    def show_drawing(self) -> None:
-        """Which tool is in use, and what is drawn next."""
-        toolbox, state = self.toolbox, self.toolbox.state
-        action = f"tool_{toolbox.current.id}"
-        if action in self.commands:
-            self.commands[action].setChecked(True)
-        roles = {Role.ROI: "role_roi", Role.EXCLUDE: "role_exclude", Role.CONTROL: "role_control"}
-        self.commands[roles[state.role]].setChecked(True)
-        drawing = isinstance(toolbox.current, DrawingTool)
-        if isinstance(toolbox.current, MaskBrushTool):
-            self.bar.set_drawing(toolbox.current.label, toolbox.current.color)
-        else:
-            self.bar.set_drawing(f"draws: {state.label}" if drawing else "", state.color)
-
-    def show_colours(self) -> None:
-        """Apply the colour profile or not, and say which colours are on the screen."""
-        extras = self.flow.extras
-        wanted = self.commands["icc"].isChecked()
-        transform = extras.display_transform if extras is not None else None
-        if extras is None:
-            self.status.set_colours("")
-        elif transform is None:
-            self.status.set_colours("colours: no profile", extras.profile_problem or "")
-        elif wanted:
-            self.status.set_colours("colours: ICC applied", "As the scanner's profile says. Scorers use raw pixels")
-        else:
-            self.status.set_colours("colours: raw", "As stored in the file; View, Apply colour profile corrects them")
-        self.canvas.set_display_transform(transform if wanted else None)
-        self.comparing.set_icc(wanted, extras)
-
-    def _profile_problem(self) -> str:
-        extras = self.flow.extras
-        return "" if extras is None or extras.display_transform is not None else "the slide has no usable profile"
-
     def _slide_changed(self) -> None:
         self.panels.slides.set_slide(self.session.slide, self.session.pixel_size)
         self.pointing.show_view()
-        self._show_title()
-        self.refresh()
+        self.showing.show_title()
+        self.showing.refresh()
 
     def _shown(self, extras: SlideExtras | None) -> None:
         slide = self.session.slide
@@ -343,52 +278,18 @@ class MainWindow(QMainWindow):
         self.evidence.set_region(self.session.region, self.controller.scored)
         self.evidence.set_shares(self.controller.shares)
         self.panels.slides.set_images(self.flow.images())
-        self.show_colours()
+        self.showing.show_colours()
         self.pointing.clear()
         self.comparing.keeping.reopen()
-        self.refresh()
+        self.showing.refresh()
         if slide is not None:
             self.canvas.setFocus()
             self.controller.warm_up()
 
-    def _show_progress(self) -> None:
-        progress: RunProgress | None = self.controller.run_progress
-        if progress is not None:
-            self.status.set_progress(progress.stage, progress.fraction, progress.seconds_left, can_cancel=True)
-        elif self._writing:
-            self.status.set_progress(self._writing, None, None)
-        else:
-            self.status.end_progress()
-
-    def _show_title(self) -> None:
-        slide, case = self.session.slide, self.keeper.case
-        state = self.keeper.state
-        name = ""
-        if slide is not None:
-            case_id = case.fields.get("case_id", "") if case is not None else ""
-            name = f"case {case_id}, {slide.path.name}" if case_id else slide.path.name
-        self.setWindowTitle(f"{name}[*] - her2viewer" if name else "her2viewer[*]")
-        self.setWindowModified(state in ("unsaved", "saving"))
-        self.status.set_saved(*_SAVE_WORDS[state])
-
-    def _set_opening(self, name: str) -> None:
-        self._opening = name
-        self.refresh()
-
-    def _set_writing(self, name: str) -> None:
-        self._writing = name
-        self._show_progress()
-
-    def _case_changed(self, case) -> None:
-        self.panels.case.set_case_open(case is not None, self.session.locked)
-        if case is None or dict(case.fields) != self.panels.case.values():
-            self.panels.case.set_values(case.fields if case is not None else {})
-        self._show_title()
-
     def _overlays_hidden(self, hidden: bool) -> None:
         self.commands["overlays"].setChecked(not hidden)
         self.evidence.set_all_hidden(hidden)
-        self._show_hint()
+        self.showing.show_hint()
 
     def _theme_changed(self, chosen: Tokens) -> None:
         refresh_icons(self)

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby, islice
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFont, QIcon, QKeyEvent, QKeySequence, QPainter, QPixmap
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QMenu,
-    QSizePolicy,
-    QStackedLayout,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QStackedLayout, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from her2viewer.domain.annotation import EXCLUSION_CLASSES, Annotation, Role
-from her2viewer.viewer.overlays.annotation_layer import color_of
+from her2viewer.viewer.panels.regions_tree import REVIEWED_TIP, RegionTree, swatch, tabular
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.theme import tokens
 from her2viewer.viewer.tools import commands
@@ -35,10 +23,6 @@ NO_SLIDE = "Open a slide to outline regions on it."
 EMPTY = "No region yet. Outline the invasive carcinoma:\nP polygon, F freehand, B brush."
 _ID = Qt.ItemDataRole.UserRole
 _ORDER = (Role.ROI, Role.EXCLUDE, Role.CONTROL, Role.NOTE)
-REVIEWED_TIP = (
-    "How much of each region was on the screen at 20x or more, sharp, for half a second.\n"
-    "Exclusions do not count. Tab goes through the fields, U to the next one not yet looked at."
-)
 MOST_ROWS = 2_000
 """Nobody reads a longer list; cells of another program come by the ten thousand."""
 _PREFIX = {Role.EXCLUDE: "− "}
@@ -67,7 +51,7 @@ class RegionsPanel(QWidget):
         self.empty.setWordWrap(True)
         self.empty.setProperty("role", "small")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.tree = _Tree()
+        self.tree = RegionTree()
         self.tree.delete_pressed.connect(lambda: self._run(commands.delete_selected))
         self.tree.itemSelectionChanged.connect(self._selected_here)
         self.tree.itemChanged.connect(self._renamed)
@@ -342,45 +326,6 @@ class RegionsPanel(QWidget):
         return QSize(220, 180)
 
 
-class _Tree(QTreeWidget):
-    """Three columns: what it is, its area, how much of it was looked at."""
-
-    delete_pressed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAccessibleName("Regions")
-        self.setColumnCount(3)
-        self.setHeaderLabels(["Region", "mm²", "Read"])
-        self.headerItem().setToolTip(2, REVIEWED_TIP)
-        self.headerItem().setTextAlignment(2, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.headerItem().setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setIndentation(0)
-        self.setIconSize(QSize(14, 14))
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        header = self.header()
-        header.setStretchLastSection(False)
-        header.setSectionsClickable(False)
-        header.setMinimumSectionSize(40)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
-        self.setColumnHidden(2, True)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.delete_pressed.emit()
-            return
-        super().keyPressEvent(event)
-
-
 def kinds_of_region() -> list[tuple[str, Role, str | None]]:
     """What a region can be, as menu entries: text, role, class."""
     return [
@@ -392,51 +337,3 @@ def kinds_of_region() -> list[tuple[str, Role, str | None]]:
 
 def _is_kind(annotation: Annotation, role: Role, class_name: str | None) -> bool:
     return annotation.role is role and (class_name is None or annotation.class_name == class_name)
-
-
-def tabular(font: QFont) -> QFont:
-    """The font with figures of one width, so that columns of numbers line up."""
-    figures = QFont(font)
-    if hasattr(figures, "setFeature") and hasattr(QFont, "Tag"):
-        figures.setFeature(QFont.Tag("tnum"), 1)
-    return figures
-
-
-def swatch(annotation: Annotation, ratio: float) -> QIcon:
-    """Colour and kind of an annotation in 14 px: filled, hatched, dashed or a dot."""
-    mark = tokens().color("text").rgba()
-    return _swatch(color_of(annotation).rgba(), annotation.role, annotation.locked, mark, ratio)
-
-
-@lru_cache(maxsize=256)
-def _swatch(rgba: int, role: Role, locked: bool, mark: int, ratio: float) -> QIcon:
-    color = QColor.fromRgba(rgba)
-    side = 14
-    pixmap = QPixmap(round(side * ratio), round(side * ratio))
-    pixmap.setDevicePixelRatio(ratio)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    pen = painter.pen()
-    pen.setColor(color)
-    pen.setWidthF(1.5)
-    if role is Role.NOTE:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color)
-        painter.drawEllipse(3, 3, 8, 8)
-    else:
-        fill = QColor(color)
-        fill.setAlpha(70)
-        if role is Role.CONTROL:
-            pen.setStyle(Qt.PenStyle.DotLine)
-        painter.setPen(pen)
-        painter.setBrush(fill if role is Role.ROI else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(2, 2, 10, 10, 2, 2)
-        if role is Role.EXCLUDE:
-            painter.drawLine(3, 11, 11, 3)
-    if locked:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor.fromRgba(mark))
-        painter.drawRect(8, 8, 5, 5)
-    painter.end()
-    return QIcon(pixmap)
