@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -446,3 +446,18 @@ def test_the_pointer_shape_says_what_a_drag_would_do(desk: Desk, a: Annotation) 
     assert desk.canvas.cursor().shape() == Qt.CursorShape.CrossCursor
     desk.hover((2250, 2700))
     assert desk.canvas.cursor().shape() == Qt.CursorShape.ArrowCursor
+
+
+@pytest.mark.parametrize("turned", [0.0, 30.0])
+def test_a_part_that_is_painted_alone_looks_as_in_the_whole(
+    desk: Desk, a: Annotation, b: Annotation, qtbot: QtBot, turned: float
+) -> None:
+    desk.session.select((a.id,))
+    desk.canvas.rotate(turned)
+    qtbot.waitUntil(lambda: desk.canvas.sharp)
+    whole = desk.canvas.grab().toImage()
+    width, height = desk.canvas.width(), desk.canvas.height()
+    for column in range(4):
+        for row in range(4):
+            part = QRect(column * width // 4 + 3, row * height // 4 + 5, width // 5, height // 5)
+            assert desk.canvas.grab(part).toImage() == whole.copy(part), (column, row)

@@ -22,8 +22,10 @@ from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Scale, screen_origin
 from her2viewer.viewer.canvas.viewport import Viewport
 
-AHEAD = 64
+AHEAD = 40
 """Px. Where a pan uncovers a strip, so much more is composed beyond the edge of the view."""
+ENDS = 128
+"""Px. And so much at both ends of the strip: a pan is seldom quite along an edge."""
 THIN = 48
 """Px. A strip that is wider than this is composed by itself."""
 MOST_STRIPS = 4
@@ -92,6 +94,8 @@ class Ground:
         self._blocks_of: tuple[int, int] | None = None
         """Origin of the view that the blocks are of."""
         self._strips: list[Strip] = []
+        self._may_add = True
+        """One strip is composed ahead in a frame: two are felt, and the other one can wait for the next frame."""
 
     def forget(self) -> None:
         """Give the memory back."""
@@ -216,6 +220,7 @@ class Ground:
         # What left the view is overwritten by what came into it.
         self._valid &= shown
         missing = QRegion(there) - self._valid
+        self._may_add = True
         for rect in missing:  # type: ignore[attr-defined]
             strip = self._strip(rect, shown, view, compose, at_hand)
             for block in self._blocks:
@@ -242,11 +247,11 @@ class Ground:
         for strip in self._strips:
             if strip.area.contains(rect):
                 return strip
-        area = _ahead(rect, shown)
+        area = _ahead(rect, shown) if self._may_add else None
         if area is None:
             return None
         # Of a wider view, so that layers do not leave out what lies beyond the edges of this one.
-        wide = view.resized(view.width + 2 * AHEAD, view.height + 2 * AHEAD, view.dpr)
+        wide = view.resized(view.width + 2 * ENDS, view.height + 2 * ENDS, view.dpr)
         part = area.translated(-screen_origin(wide)[0], -screen_origin(wide)[1])
         if not at_hand(wide.part(part.x(), part.y(), part.width(), part.height())):
             return None
@@ -254,6 +259,7 @@ class Ground:
         image = QImage(pixels.data, area.width(), area.height(), 4 * area.width(), QImage.Format.Format_RGB32)
         _compose(image, part, part, partial(_painted, compose, wide, part))
         strip = Strip(area, image, pixels)
+        self._may_add = False
         self._strips = [*self._strips[1 - MOST_STRIPS :], strip]
         return strip
 
@@ -271,8 +277,8 @@ def rim_of(view: Viewport) -> int:
 
 
 def _ahead(rect: QRect, shown: QRect) -> QRect | None:
-    """A thin strip at an edge of what is shown, and ``AHEAD`` px beyond it and both its ends; None for others."""
-    wide = shown.adjusted(-AHEAD, -AHEAD, AHEAD, AHEAD)
+    """A thin strip at an edge of what is shown, and what lies beyond it and both its ends; None for others."""
+    wide, around = shown.adjusted(-AHEAD, -AHEAD, AHEAD, AHEAD), shown.adjusted(-ENDS, -ENDS, ENDS, ENDS)
     area = QRect(rect)
     if rect.width() <= min(THIN, rect.height()):
         if rect.right() == shown.right():
@@ -281,7 +287,7 @@ def _ahead(rect: QRect, shown: QRect) -> QRect | None:
             area.setLeft(wide.left())
         else:
             return None
-        return area.adjusted(0, -AHEAD, 0, AHEAD).intersected(wide)
+        return area.adjusted(0, -ENDS, 0, ENDS).intersected(around)
     if rect.height() <= THIN:
         if rect.bottom() == shown.bottom():
             area.setBottom(wide.bottom())
@@ -289,7 +295,7 @@ def _ahead(rect: QRect, shown: QRect) -> QRect | None:
             area.setTop(wide.top())
         else:
             return None
-        return area.adjusted(-AHEAD, 0, AHEAD, 0).intersected(wide)
+        return area.adjusted(-ENDS, 0, ENDS, 0).intersected(around)
     return None
 
 

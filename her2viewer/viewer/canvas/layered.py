@@ -223,6 +223,9 @@ class LayeredView(TiledView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        if event.rect() != self.rect():
+            # Layers and tool see what they need not draw: under a legend that changes lies little of them.
+            painter.setClipRect(event.rect())
         self._paint(painter, event.rect())
         painter.end()
 

@@ -19,15 +19,26 @@ MAX_HANDLES = 400
 """More corners than this in view are a carpet: then handles appear as one zooms in."""
 
 
-def corners_in_view(geometry: BaseGeometry, viewport: Viewport) -> list[tuple[Vertex, QPointF]]:
-    """Corners in view with their place in logical screen px; none where there are too many to tell apart."""
+def corners_in_view(
+    geometry: BaseGeometry, viewport: Viewport, area: QRectF | None = None
+) -> list[tuple[Vertex, QPointF]]:
+    """Corners in view with their place in logical screen px; none where there are too many to tell apart.
+
+    With ``area`` (logical screen px) only those in or near it.
+    """
     found: list[tuple[Vertex, QPointF]] = []
+    count = 0
     width, height = viewport.width / viewport.dpr, viewport.height / viewport.dpr
     for part, ring, xy in editing.rings(geometry):
         sx, sy = screen_xy(xy, viewport).T
         seen = np.flatnonzero((sx > -9) & (sx < width + 9) & (sy > -9) & (sy < height + 9))
-        if len(found) + len(seen) > MAX_HANDLES:
+        count += len(seen)
+        if count > MAX_HANDLES:
             return []
+        if area is not None:
+            x, y = sx[seen], sy[seen]
+            near = (x > area.left() - 9) & (x < area.right() + 9) & (y > area.top() - 9) & (y < area.bottom() + 9)
+            seen = seen[near]
         found += [(Vertex(part, ring, int(i)), QPointF(sx[i], sy[i])) for i in seen]
     return found
 

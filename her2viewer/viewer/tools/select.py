@@ -195,7 +195,8 @@ class SelectTool(SessionTool):
         one = self._one_selected()
         if one is None or one.locked or self.session.locked or not self._shown():
             return
-        paint_handles(painter, corners_in_view(one.geometry, viewport), self._hot)
+        part = painter.clipBoundingRect() if painter.hasClipping() else None
+        paint_handles(painter, corners_in_view(one.geometry, viewport, part), self._hot)
 
     def readout(self) -> str | None:
         if not self._after or self._after[0].role is Role.NOTE:
