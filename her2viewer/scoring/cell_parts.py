@@ -34,6 +34,8 @@ class CellParts:
         self.corrections = corrections
         self.parts: list[CorrectedCells] = []
         self._starts: list[int] = [0]
+        self._boxes: NDArray[np.float64] = np.zeros((0, 4))
+        """(parts, 4) around the cells of each; nowhere for a part without any."""
         self._placed: NDArray[np.bool_] = np.zeros(len(corrections), dtype=bool)
         """(corrections,) which of them lie exactly on a cell of some part."""
         self._table: CellTable | None = None
@@ -50,6 +52,8 @@ class CellParts:
         if not self.corrections.empty:
             self._placed = self._placed | part.exact(self.corrections)
             part.set(self.corrections, self._placed)
+        box = part.box or (np.inf, np.inf, -np.inf, -np.inf)
+        self._boxes = np.concatenate([self._boxes, [box]])
         self.parts.append(part)
         self._starts.append(self._starts[-1] + len(found))
         return part
@@ -94,7 +98,10 @@ class CellParts:
     def nearest(self, x: float, y: float, reach: float, shown: NDArray[np.bool_]) -> int | None:
         """Number of the cell nearest to a place; see ``CorrectedCells.nearest``."""
         best, least = None, np.inf
-        for start, part in zip(self._starts, self.parts, strict=False):
+        left, top, right, bottom = self._boxes.T
+        near = (x >= left - reach) & (x <= right + reach) & (y >= top - reach) & (y <= bottom + reach)
+        for k in np.flatnonzero(near).tolist():
+            start, part = self._starts[k], self.parts[k]
             found = part.nearest(x, y, reach, shown)
             if found is not None:
                 distance = float(np.hypot(part.found.x[found] - x, part.found.y[found] - y))

@@ -36,12 +36,12 @@ class CorrectedCells:
         self.codes: NDArray[np.uint8] = found.classes
         """(n,) class of each cell now, ``NO_CELL`` where removed. Each change makes a new array."""
         self._reach = REACH_UM / pixel_size.mpp
-        self._box = (
+        self.box = (
             (float(found.x.min()), float(found.y.min()), float(found.x.max()), float(found.y.max()))
             if len(found)
             else None
         )
-        """Around all centres, level-0 px."""
+        """Around all centres, level-0 px: left, top, right, bottom."""
         self._bins = bins
         self._fit = Fit(_NOTHING, _NOTHING)
         self._table: CellTable | None = found
@@ -62,8 +62,6 @@ class CorrectedCells:
             reach: level-0 px.
             shown: bool (classes,).
         """
-        if not self._around(np.array([x]), np.array([y]), reach).any():
-            return None
         every = np.zeros(NO_CELL + 1, dtype=bool)
         every[: len(shown)] = shown
         _, cells, distance = self.bins.near(np.array([x]), np.array([y]), reach)
@@ -131,9 +129,9 @@ class CorrectedCells:
 
     def _around(self, x: NDArray[np.floating], y: NDArray[np.floating], reach: float) -> NDArray[np.bool_]:
         """(k,) which places lie no farther than ``reach`` from the box around all cells, level-0 px."""
-        if self._box is None:
+        if self.box is None:
             return np.zeros(len(x), dtype=bool)
-        x0, y0, x1, y1 = self._box
+        x0, y0, x1, y1 = self.box
         return (x >= x0 - reach) & (x <= x1 + reach) & (y >= y0 - reach) & (y <= y1 + reach)
 
     def patch(self, cells: NDArray[np.int64]) -> CellTable:
