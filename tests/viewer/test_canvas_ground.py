@@ -292,3 +292,32 @@ def test_at_fractional_screen_scalings_the_kept_picture_is_the_one_painted_afres
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "fine" in done.stdout
+
+
+@pytest.mark.parametrize("turned", [0.0, 30.0])
+def test_of_a_layer_that_changed_in_one_place_only_that_place_is_painted_anew(
+    make_canvas: MakeCanvas, qtbot: QtBot, turned: float
+) -> None:
+    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 600, 420)
+    canvas.overview.shown = False
+    layer = Marks(QColor(200, 30, 30), 20)
+    canvas.add_layer(layer)
+    canvas.set_viewport(replace(canvas.viewport, downsample=2.0, cx=4000, cy=3000, rotation=turned))
+    wait_idle(qtbot, canvas)
+    canvas.repaint()
+    layer.color = QColor(30, 30, 200)
+    layer.changed_in.emit((4000.0, 2900.0, 4400.0, 3250.0))
+    qtbot.waitUntil(lambda: (shown(canvas) == (30, 30, 200)).all(axis=2).any())
+    y, x = np.nonzero((shown(canvas) == (30, 30, 200)).all(axis=2))
+    still_red = (shown(canvas) == (200, 30, 30)).all(axis=2).any()
+    if turned:
+        # The place is no rectangle of the screen.
+        assert not still_red
+        return
+    assert still_red
+    left, top = canvas.viewport.to_screen(4000, 2900)
+    right, bottom = canvas.viewport.to_screen(4400, 3250)
+    assert left - 2 <= x.min()
+    assert x.max() <= right + 2
+    assert top - 2 <= y.min()
+    assert y.max() <= bottom + 2

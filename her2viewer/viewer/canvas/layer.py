@@ -14,6 +14,8 @@ class Layer(QObject):
 
     changed = Signal()
     """The canvas repaints (coalesced to one a frame)."""
+    changed_in = Signal(object)
+    """Only what lies in these bounds (x0, y0, x1, y1 in level-0 px)."""
     always_visible = False
     """Stays when all overlays are hidden with one switch."""
     composed = False

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable
 from itertools import takewhile
 
-from PySide6.QtCore import QRect, QTimer, Signal
+from PySide6.QtCore import QPointF, QRect, QRectF, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
@@ -63,6 +63,7 @@ class LayeredView(TiledView):
         self._layers.append(layer)
         self._layers.sort(key=lambda each: each.z)
         layer.changed.connect(self._layer_changed)
+        layer.changed_in.connect(self._layer_changed_in)
         if self.slide is not None:
             layer.viewport_changed(self.frame_view)
         self.schedule()
@@ -72,6 +73,7 @@ class LayeredView(TiledView):
         if layer in self._layers:
             self._layers.remove(layer)
             layer.changed.disconnect(self._layer_changed)
+            layer.changed_in.disconnect(self._layer_changed_in)
             self.schedule()
 
     def _prepare_layers(self, view: Viewport) -> None:
@@ -89,6 +91,19 @@ class LayeredView(TiledView):
                 return
             self.ground.invalidate()
         self.schedule()
+
+    def _layer_changed_in(self, bounds: tuple[float, float, float, float]) -> None:
+        view = self.frame_view
+        if view.rotation or self._zooming.active:
+            self._layer_changed()
+            return
+        corners = QPointF(*view.to_screen(*bounds[:2])), QPointF(*view.to_screen(*bounds[2:]))
+        area = QRectF(*corners).toAlignedRect().adjusted(-1, -1, 1, 1).intersected(self.rect())
+        layer = self.sender()
+        if not isinstance(layer, Layer) or layer.composed:
+            self._rasters = None
+            self.ground.invalidate(view, self._device(area))
+        self.schedule(area)
 
     def _kept_layers(self) -> list[Layer]:
         """Those that are kept with the tissue below them."""

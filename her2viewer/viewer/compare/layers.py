@@ -73,6 +73,7 @@ class MappedLayer(Layer):
         self._inner = inner
         self._mapped = mapped
         inner.changed.connect(self.changed)
+        inner.changed_in.connect(self.changed)
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if self._inner.visible:

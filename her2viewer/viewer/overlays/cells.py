@@ -48,7 +48,7 @@ class CellLayer(ClassLayer):
         self._cell_size = 1.0
         self._sized_at = 0
         self._tiles = RasterTiles(self)
-        self._tiles.ready.connect(self.changed)
+        self._tiles.ready.connect(self.changed_in)
         self._indexing = 0
         self._indexers: list[threading.Thread] = []
         self._patches: list[CellTable] = []

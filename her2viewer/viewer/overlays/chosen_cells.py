@@ -30,7 +30,7 @@ class ChosenCellsLayer(Layer):
         super().__init__("Chosen cells", parent)
         self._chosen = chosen
         self._tiles = RasterTiles(self)
-        self._tiles.ready.connect(self.changed)
+        self._tiles.ready.connect(self.changed_in)
         self._work = LatestWork("index chosen cells", self)
         self._current: tuple[float, float] | None = None
         self._cell_size = 1.0

@@ -32,7 +32,7 @@ class ClusterLayer(Layer):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Clusters", parent)
         self._tiles = RasterTiles(self)
-        self._tiles.ready.connect(self.changed)
+        self._tiles.ready.connect(self.changed_in)
         self.clusters: tuple[CellCluster, ...] = ()
         self.picked: int | None = None
 

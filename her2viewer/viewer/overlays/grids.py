@@ -61,7 +61,7 @@ class ClassMapLayer(ClassLayer):
         self._masks: tuple[TissueMask, ...] = ()
         self._occurring: set[int] = set()
         self._tiles = RasterTiles(self)
-        self._tiles.ready.connect(self.changed)
+        self._tiles.ready.connect(self.changed_in)
 
     def append(self, part: ClassMap) -> None:
         """Add one part; it lies over earlier ones."""

@@ -40,8 +40,8 @@ class _Tile:
 class RasterTiles(QObject):
     """Cache, worker and painting of one overlay's tiles."""
 
-    ready = Signal()
-    """New tiles are there; repaint."""
+    ready = Signal(object)
+    """New tiles are there; repaint these bounds (x0, y0, x1, y1 in level-0 px)."""
     _drawn = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -162,7 +162,7 @@ class RasterTiles(QObject):
                 return
 
     def _collect(self) -> None:
-        took = False
+        took: list[Key] = []
         while self._results:
             version, key, image = self._results.popleft()
             self._drop(key)
@@ -170,7 +170,7 @@ class RasterTiles(QObject):
             self._tiles[key] = _Tile(image, fresh=version == self._version)
             if image is not None:
                 self._bytes += image.sizeInBytes()
-            took = True
+            took.append(key)
         if not took:
             return
         while self._bytes > CACHE_BYTES and len(self._tiles) > 1:
@@ -179,7 +179,15 @@ class RasterTiles(QObject):
             waiting = bool(self._wanted) or self._thread is not None
         if not waiting and not self._settle.isActive():
             self._order()
-        self.ready.emit()
+        edges = [(d * TILE * column, d * TILE * row, d * TILE) for d, column, row in took]
+        self.ready.emit(
+            (
+                min(x for x, _, _ in edges),
+                min(y for _, y, _ in edges),
+                max(x + span for x, _, span in edges),
+                max(y + span for _, y, span in edges),
+            )
+        )
 
     def _drop(self, key: Key) -> None:
         dropped = self._tiles.pop(key, None)

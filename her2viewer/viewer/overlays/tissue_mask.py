@@ -38,7 +38,7 @@ class TissueMaskLayer(EvidenceLayer):
         self._parts: tuple[TissueMask, ...] = ()
         self._shares: Shares | None = None
         self._tiles = RasterTiles(self)
-        self._tiles.ready.connect(self.changed)
+        self._tiles.ready.connect(self.changed_in)
 
     @property
     def parts(self) -> tuple[TissueMask, ...]:
