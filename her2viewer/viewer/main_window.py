@@ -48,7 +48,7 @@ from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
 from her2viewer.viewer.tools.toolbox import ToolBox
 
-_LEFT_WIDTH, _RIGHT_WIDTH = 264, 336
+_LEFT_WIDTH, _RIGHT_WIDTH = 284, 336
 _HIDEABLE = ("left_column", "right_column", "toolbar", "overview")
 
 

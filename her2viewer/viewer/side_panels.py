@@ -61,8 +61,8 @@ class SidePanels(QObject):
         self.scorers = ScorerPanel(controller)
         self.left = SideColumn("Slide, regions, layers")
         self.right = SideColumn("Answer, why, scorers")
-        self.left.setMinimumWidth(_LEFT_LEAST)
-        self.right.setMinimumWidth(_RIGHT_LEAST)
+        self.left.set_least(_LEFT_LEAST)
+        self.right.set_least(_RIGHT_LEAST)
         self._panels: dict[str, CollapsiblePanel] = {}
         self._entries: dict[str, QAction] = {}
         self._shown = {"left": True, "right": True}

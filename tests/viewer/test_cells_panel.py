@@ -468,6 +468,19 @@ def test_a_plot_that_could_not_be_made_says_so_and_is_made_when_it_is_tried_agai
     assert panel.plot.isVisible()
 
 
+def test_no_panel_is_cut_off_at_the_side_when_its_column_scrolls(qtbot: QtBot, window: MainWindow) -> None:
+    put(window, lattice_cells())
+    for layer in window.evidence.layers:
+        layer.visible = True
+    for title in ("Cells", "Layers", "Case"):
+        window.panels[title].set_open(True)
+    for page in ("Counts", "Plot", "Clusters"):
+        open_panel(qtbot, window, page)
+        for column in (window.panels.left, window.panels.right):
+            qtbot.waitUntil(lambda column=column: column.widget().width() <= column.viewport().width())
+    qtbot.waitUntil(lambda: window.cells.maps.idle)
+
+
 def islands() -> CellTable:
     """Two clusters of 3+ cells, 36 and 16, and one such cell apart, in a sea of 0."""
     table = lattice_cells(40, 30)

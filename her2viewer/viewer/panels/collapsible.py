@@ -86,6 +86,7 @@ class SideColumn(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._panels: list[CollapsiblePanel] = []
+        self._least = 0
         self._held: tuple[QWidget, int] | None = None
         """Panel that is to stay where it was on the screen, px below the top of the column."""
         body = QWidget()
@@ -95,6 +96,7 @@ class SideColumn(QScrollArea):
         self._column.setSpacing(4)
         self._column.addStretch(1)
         self.setWidget(body)
+        body.installEventFilter(self)
 
     def add(self, panel: CollapsiblePanel, *, grows: bool = False, holds: bool = False) -> None:
         """Below what is there.
@@ -113,7 +115,17 @@ class SideColumn(QScrollArea):
             self._grow(panel)
             panel.toggled.connect(lambda _: self._grow(panel))
 
+    def set_least(self, width: int) -> None:
+        """Never narrower than this, nor than its panels need beside the scroll bar: what is cut off is lost."""
+        self._least = width
+        bar = self.verticalScrollBar().sizeHint().width()
+        self.setMinimumWidth(max(width, self.widget().minimumSizeHint().width() + bar))
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.widget():
+            if event.type() == QEvent.Type.LayoutRequest:
+                self.set_least(self._least)
+            return super().eventFilter(watched, event)
         if isinstance(event, QMoveEvent) and isinstance(watched, QWidget) and self._held is None:
             focus = QApplication.focusWidget()
             if focus is not None and watched.isAncestorOf(focus):
