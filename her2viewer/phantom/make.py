@@ -72,7 +72,7 @@ def make_phantom(
     slides, truths = [], []
     for kind in ("ihc", "he") if stain == "both" else (stain,):
         slide = path.with_name(f"{path.stem}_{kind}.tif") if stain == "both" else path
-        _write_slide(slide, plan, kind, workers, _named(progress, f"painting {slide.name}"))
+        write_slide(slide, plan, kind, workers, _named(progress, f"painting {slide.name}"))
         truths.append(slide.with_suffix(".truth.h5"))
         write_truth(truths[-1], plan, truth, kind)
         slides.append(slide)
@@ -83,10 +83,14 @@ def _named(progress: Progress | None, name: str) -> Callable[[int, int], None] |
     return (lambda done, total: progress(name, done, total)) if progress else None
 
 
-def _write_slide(
-    path: Path, plan: SlidePlan, stain: str, workers: int, progress: Callable[[int, int], None] | None
+def write_slide(
+    path: Path, plan: SlidePlan, stain: str, workers: int, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Whole or not at all: written beside its place, then put there."""
+    """Paint a surveyed plan into ``path``, whole or not at all: written beside its place, then put there.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     part = path.with_name(f".{path.name}.part")
     scanner = plan.scanner
     try:

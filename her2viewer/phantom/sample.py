@@ -1,31 +1,34 @@
-"""The bundled sample slide: a small synthetic HER2 slide with its outlines and its truth."""
+"""The bundled sample slide: a small phantom with its outlines and its truth."""
 
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
+from numpy.typing import NDArray
 
-from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, AnnotationSet, Role
+from her2viewer.cases.geojson import write_geojson
 from her2viewer.domain.classes import HER2_LABELS
-from her2viewer.phantom.fields import Window
-from her2viewer.phantom.pyramid import reduced, write_pyramid
-from her2viewer.phantom.render import DAB, GLASS, HAEMATOXYLIN, Painter
-from her2viewer.phantom.tissue import HEIGHT, MPP, WIDTH, Kind, Plan, plan_sample
-from her2viewer.slides.slide import RGBImage
+from her2viewer.phantom.looks import lab, scanner
+from her2viewer.phantom.make import write_slide
+from her2viewer.phantom.recipe import read_recipe
+from her2viewer.phantom.slide_plan import SlidePlan
+from her2viewer.phantom.survey import KINDS, Survey, survey
+from her2viewer.resources import resource_path
 
-SEED = 7
-MAGNIFICATION = 40
+SEED = 133
+SIZE = (8192, 4864)
+"""Width and height, px."""
+SCANNER, LAB = "white", "E"
 QUALITY = 72
-LEVELS = (4, 16)
-BLOCK = 1024
-_NAMESPACE = uuid.UUID("6f1f5f0e-6a3a-5b0b-9f0c-0f6c3f5a7d11")
+"""Of the JPEG tiles: the slide travels with the program."""
+FACTORS = (4, 16)
+EPITHELIAL = ("invasive", "in_situ", "benign", "control")
 
 
 @dataclass(frozen=True)
@@ -37,106 +40,69 @@ class SampleFiles:
     truth: Path
 
 
+def sample_plan(seed: int = SEED) -> SlidePlan:
+    """The plan of the sample slide; ``survey`` sets its thresholds, without which all tumour is 0."""
+    recipe = read_recipe(str(resource_path("phantom", "sample.toml")))
+    own = replace(scanner(SCANNER), quality=QUALITY, subsampling="444", factors=FACTORS)
+    return SlidePlan(recipe, seed, SIZE, scanner=own, lab=lab(LAB))
+
+
 def make_sample(path: Path, seed: int = SEED) -> SampleFiles:
     """Write the sample slide to ``path`` (.tif), and beside it its outlines (.geojson) and truth (.truth.json).
 
-    The same seed gives the same plan, outlines and truth everywhere; it gives the same bytes of the slide with the
-    same versions of numpy, OpenCV and the JPEG library on the same kind of processor. Takes about half a minute.
+    The same seed gives the same bytes with the same versions of the libraries on the same kind of processor. Takes
+    about half a minute.
+
+    Raises:
+        StorageError, OSError: a file cannot be written.
     """
-    plan = plan_sample(seed)
-    write_pyramid(path, reduced(render_sample(plan), LEVELS), mpp=MPP, magnification=MAGNIFICATION, quality=QUALITY)
+    workers = min(8, os.cpu_count() or 1)
+    plan = sample_plan(seed)
+    truth = survey(plan, workers)
     files = SampleFiles(path, path.with_suffix(".geojson"), path.with_suffix(".truth.json"))
-    files.outlines.write_text(json.dumps(sample_geojson(plan), indent=1) + "\n", encoding="utf-8")
-    files.truth.write_text(json.dumps(sample_truth(plan), separators=(",", ":")) + "\n", encoding="utf-8")
+    write_slide(files.slide, plan, "ihc", workers)
+    write_geojson(files.outlines, truth.outlines)
+    files.truth.write_text(json.dumps(sample_truth(plan, truth), separators=(",", ":")) + "\n", encoding="utf-8")
     return files
 
 
-def render_sample(plan: Plan) -> RGBImage:
-    """All pixels of the slide at full resolution, (HEIGHT, WIDTH, 3) uint8 RGB."""
-    painter = Painter(plan)
-    image = np.empty((HEIGHT, WIDTH, 3), dtype=np.uint8)
-    for y in range(0, HEIGHT, BLOCK):
-        for x in range(0, WIDTH, BLOCK):
-            window = Window(x, y, min(BLOCK, WIDTH - x), min(BLOCK, HEIGHT - y))
-            image[y : y + window.height, x : x + window.width] = painter.render(window)
-    return image
+def sample_truth(plan: SlidePlan, truth: Survey) -> Mapping[str, Any]:
+    """What was drawn: counts and shares inside the ROI less the exclusions, and every epithelial cell.
 
-
-def sample_annotations(plan: Plan) -> AnnotationSet:
-    """What a pathologist would outline on the sample: ROI, exclusions, control pellets."""
-    items = []
-    for name, polygon in plan.outlines.items():
-        role, class_name = _meaning(name)
-        annotation = Annotation(
-            geometry=polygon,
-            role=role,
-            class_name=class_name,
-            color=DEFAULT_CLASS[role][1],
-            name=name,
-            id=str(uuid.uuid5(_NAMESPACE, f"{plan.seed} {name}")),
-        )
-        items.append(annotation)
-    return AnnotationSet(tuple(items))
-
-
-def _meaning(name: str) -> tuple[Role, str]:
-    if name.startswith("Control"):
-        return Role.CONTROL, "Control"
-    if name.startswith("In situ"):
-        return Role.EXCLUDE, "In situ carcinoma"
-    if name.startswith("Benign"):
-        return Role.EXCLUDE, "Benign gland"
-    return Role.ROI, "Tumor"
-
-
-def sample_geojson(plan: Plan) -> Mapping[str, Any]:
-    """The outlines as QuPath reads and writes them."""
-    features = []
-    for annotation in sample_annotations(plan):
-        color = annotation.color or (0, 0, 0)
-        features.append(
-            {
-                "type": "Feature",
-                "id": annotation.id,
-                "geometry": shapely.geometry.mapping(annotation.geometry),
-                "properties": {
-                    "objectType": "annotation",
-                    "name": annotation.name,
-                    "classification": {"name": annotation.class_name, "color": list(color)},
-                    "metadata": {"her2viewer:role": str(annotation.role)},
-                },
-            }
-        )
-    return {"type": "FeatureCollection", "features": features}
-
-
-def sample_truth(plan: Plan) -> Mapping[str, Any]:
-    """What was drawn: counts and shares inside the ROI less the exclusions, and every epithelial cell."""
-    cells = plan.cells
-    region = sample_annotations(plan).region()
-    inside = region.contains_points(cells.x, cells.y) & (cells.kind == Kind.INVASIVE)
-    counts = np.bincount(cells.her2[inside], minlength=4)[:4]
+    Of a cell: ``x``, ``y``, ``nucleus_x``, ``nucleus_y`` (level-0 px; the nucleus null where the section has missed
+    it), ``her2`` (0 to 3), ``kind`` (index into ``kinds``) and ``in_roi`` (1 for what is counted).
+    """
+    counts = np.bincount(truth.her2[truth.counted], minlength=4)[:4]
+    codes = [KINDS.index(name) for name in EPITHELIAL]
+    chosen = np.isin(truth.kind, codes)
+    places = {name: getattr(truth, name)[chosen] for name in ("x", "y", "nucleus_x", "nucleus_y")}
     return {
-        "version": 1,
+        "version": 2,
         "seed": plan.seed,
-        "mpp": MPP,
-        "size_px": [WIDTH, HEIGHT],
+        "mpp": plan.mpp,
+        "size_px": [plan.width, plan.height],
         "roi": {
-            "area_mm2": round(region.area_px * MPP * MPP * 1e-6, 4),
+            "area_mm2": round(truth.outlines.region().area_px * plan.mpp**2 * 1e-6, 4),
             "cells": int(counts.sum()),
             "counts": {label: int(n) for label, n in zip(HER2_LABELS, counts, strict=True)},
             "percent": {
-                label: round(100 * float(n) / float(counts.sum()), 2)
-                for label, n in zip(HER2_LABELS, counts, strict=True)
+                label: round(share, 2) for label, share in zip(HER2_LABELS, truth.shares_by_cell, strict=True)
             },
         },
-        "optics": {"glass": GLASS, "haematoxylin": HAEMATOXYLIN, "dab": DAB},
+        "optics": {
+            "glass": list(plan.scanner.glass),
+            "haematoxylin": list(plan.lab.haematoxylin),
+            "dab": list(plan.lab.dab),
+        },
         "cells": {
-            "x": np.round(cells.x).astype(int).tolist(),
-            "y": np.round(cells.y).astype(int).tolist(),
-            "her2": cells.her2.tolist(),
-            "kind": cells.kind.tolist(),
-            "in_roi": inside.astype(int).tolist(),
-            "kinds": [kind.name.lower().replace("_", " ") for kind in Kind],
+            **{name: _whole(values) for name, values in places.items()},
+            "her2": truth.her2[chosen].tolist(),
+            "kind": [codes.index(kind) for kind in truth.kind[chosen].tolist()],
+            "in_roi": truth.counted[chosen].astype(int).tolist(),
+            "kinds": list(EPITHELIAL),
         },
     }
+
+
+def _whole(values: NDArray[np.float32]) -> list[int | None]:
+    return [None if np.isnan(value) else round(float(value)) for value in values]

@@ -19,6 +19,10 @@ from her2viewer.stains.vectors import DAB, HAEMATOXYLIN, angle
 from tests.helpers.array_slide import ArraySlide
 
 INKS = {"blue": (30, 60, 170), "green": (20, 130, 70), "black": (20, 20, 22), "red": (190, 30, 40)}
+"""Strokes as they look on ``PAPER``; what they hold back is the same on any glass."""
+PAPER = np.array((243.0, 240.0, 244.0))
+OUT_OF_FOCUS = 3
+"""Px of 0.5 um: as much blur as hides membranes and leaves nuclei to judge by."""
 
 
 class Desk:
@@ -38,9 +42,9 @@ def sample():
     return rgb, glass_colour(cv2.resize(rgb, None, fx=1 / 12, fy=1 / 12, interpolation=cv2.INTER_AREA))
 
 
-def stained(rgb, glass, ink, mask):
+def stained(rgb, ink, mask):
     """Ink over the tissue: densities add up."""
-    density = np.log10(np.array(glass) / np.maximum(np.array(ink, float), 1))
+    density = np.log10(PAPER / np.maximum(np.array(ink, float), 1))
     share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 2)[..., None]
     return np.clip(rgb * 10 ** -(share * density), 0, 255).astype(np.uint8)
 
@@ -73,7 +77,7 @@ def test_a_stroke_of_a_pen_is_found_on_tissue_and_on_glass(sample, ink):
     cv2.polylines(
         stroke, [np.array([(0, height // 3), (width // 2, height // 2), (width, height // 4)])], False, 1, 140
     )
-    found = mask_of(stained(rgb, glass, INKS[ink], stroke), glass)
+    found = mask_of(stained(rgb, INKS[ink], stroke), glass)
     assert dice(found == Quality.PEN, small(stroke)) > 0.8
     assert set(np.unique(found)) == {GOOD, Quality.PEN}
 
@@ -93,7 +97,7 @@ def test_a_dark_speck_of_dirt_is_found_and_brown_tissue_is_not_dirt(sample):
     rgb, glass = sample
     speck = np.zeros(rgb.shape[:2], np.uint8)
     cv2.circle(speck, (300, 300), 90, 1, -1)
-    found = mask_of(stained(rgb, glass, (60, 60, 62), speck), glass)
+    found = mask_of(stained(rgb, (60, 60, 62), speck), glass)
     assert dice(found == Quality.DIRT, small(speck)) > 0.6
     assert not (found == Quality.PEN).any()
 
@@ -134,13 +138,13 @@ def test_only_the_blurred_half_is_called_blurred(sample):
     rgb, _ = sample
     soft = rgb.copy()
     half = rgb.shape[1] // 2
-    soft[:, :half] = cv2.GaussianBlur(rgb, (0, 0), 5)[:, :half]
+    soft[:, :half] = cv2.GaussianBlur(rgb, (0, 0), OUT_OF_FOCUS)[:, :half]
     found = blurred(soft, 0.5, 0.15, 16)
     edge = half // 16
     assert not blurred(rgb, 0.5, 0.15, 16).any()
     assert not found[:, edge + 5 :].any()
     tissue = cv2.resize(rgb, found.shape[::-1], interpolation=cv2.INTER_AREA).mean(axis=2) < 215
-    assert found[:, : edge - 5][tissue[:, : edge - 5]].mean() > 0.8
+    assert found[:, : edge - 5][tissue[:, : edge - 5]].mean() > 0.9
 
 
 def test_points_are_looked_up_where_they_lie_and_are_good_outside():
@@ -152,12 +156,12 @@ def test_points_are_looked_up_where_they_lie_and_are_good_outside():
 
 
 def test_cells_under_ink_and_in_blur_are_left_out_and_the_reader_is_told(sample):
-    rgb, glass = sample
+    rgb, _ = sample
     height, width = rgb.shape[:2]
     stroke = np.zeros((height, width), np.uint8)
     cv2.line(stroke, (0, height // 2), (width, height // 2), 1, 300)
-    picture = stained(rgb, glass, INKS["blue"], stroke)
-    picture[:, : width // 3] = cv2.GaussianBlur(picture, (0, 0), 5)[:, : width // 3]
+    picture = stained(rgb, INKS["blue"], stroke)
+    picture[:, : width // 3] = cv2.GaussianBlur(picture, (0, 0), OUT_OF_FOCUS)[:, : width // 3]
     slide = ArraySlide(picture, 0.5)
     region = Region.rectangle(0, 0, width, height)
 

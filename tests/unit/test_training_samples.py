@@ -167,10 +167,15 @@ def test_patches_weigh_by_the_tumour_in_them_and_their_masks_agree() -> None:
         assert spots.weight.min() > 0.1
         area = spots.weight.sum() * 256**2
         assert area == pytest.approx(source.region.area_px, rel=0.1)
-        for k in range(0, len(spots), 7):
-            mask = sampler.mask(source, (spots.x[k] - 128, spots.y[k] - 128, 256), 32)
+        shares = []
+        for x, y in zip(spots.x, spots.y, strict=True):
+            mask = sampler.mask(source, (x - 128, y - 128, 256), 32)
             assert mask is not None
-            assert mask.mean() == pytest.approx(spots.weight[k], abs=0.1)
+            shares.append(mask.mean())
+    # Weights are counted on 8 x 8 points: each edge that crosses a patch may be off by a sixteenth.
+    off = np.abs(np.array(shares) - spots.weight)
+    assert off.max() < 3 / 16
+    assert off.mean() < 0.03
 
 
 def test_without_an_outline_patches_lie_on_tissue_and_not_on_glass() -> None:
@@ -180,8 +185,9 @@ def test_without_an_outline_patches_lie_on_tissue_and_not_on_glass() -> None:
         grey = np.array([side[int(y) // 16 - 7 : int(y) // 16 + 7, int(x) // 16 - 7 : int(x) // 16 + 7].mean()
                          for x, y in zip(spots.x, spots.y, strict=True)])  # fmt: skip
         everywhere = source.slide.width * source.slide.height / 256**2
+        glass = source.slide.read(0, 60, 60, 300, 300).mean()
     assert 20 < len(spots) < 0.9 * everywhere
-    assert grey.max() < 239
+    assert grey.max() < glass - 3
 
 
 def test_samples_show_their_cells_and_are_kept_by_content(tmp_path: Path) -> None:
