@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 PIXELS = 256
+RUNS_AT = 512
+"""Side of the windows in use, px: a larger one has less edge for the same overlap."""
 MARGIN = 24
 TUMOUR_WEIGHT = 2.0
 """Of a tumour pixel in the focal loss against another pixel."""
@@ -31,6 +33,12 @@ def _adamw(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     import torch
 
     return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
+
+
+def _adamw_further(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.AdamW(parameters, lr=3e-4, weight_decay=1e-4)
 
 
 def _focal(logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
@@ -77,6 +85,7 @@ SEGMENTER = Recipe(
     inputs="rgb_on_glass",
     scale=SCALE,
     offset=IMAGENET_MEAN,
+    runs_at=RUNS_AT,
     labels="mask",
     notes=(
         *_NOTES,
@@ -93,4 +102,15 @@ SEGMENTER_IMAGENET = replace(
     notes=(*_NOTES, "Begins with the file given with --start: the state of torchvision's densenet121."),
 )
 
-RECIPES = (SEGMENTER, CLASSIFIER, SEGMENTER_IMAGENET, CLASSIFIER_IMAGENET)
+SEGMENTER_FURTHER = replace(
+    SEGMENTER,
+    name="segmenter-further",
+    summary="The same network, going on from weights of a segmenter that was trained before, given with --start.",
+    stages=(replace(SEGMENTER.stages[0], optimiser=_adamw_further),),
+    notes=(
+        *_NOTES,
+        "Begins with the weights of an earlier segmenter, given with --start, so the learning rate is 0.0003.",
+    ),
+)
+
+RECIPES = (SEGMENTER, CLASSIFIER, SEGMENTER_IMAGENET, CLASSIFIER_IMAGENET, SEGMENTER_FURTHER)

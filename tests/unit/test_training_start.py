@@ -39,6 +39,27 @@ def test_the_classifier_takes_all_of_torchvisions_resnet18_but_its_thousand_clas
     assert torch.equal(taker.body.conv1.weight, giver.body.conv1.weight)
 
 
+def test_both_networks_go_on_from_weights_of_their_own_kind() -> None:
+    for kind in (Segmenter, Classifier):
+        giver, taker = kind(), kind()
+        state = giver.state_dict()
+        assert start_from(taker, state, "weights.safetensors") == len(state)
+        for name, value in taker.state_dict().items():
+            assert torch.equal(value, state[name]), name
+
+
+def test_a_segmenter_with_a_wider_decoder_gives_what_fits_and_the_rest_begins_afresh() -> None:
+    giver, taker = Segmenter(), Segmenter()
+    state = dict(giver.state_dict())
+    wide = "decoder.blocks.0.convs.conv_0.conv.weight"
+    state[wide] = torch.cat([state[wide], state[wide]])
+    before = taker.state_dict()[wide].clone()
+    assert start_from(taker, state, "weights.safetensors") == len(state) - 1
+    after = taker.state_dict()
+    assert torch.equal(after[wide], before)
+    assert torch.equal(after["encoder.features.conv0.weight"], state["encoder.features.conv0.weight"])
+
+
 def test_weights_of_another_network_are_refused_with_how_many_fit() -> None:
     with pytest.raises(TrainingError, match=r"cannot begin with resnet18\.pth: Only \d+ of \d+ tensors fit"):
         start_from(Segmenter(), Classifier().body.state_dict(), "resnet18.pth")
