@@ -16,7 +16,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from her2viewer.slides.slide import Slide
-from her2viewer.viewer.canvas.core import Core
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
 from her2viewer.viewer.canvas.scaling import one_thread_each
@@ -32,8 +31,6 @@ MOST_WAITING = 64
 JUMP_TILES = 10
 """So many missing tiles are a jump to elsewhere and no pan: all that is asked for is to be quick now."""
 STOP_S = 5.0
-SPREAD = True
-"""After a jump each reader keeps to a core of its own, where there is one for each."""
 
 
 def worker_count() -> int:
@@ -205,23 +202,22 @@ class TileLoader(QObject):
         """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         crew = [
-            threading.Thread(target=self._work, args=(self._crew, i), name=f"tile reader {i + 1}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(self._crew, i >= self._workers), name=f"tile reader {i + 1}", daemon=True
+            )
             for i in range(self._workers + self._helpers)
         ]
         self._threads += crew
         for thread in crew:
             thread.start()
 
-    def _work(self, crew: int, number: int) -> None:
-        helper = number >= self._workers
-
+    def _work(self, crew: int, helper: bool) -> None:
         def due() -> bool:
             if len(self._tray) >= MOST_WAITING:
                 return False
             return bool(self._queue) and (not helper or (self._jumped and self._queue[0] in self._urgent))
 
         one_thread_each()
-        core = Core(number, self._workers + self._helpers)
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping or crew != self._crew or due())
@@ -231,8 +227,6 @@ class TileLoader(QObject):
                 assert renderer is not None
                 key = self._queue.popleft()
                 self._busy[key] = renderer
-                hurry = SPREAD and self._jumped and key in self._urgent
-            core.keep(hurry)
             again = False
             try:
                 again = self._render(renderer, generation, key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,10 @@ log = logging.getLogger(__name__)
 IDLE_S = 2.0
 """The worker ends when nothing was zoomed for this long."""
 SPARE_FRAMES = 2
+LEAST_AHEAD_S = 0.012
+"""So long the worker composes ahead though a frame is asked for, where frames have to be put together from tiles
+until that is done: they would never leave it the time.
+"""
 
 
 class Order(NamedTuple):
@@ -194,11 +199,12 @@ class Zooming(QObject):
             self._look_ahead(order)
 
     def _look_ahead(self, order: Order) -> None:
-        """Compose what the zoom will need next, until another frame is asked for that can do without."""
+        """Compose what the zoom will need next, until another frame is asked for."""
+        least = time.perf_counter() + (LEAST_AHEAD_S if self._painter.behind else 0.0)
         try:
             for _ in self._painter.ahead(order.scene, order.overlays, order.pyramid):
-                waited = self._order is not None and not self._painter.behind
-                if waited or self._stopping or not self.active:
+                asked = self._order is not None and time.perf_counter() >= least
+                if asked or self._stopping or not self.active:
                     return
         except Exception:
             log.exception("a picture for a zoom could not be made")
