@@ -17,6 +17,8 @@ class CellMaps(QObject):
         super().__init__(parent)
         self._shown, self._evidence = shown, evidence
         self._works: dict[str, LatestWork] = {}
+        self._choices: dict[str, str] = {}
+        """The kind of each map that the reader chose last, by name: on the next slide too."""
         self._offered = False
         evidence.layers_changed.connect(self._offer)
         shown.changed.connect(self.refresh)
@@ -45,11 +47,17 @@ class CellMaps(QObject):
         # Each addition is told of, too.
         self._offered = True
         for layer in (DensityLayer(cells.scheme), HeterogeneityLayer()):
+            if (kept := self._choices.get(layer.title)) in layer.choices:
+                layer.set_choice(layer.choices.index(kept))
             layer.changed.connect(lambda layer=layer: self._look_at(layer))
-            layer.choice_changed.connect(lambda layer=layer: self._fill(layer))
+            layer.choice_changed.connect(lambda layer=layer: self._chosen(layer))
             layer.again.connect(lambda layer=layer: self._fill(layer, again=True))
             self._evidence.add(layer)
         self._offered = False
+
+    def _chosen(self, layer: DerivedMapLayer) -> None:
+        self._choices[layer.title] = layer.choices[layer.choice]
+        self._fill(layer)
 
     def _look_at(self, layer: DerivedMapLayer) -> None:
         if layer.wanted and not layer.made_of:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QCheckBox, QComboBox
 from pytestqt.qtbot import QtBot
 
 from her2viewer.domain.annotation import Annotation, Role
@@ -152,6 +152,50 @@ def test_a_scorer_of_surfaces_has_no_maps_of_cells(qtbot: QtBot, window: MainWin
     window.controller.restore(surface_result(surface_evidence(1300, 1000, 0.5), window.session.region, size))
     assert not [x for x in window.evidence.layers if isinstance(x, DerivedMapLayer)]
     settle(qtbot, window)
+
+
+def test_the_scale_can_end_where_the_reader_wants_so_that_slides_can_be_compared(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    density = layer(window, DensityLayer)
+    show(qtbot, window, density)
+    assert density.heatmap is not None
+    block = next(b for b in window.panels.layers.blocks if b.layer is density)
+    check = block.findChild(QCheckBox, "scaleTop")
+    value = block.findChild(CalmDoubleSpin, "scaleTopValue")
+    assert isinstance(check, QCheckBox)
+    assert isinstance(value, CalmDoubleSpin)
+    assert value.value() == pytest.approx(density.heatmap.high, abs=0.01)
+    at = np.unravel_index(np.nanargmax(density.heatmap.values), density.heatmap.values.shape)
+    strongest = density._draw(density.heatmap).pixelColor(int(at[1]), int(at[0]))
+    check.click()
+    value.setValue(4 * density.heatmap.high)
+    legend = density.legend()
+    assert legend is not None
+    assert legend.high == f"{4 * density.heatmap.high:.0f} and more"
+    assert density._draw(density.heatmap).pixelColor(int(at[1]), int(at[0])) != strongest
+    # Another kind has another scale of its own; that of the reader stays.
+    density.set_choice(0)
+    settle(qtbot, window)
+    assert density.top == pytest.approx(value.value())
+    # On the next slide it is the same: a run anew stands for it here.
+    size = window.session.pixel_size
+    assert size is not None
+    top = density.top
+    window.controller.restore(cells_result((lattice_cells(),), window.session.region, size))
+    density = layer(window, DensityLayer)
+    settle(qtbot, window)
+    assert (density.top, density.choice) == (top, 0)
+    block = next(b for b in window.panels.layers.blocks if b.layer is density)
+    check, value = block.findChild(QCheckBox, "scaleTop"), block.findChild(CalmDoubleSpin, "scaleTopValue")
+    assert isinstance(check, QCheckBox)
+    assert isinstance(value, CalmDoubleSpin)
+    assert check.isChecked()
+    assert value.value() == pytest.approx(top, abs=0.01)
+    assert density.heatmap is not None
+    check.click()
+    assert density.top is None
+    assert value.value() == pytest.approx(density.heatmap.high, abs=0.01)
 
 
 def test_a_map_that_could_not_be_worked_out_says_so_in_panel_and_legend_and_can_be_tried_again(

@@ -109,7 +109,7 @@ class DensityLayer(DerivedMapLayer):
             legend,
             title=f"Density: {self.kind}",
             low=f"{heatmap.low:.0f}",
-            high=f"{heatmap.high:.0f} and more",
+            high=f"{heatmap.high if self.top is None else self.top:.0f} and more",
             note=f"cells / {DENSITY_MM2} mm² (squares of 122 µm)",
         )
 
@@ -135,6 +135,6 @@ class HeterogeneityLayer(DerivedMapLayer):
         return replace(
             legend,
             low="0 one class",
-            high="1.39 all four alike",
+            high="1.39 all four alike" if self.top is None else f"{self.top:.2f} and more",
             note=f"Entropy of {labels} in {WINDOW_UM:.0f} µm, {LEAST_CELLS} cells or more",
         )

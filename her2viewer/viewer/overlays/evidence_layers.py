@@ -54,6 +54,8 @@ class EvidenceLayers(QObject):
         self._shares: Shares | None = None
         self._clip: Region | None = None
         self._remembered: dict[tuple[str, str], tuple[bool, float]] = {}
+        self._tops: dict[tuple[str, str], float | None] = {}
+        """Where the reader let scales end: on the next slide too."""
         self.mask = ScoredMaskLayer(self)
         host.add_layer(self.mask)
         self._legend_timer = QTimer(self)
@@ -77,6 +79,8 @@ class EvidenceLayers(QObject):
         """Take all evidence away. What the reader chose for a layer is kept for when it comes again."""
         for key, layer in self._layers.items():
             self._remembered[key] = (layer.wanted, layer.opacity)
+            if isinstance(layer, HeatmapLayer):
+                self._tops[key] = layer.top
             self._host.remove_layer(layer)
             if isinstance(layer, CellLayer | ClassMapLayer | TissueMaskLayer):
                 layer.stop()
@@ -250,6 +254,8 @@ class EvidenceLayers(QObject):
     def _put(self, key: tuple[str, str], layer: EvidenceLayer, wanted: bool, opacity: float) -> None:
         layer.visible = wanted
         layer.opacity = opacity
+        if isinstance(layer, HeatmapLayer):
+            layer.set_top(self._tops.get(key))
         layer.set_palette(self._palette)
         layer.set_suppressed(self._hidden)
         layer.set_clip(self._clip)

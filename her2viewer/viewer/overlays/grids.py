@@ -192,6 +192,7 @@ class HeatmapLayer(EvidenceLayer):
         super().__init__(title, parent)
         self._parts: list[tuple[Heatmap, QImage | None]] = []
         self._threshold: float | None = None
+        self._top: float | None = None
 
     @property
     def heatmap(self) -> Heatmap | None:
@@ -208,6 +209,19 @@ class HeatmapLayer(EvidenceLayer):
         if value != self._threshold:
             self._threshold = value
             self._parts = [(part, None) for part, _ in self._parts]
+            self.changed.emit()
+
+    @property
+    def top(self) -> float | None:
+        """Where the scale ends instead of at the end of the map's own, so that slides can be compared; None there."""
+        return self._top
+
+    def set_top(self, value: float | None) -> None:
+        """End the scale at this value, in the unit of the map."""
+        if value != self._top:
+            self._top = value
+            self._parts = [(part, None) for part, _ in self._parts]
+            self.legend_changed.emit()
             self.changed.emit()
 
     def set_parts(self, parts: Sequence[Heatmap]) -> None:
@@ -243,12 +257,14 @@ class HeatmapLayer(EvidenceLayer):
         if first is None:
             return None
         scale = "Fixed scale" if first.scale == "fixed" else "Scale from percentiles of this slide"
+        if self._top is not None:
+            scale = "Scale of your choice"
         unit = f" {first.unit}" if first.unit else ""
         return Legend(
             self.title,
             scale=sequential_colormap(),
             low=f"{first.low:.3g}{unit}",
-            high=f"{first.high:.3g}{unit}",
+            high=f"{first.high if self._top is None else self._top:.3g}{unit}",
             note=scale,
         )
 
@@ -272,7 +288,7 @@ class HeatmapLayer(EvidenceLayer):
     def _draw(self, part: Heatmap) -> QImage:
         known = self._seen(part)
         values = np.where(known, part.values, part.low)
-        span = part.high - part.low or 1.0
+        span = (part.high if self._top is None else self._top) - part.low or 1.0
         at = np.clip((values - part.low) / span * 255, 0, 255).astype(np.uint8)
         rgba = np.empty((*part.values.shape, 4), dtype=np.uint8)
         rgba[..., :3] = sequential_colormap()[at]

@@ -126,6 +126,7 @@ class _LayerBlock(QWidget):
             self._add_classes(layer, top, column)
         self._column = column
         self._threshold: CalmDoubleSpin | None = None
+        self._top: tuple[QCheckBox, CalmDoubleSpin] | None = None
         self.trouble: Trouble | None = None
         if isinstance(layer, DerivedMapLayer):
             self.trouble = self._add_trouble(layer, column)
@@ -207,8 +208,12 @@ class _LayerBlock(QWidget):
     def _follow_scale(self, layer: HeatmapLayer, heatmap: Heatmap) -> None:
         """A map that is worked out later brings its scale along, and another one with each kind."""
         value = self._threshold
+        if self._top is not None and not self._top[0].isChecked():
+            with QSignalBlocker(self._top[1]):
+                _set_top_range(self._top[1], heatmap)
         if value is None:
             self._add_threshold(layer, heatmap, self._column)
+            self._add_top(layer, heatmap, self._column)
         elif (value.minimum(), value.maximum()) != (round(heatmap.low, 2), round(heatmap.high, 2)):
             value.setRange(heatmap.low, heatmap.high)
             value.setSingleStep((heatmap.high - heatmap.low) / 50 or 0.1)
@@ -235,11 +240,43 @@ class _LayerBlock(QWidget):
         row.addWidget(value, 1)
         column.addLayout(row)
 
+    def _add_top(self, layer: HeatmapLayer, heatmap: Heatmap, column: QVBoxLayout) -> None:
+        check = QCheckBox("Scale to")
+        check.setObjectName("scaleTop")
+        check.setToolTip("Let the colours end here on this slide and on others, so that they can be compared")
+        value = CalmDoubleSpin()
+        value.setObjectName("scaleTopValue")
+        value.setAccessibleName(f"End of the scale of {layer.title}")
+        _set_top_range(value, heatmap)
+        if layer.top is not None:
+            value.setValue(layer.top)
+            check.setChecked(True)
+        self._top = (check, value)
+
+        def take() -> None:
+            layer.set_top(value.value() if check.isChecked() else None)
+
+        check.toggled.connect(lambda _: take())
+        value.valueChanged.connect(lambda _: take())
+        row = QHBoxLayout()
+        row.setContentsMargins(22, 0, 0, 0)
+        row.addWidget(check)
+        row.addWidget(value, 1)
+        column.addLayout(row)
+
     def _take_visible(self, on: bool) -> None:
         self.layer.visible = on
 
     def _take_opacity(self, percent: int) -> None:
         self.layer.opacity = percent / 100
+
+
+def _set_top_range(value: CalmDoubleSpin, heatmap: Heatmap) -> None:
+    """From just above the lowest value far beyond the map's own scale; shows the end of that."""
+    span = heatmap.high - heatmap.low or 1.0
+    value.setRange(heatmap.low + 0.01, heatmap.low + 1000 * span)
+    value.setSingleStep(span / 20)
+    value.setValue(heatmap.high)
 
 
 def swatch(color: QColor, size: int = 10) -> QIcon:
