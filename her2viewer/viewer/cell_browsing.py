@@ -97,9 +97,10 @@ class CellBrowsing(QObject):
             viewport: in which it was clicked.
             add: to what is chosen, or take it out again.
         """
-        table = self._shown.table
-        if table is None or not self.wanted():
+        table = self._shown.choosable if self.wanted() else None
+        if table is None:
             return
+        self.chosen.follow(table)
         found = self.cell_at(table, x, y, viewport)
         if add and self.chosen.table is table and found is not None:
             self.chosen.set(table, np.setxor1d(self.chosen.indices, [found]))

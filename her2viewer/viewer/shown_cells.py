@@ -64,6 +64,13 @@ class ShownCells(QObject):
         return self._table
 
     @property
+    def choosable(self) -> CellTable | None:
+        """Whose cells can be chosen: ``table``, and while a run goes on those that have arrived."""
+        # There is nothing to plot yet, but cells can be looked at and corrected.
+        cells = self._controller.cells
+        return self.table if cells is None else cells.table
+
+    @property
     def pausing(self) -> bool:
         """True from a change until ``changed`` tells of it."""
         return self._timer.isActive()
@@ -125,9 +132,7 @@ class ShownCells(QObject):
 
     def _follow(self) -> None:
         if len(self.chosen):
-            # While a run goes on there is nothing to plot yet, but its cells can be corrected and so be chosen.
-            cells = self._controller.cells
-            self.chosen.follow(self.table if cells is None else cells.table)
+            self.chosen.follow(self.choosable)
 
     def _tell(self) -> None:
         self._follow()

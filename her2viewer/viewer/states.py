@@ -22,7 +22,7 @@ SENTENCES: dict[ScoringState, str] = {
     ScoringState.NO_ROI: "Outline the invasive carcinoma: P polygon, F freehand, B brush, T rectangle",
     ScoringState.NO_PIXEL_SIZE: "The pixel size is unknown. Enter it (File, Pixel size) to have the region scored",
     ScoringState.READY: "Press Enter to score the region. X outlines what is to be left out",
-    ScoringState.RUNNING: "Scoring. Move about and edit the outline meanwhile; Esc cancels",
+    ScoringState.RUNNING: "Scoring. Move about, edit the outline, correct what has arrived; Esc cancels",
     ScoringState.CANCELLING: "Cancelling...",
     ScoringState.ANSWERED: "G shows the field that decides, hold H for the bare tissue, Ctrl+E writes the report",
     ScoringState.PARTLY_SCORED: "The hatched part has not been scored yet: press Enter to score what is new",

@@ -184,3 +184,17 @@ def test_a_click_chooses_a_cell_while_the_run_goes_on(qtbot: QtBot, window: Main
     press(window, Qt.Key.Key_Escape)
     assert len(window.chosen_cells) == 0
     assert window.controller.state is ScoringState.RUNNING
+
+
+def test_a_cell_can_be_looked_at_while_the_run_goes_on(qtbot: QtBot, window: MainWindow, gate: Path) -> None:
+    window.panels["Cells"].set_open(True)
+    window.commands["tool_select"].trigger()
+    qtbot.mouseClick(window.canvas, LEFT, NONE, place(window, *cell_at(3, 3)))
+    qtbot.waitUntil(lambda: ("Class", "3+") in window.panels.cells.chosen.numbers)
+    # Those that were chosen stay it while parts come in, and another one is added to them.
+    gate.touch()
+    qtbot.waitUntil(lambda: window.controller.state is ScoringState.ANSWERED)
+    ctrl = Qt.KeyboardModifier.ControlModifier
+    qtbot.mouseClick(window.canvas, LEFT, ctrl, place(window, *cell_at(4, 3)))
+    assert len(window.chosen_cells) == 2
+    qtbot.waitUntil(lambda: not window.cells.shown.pausing and window.panels.cells.idle)
