@@ -40,6 +40,14 @@ class Painter:
 
 @pytest.fixture
 def tiles(qtbot: QtBot) -> Iterator[RasterTiles]:
+    made = RasterTiles(ahead=False)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def wide(qtbot: QtBot) -> Iterator[RasterTiles]:
+    """As the layers have them, with what is drawn ahead."""
     made = RasterTiles()
     yield made
     made.stop()
@@ -208,3 +216,50 @@ def test_a_point_lies_where_the_view_says_at_every_turn_and_density(
         if image.pixelColor(x, y) == QColor("red")
     ]
     assert 30 <= len(red) <= 100
+
+
+@pytest.mark.parametrize("step", [1.5, 2.0, 3.9])
+def test_a_zoom_out_of_a_view_that_stayed_finds_all_of_it_drawn_coarser(
+    qtbot: QtBot, wide: RasterTiles, step: float
+) -> None:
+    red = Painter(QColor("red"))
+    wide.set_render(red)
+    settled(qtbot, wide, VIEW)
+    assert {downsample for _, downsample in red.asked} == {1.0, 4.0}
+    red.gate.clear()
+    out = replace(VIEW, downsample=step)
+    wide.set_viewport(out)
+    assert share(picture(wide, out), QColor("red")) == 1.0
+    x0, y0, x1, y1 = out.bounds()
+    held = wide.shelf().within((x0, y0, x1, y1), step)
+    assert {raster.step for raster in held} == {4.0}
+    red.gate.set()
+
+
+def test_what_is_drawn_ahead_repaints_nothing(qtbot: QtBot, wide: RasterTiles) -> None:
+    wide.set_render(Painter(QColor("red")))
+    told: list[Box] = []
+    wide.ready.connect(told.append)
+    settled(qtbot, wide, VIEW)
+    x0, y0, x1, y1 = VIEW.bounds()
+    for box in told:
+        assert box[2] - box[0] <= x1 - x0 + 2 * TILE
+        assert box[3] - box[1] <= y1 - y0 + 2 * TILE
+    known = len(told)
+    qtbot.wait(50)
+    assert len(told) == known
+
+
+def test_on_a_screen_that_fills_the_cache_what_is_seen_stays_and_the_work_ends(
+    qtbot: QtBot, wide: RasterTiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raster_tiles, "CACHE_BYTES", 14 * TILE * TILE * 4)
+    red = Painter(QColor("red"))
+    wide.set_render(red)
+    for step in range(4):
+        view = VIEW.panned(-300 * step, 90 * step)
+        assert share(settled(qtbot, wide, view), QColor("red")) == 1.0
+        asked = len(red.asked)
+        wide.set_viewport(view)
+        qtbot.waitUntil(lambda: wide.idle)
+        assert len(red.asked) == asked, "nothing that is seen was driven out"

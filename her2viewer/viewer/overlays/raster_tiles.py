@@ -12,7 +12,7 @@ import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QTransform
@@ -26,6 +26,10 @@ _LOG = logging.getLogger(__name__)
 CACHE_BYTES = 96 << 20
 SETTLE_MS = 40
 """Zooming passes through many zooms; tiles are ordered for the one that stays this long."""
+AHEAD_MS = 150
+"""A view that stays this long has coarser tiles drawn around it, for a zoom out."""
+COARSER = 4.0
+"""The zooms of these are powers of it, so that many views share them."""
 
 Render = Callable[[Box, int, float], QImage | None]
 """(box in level-0 px, side in device px, downsample) to an image, or None for an empty tile. Runs in the worker."""
@@ -44,7 +48,8 @@ class RasterTiles(QObject):
     """New tiles are there; repaint these bounds (x0, y0, x1, y1 in level-0 px)."""
     _drawn = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, ahead: bool = True) -> None:
+        """With ``ahead`` coarser tiles around a view that stays are drawn, too."""
         super().__init__(parent)
         self._tiles: OrderedDict[Key, _Tile] = OrderedDict()
         self._bytes = 0
@@ -59,6 +64,11 @@ class RasterTiles(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._order)
+        self._ahead = ahead
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(AHEAD_MS)
+        self._later.timeout.connect(self._order_ahead)
         # Queued: the worker only leaves results in the deque, the main thread takes them up.
         self._drawn.connect(self._collect, Qt.ConnectionType.QueuedConnection)
 
@@ -104,16 +114,20 @@ class RasterTiles(QObject):
             self._settle.start()
         elif not self._settle.isActive():
             self._order()
+        if self._ahead:
+            self._later.start()
 
     @property
     def idle(self) -> bool:
         """True when nothing is ordered and all results were taken up."""
         with self._lock:
-            return not self._wanted and self._thread is None and not self._results and not self._settle.isActive()
+            working = bool(self._wanted) or self._thread is not None or bool(self._results)
+        return not working and not self._settle.isActive() and not self._later.isActive()
 
     def stop(self) -> None:
         """Forget all orders, for good; the worker ends after its present tile."""
         self._settle.stop()
+        self._later.stop()
         with self._lock:
             # What is still to be taken up must order no more: the object goes, and a worker that tells of a tile
             # while it goes takes the program down.
@@ -129,15 +143,41 @@ class RasterTiles(QObject):
         viewport = self._viewport
         if viewport is None or self._render is None:
             return
-        keys = _visible(viewport)
-        missing = [key for key in keys if (tile := self._tiles.get(key)) is None or not tile.fresh]
-        middle = (viewport.cx, viewport.cy)
-        missing.sort(key=lambda key: -_distance(key, middle))
+        missing = self._missing(_visible(viewport), viewport)
         with self._lock:
             self._wanted = missing
-            if missing and self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="overlay tiles", daemon=True)
-                self._thread.start()
+            self._set_to_work()
+
+    def _order_ahead(self) -> None:
+        viewport = self._viewport
+        if viewport is None or self._render is None:
+            return
+        zoom = COARSER ** math.ceil(math.log(2 * viewport.downsample, COARSER))
+        middle = (viewport.cx, viewport.cy)
+        around = sorted(_visible(replace(viewport, downsample=zoom)), key=lambda key: _distance(key, middle))
+        # They may not drive out what is seen, or both would be drawn for ever.
+        room = 3 * CACHE_BYTES // (4 * 4 * TILE * TILE) - len(_visible(viewport))
+        missing = self._missing(around[: max(0, room)], viewport)
+        with self._lock:
+            self._wanted = missing + self._wanted
+            self._set_to_work()
+
+    def _missing(self, keys: list[Key], viewport: Viewport) -> list[Key]:
+        """Those that are to be drawn, what is nearest to the middle last."""
+        missing = []
+        for key in keys:
+            tile = self._tiles.get(key)
+            if tile is None or not tile.fresh:
+                missing.append(key)
+            else:
+                self._tiles.move_to_end(key)
+        middle = (viewport.cx, viewport.cy)
+        return sorted(missing, key=lambda key: -_distance(key, middle))
+
+    def _set_to_work(self) -> None:
+        if self._wanted and self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="overlay tiles", daemon=True)
+            self._thread.start()
 
     def _work(self) -> None:
         while True:
@@ -179,6 +219,11 @@ class RasterTiles(QObject):
             waiting = bool(self._wanted) or self._thread is not None
         if not waiting and not self._settle.isActive():
             self._order()
+        if self._viewport is not None and all(key in self._tiles for key in _visible(self._viewport)):
+            # What was drawn ahead is not to be seen yet.
+            took = [key for key in took if key[0] == self._viewport.downsample]
+            if not took:
+                return
         edges = [(d * TILE * column, d * TILE * row, d * TILE) for d, column, row in took]
         self.ready.emit(
             (
