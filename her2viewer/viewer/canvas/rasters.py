@@ -121,12 +121,12 @@ def _scaled(raster: Raster, target: Box, downsample: float) -> BGRAImage:
         found = few.take(rows - rows[0], axis=0, mode="clip")
     else:
         found = words.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
-    return found.view(np.uint8).reshape(target.height, target.width, 4)
+    return np.asarray(found.view(np.uint8).reshape(target.height, target.width, 4))
 
 
 def _under(begin: int, end: int, origin: float, ratio: float) -> NDArray[np.intp]:
     """Px of a raster, ``ratio`` of them per px of the zoom from ``origin`` on, under the middles of some px."""
-    return np.floor((np.arange(begin, end) + 0.5 - origin) * ratio).astype(np.intp)
+    return np.asarray(np.floor((np.arange(begin, end) + 0.5 - origin) * ratio), dtype=np.intp)
 
 
 def _mask(rings: Sequence[Ring], box: Box, downsample: float) -> NDArray[np.uint8]:
