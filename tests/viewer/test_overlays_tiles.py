@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 from pytestqt.qtbot import QtBot
@@ -16,6 +20,7 @@ from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays import raster_tiles
 from her2viewer.viewer.overlays.cell_index import Box
 from her2viewer.viewer.overlays.raster_tiles import TILE, RasterTiles
+from her2viewer.viewer.overlays.tile_shelf import Key, stand_ins
 
 VIEW = Viewport(1000, 1000, 1.0, 800, 600)
 WHITE = QColor(255, 255, 255)
@@ -232,7 +237,9 @@ def test_a_zoom_out_of_a_view_that_stayed_finds_all_of_it_drawn_coarser(
     assert share(picture(wide, out), QColor("red")) == 1.0
     x0, y0, x1, y1 = out.bounds()
     held = wide.shelf().within((x0, y0, x1, y1), step)
-    assert {raster.step for raster in held} == {4.0}
+    assert {raster.step for raster in held} <= {1.0, 4.0}
+    parts = [raster.part for raster in held if raster.part is not None]
+    assert sum((c - a) * (d - b) for a, b, c, d in parts) == pytest.approx((x1 - x0) * (y1 - y0))
     red.gate.set()
 
 
@@ -263,3 +270,28 @@ def test_on_a_screen_that_fills_the_cache_what_is_seen_stays_and_the_work_ends(
         wide.set_viewport(view)
         qtbot.waitUntil(lambda: wide.idle)
         assert len(red.asked) == asked, "nothing that is seen was driven out"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    keys=st.sets(
+        st.tuples(st.sampled_from([0.5, 1.0, 3.3, 8.0]), st.integers(-1, 3), st.integers(-1, 3)), max_size=12
+    ),
+    left=st.floats(-700, 900),
+    top=st.floats(-700, 900),
+    downsample=st.floats(0.4, 10),
+)
+def test_stand_ins_fill_what_tiles_there_are_for_once_and_the_zoom_most_alike_comes_first(
+    keys: set[Key], left: float, top: float, downsample: float
+) -> None:
+    hole = (left, top, left + 1000.0, top + 700.0)
+    found = list(stand_ins(keys, [hole], downsample))
+    step = 23.0
+    for x in np.arange(left + 1, hole[2], step):
+        for y in np.arange(top + 1, hole[3], step):
+            over = [key for key, (x0, y0, x1, y1) in found if x0 <= x < x1 and y0 <= y < y1]
+            there = [k for k in keys if k[1] <= x / (TILE * k[0]) < k[1] + 1 and k[2] <= y / (TILE * k[0]) < k[2] + 1]
+            assert len(over) == bool(there)
+            if over:
+                apart = {abs(math.log(key[0] / downsample)) for key in there}
+                assert abs(math.log(over[0][0] / downsample)) == min(apart)

@@ -30,6 +30,8 @@ class Raster(NamedTuple):
     y: float
     step: float
     """Level-0 px per px."""
+    part: Bounds | None = None
+    """What of it is drawn; None for all."""
     owner: Any = None
     """Keeps the memory alive."""
 
@@ -91,7 +93,7 @@ def _bands(box: Box) -> Iterator[Box]:
 
 def _place(raster: Raster, downsample: float) -> Box:
     height, width = raster.pixels.shape[:2]
-    edges = (raster.x, raster.y, raster.x + width * raster.step, raster.y + height * raster.step)
+    edges = raster.part or (raster.x, raster.y, raster.x + width * raster.step, raster.y + height * raster.step)
     # One rule for all edges: neighbours meet.
     x0, y0, x1, y1 = (int(np.floor(edge / downsample + 0.5)) for edge in edges)
     return Box(x0, y0, x1, y1)

@@ -31,7 +31,7 @@ def _image(rgba: NDArray[np.uint8]) -> QImage:
 
 
 def _raster(grid: Grid, image: QImage) -> Raster:
-    return Raster(pixels_of(image), grid.x, grid.y, grid.step, image)
+    return Raster(pixels_of(image), grid.x, grid.y, grid.step, None, image)
 
 
 def _paint_grid(painter: QPainter, viewport: Viewport, grid: Grid, image: QImage) -> None:

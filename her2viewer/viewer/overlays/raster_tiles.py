@@ -19,7 +19,7 @@ from PySide6.QtGui import QImage, QPainter, QTransform
 
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.cell_index import Box
-from her2viewer.viewer.overlays.tile_shelf import TILE, Key, TileShelf, best_zoom
+from her2viewer.viewer.overlays.tile_shelf import TILE, Key, TileShelf, stand_ins
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ AHEAD_MS = 150
 """A view that stays this long has coarser tiles drawn around it, for a zoom out."""
 COARSER = 4.0
 """The zooms of these are powers of it, so that many views share them."""
+WIDER = 1.25
+"""And they reach further by this: a zoom is composed ahead with something to spare."""
 
 Render = Callable[[Box, int, float], QImage | None]
 """(box in level-0 px, side in device px, downsample) to an image, or None for an empty tile. Runs in the worker."""
@@ -154,7 +156,9 @@ class RasterTiles(QObject):
             return
         zoom = COARSER ** math.ceil(math.log(2 * viewport.downsample, COARSER))
         middle = (viewport.cx, viewport.cy)
-        around = sorted(_visible(replace(viewport, downsample=zoom)), key=lambda key: _distance(key, middle))
+        width, height = round(WIDER * viewport.width), round(WIDER * viewport.height)
+        wide = _visible(replace(viewport, downsample=zoom, width=width, height=height))
+        around = sorted(wide, key=lambda key: _distance(key, middle))
         # They may not drive out what is seen, or both would be drawn for ever.
         room = 3 * CACHE_BYTES // (4 * 4 * TILE * TILE) - len(_visible(viewport))
         missing = self._missing(around[: max(0, room)], viewport)
@@ -288,28 +292,18 @@ class RasterTiles(QObject):
         painter.save()
         painter.setTransform(slide_to_screen(viewport), True)
         span = TILE * viewport.downsample
-        holes = [QRectF(c * span, r * span, span, span) for _, c, r in missing]
+        view = (visible.left(), visible.top(), visible.right(), visible.bottom())
+        squares = [(c * span, r * span, (c + 1) * span, (r + 1) * span) for _, c, r in missing]
         # Whole tiles in the middle of a zoom: cut at each hole they would be many.
-        holes = [visible] if none else [hole for hole in holes if hole.intersects(visible)]
+        holes = [view] if none else [hole for hole in squares if QRectF(*hole[:2], span, span).intersects(visible)]
         others = [key for key in self._tiles if key[0] != viewport.downsample]
-        zoom = best_zoom(others, (x0, y0, x1, y1), viewport.downsample)
-        for key in [key for key in others if key[0] == zoom]:
-            wide = TILE * key[0]
-            tile = QRectF(key[1] * wide, key[2] * wide, wide, wide)
+        for key, (left, top, right, bottom) in stand_ins(others, holes, viewport.downsample):
             image = self._tiles[key].image
-            if image is None or not tile.intersects(visible):
+            if image is None:
                 continue
-            for hole in holes:
-                part = tile if none else tile.intersected(hole)
-                if part.isEmpty():
-                    continue
-                source = QRectF(
-                    (part.x() - tile.x()) / key[0],
-                    (part.y() - tile.y()) / key[0],
-                    part.width() / key[0],
-                    part.height() / key[0],
-                )
-                painter.drawImage(part, image, source)
+            d = key[0]
+            source = QRectF(left / d - key[1] * TILE, top / d - key[2] * TILE, (right - left) / d, (bottom - top) / d)
+            painter.drawImage(QRectF(left, top, right - left, bottom - top), image, source)
         painter.restore()
 
     def _draw(self, painter: QPainter, key: Key) -> None:

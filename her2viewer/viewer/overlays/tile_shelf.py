@@ -13,9 +13,6 @@ from her2viewer.viewer.canvas.rasters import Bounds, Raster
 
 TILE = 512
 """Side of a tile, device px."""
-WHOLE = 0.999
-"""Tiles that hold so much of what is asked for are taken to hold all of it."""
-
 Key = tuple[float, int, int]
 """Downsample, column, row."""
 
@@ -27,14 +24,11 @@ class TileShelf:
         self._tiles = dict(tiles)
 
     def within(self, bounds: Bounds, downsample: float) -> Sequence[Raster]:
-        """Tiles of the one zoom that fills ``bounds`` best."""
-        zoom = best_zoom(self._tiles, bounds, downsample)
-        if zoom is None:
-            return ()
+        """Tiles and parts of tiles that do not overlap, see ``stand_ins``."""
         return [
-            Raster(pixels_of(image), key[1] * TILE * zoom, key[2] * TILE * zoom, zoom, image)
-            for key, _ in _touching(self._tiles, bounds)
-            if key[0] == zoom and (image := self._tiles[key]) is not None
+            Raster(pixels_of(image), key[1] * TILE * key[0], key[2] * TILE * key[0], key[0], part, image)
+            for key, part in stand_ins(self._tiles, [bounds], downsample)
+            if (image := self._tiles[key]) is not None
         ]
 
 
@@ -49,19 +43,28 @@ class StillRasters:
         return self._rasters
 
 
-def best_zoom(keys: Iterable[Key], bounds: Bounds, downsample: float) -> float | None:
-    """The zoom whose tiles hold most of ``bounds`` (level-0 px); of those that hold all of it the one most like
-    ``downsample``. One zoom alone: what is half transparent may not lie twice over one another. None without tiles.
+def stand_ins(keys: Iterable[Key], holes: Sequence[Bounds], downsample: float) -> Iterator[tuple[Key, Bounds]]:
+    """Parts of tiles that fill ``holes`` (level-0 px), first of the zoom most like ``downsample``, then of others.
+
+    No place is filled twice: what is half transparent may not lie twice over one another.
     """
-    held: dict[float, float] = {}
-    for key, area in _touching(keys, bounds):
-        held[key[0]] = held.get(key[0], 0.0) + area
-    whole = (bounds[2] - bounds[0]) * (bounds[3] - bounds[1])
-
-    def rank(zoom: float) -> tuple[float, float]:
-        return (min(WHOLE, held[zoom] / whole if whole > 0 else 0.0), -abs(math.log(zoom / downsample)))
-
-    return max(held, key=rank, default=None)
+    zooms: dict[float, list[Key]] = {}
+    for key in keys:
+        zooms.setdefault(key[0], []).append(key)
+    left = list(holes)
+    for zoom in sorted(zooms, key=lambda each: abs(math.log(each / downsample))):
+        for key in zooms[zoom]:
+            rest: list[Bounds] = []
+            for hole in left:
+                part = _common(_square(key), hole)
+                if part is None:
+                    rest.append(hole)
+                else:
+                    yield key, part
+                    rest += _beside(part, hole)
+            left = rest
+        if not left:
+            return
 
 
 def pixels_of(image: QImage) -> BGRAImage:
@@ -71,12 +74,18 @@ def pixels_of(image: QImage) -> BGRAImage:
     return words[:, : 4 * width].reshape(height, width, 4)
 
 
-def _touching(keys: Iterable[Key], bounds: Bounds) -> Iterator[tuple[Key, float]]:
-    """Tiles in ``bounds`` with the area that they hold of it."""
-    x0, y0, x1, y1 = bounds
-    for key in keys:
-        span = TILE * key[0]
-        width = min(x1, (key[1] + 1) * span) - max(x0, key[1] * span)
-        height = min(y1, (key[2] + 1) * span) - max(y0, key[2] * span)
-        if width > 0 and height > 0:
-            yield key, width * height
+def _square(key: Key) -> Bounds:
+    span = TILE * key[0]
+    return key[1] * span, key[2] * span, (key[1] + 1) * span, (key[2] + 1) * span
+
+
+def _common(one: Bounds, other: Bounds) -> Bounds | None:
+    x0, y0, x1, y1 = max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _beside(part: Bounds, whole: Bounds) -> list[Bounds]:
+    """What of ``whole`` lies beside a part of it, at most four rectangles."""
+    (x0, y0, x1, y1), (left, top, right, bottom) = part, whole
+    found = ((left, top, right, y0), (left, y1, right, bottom), (left, y0, x0, y1), (x1, y0, right, y1))
+    return [each for each in found if each[0] < each[2] and each[1] < each[3]]
