@@ -13,8 +13,8 @@ from her2viewer.api import Grid, PixelSize, Region, ScorerError
 
 PATCH = 64
 """Side of a patch, um; as the networks work at 1 um/px, px too."""
-BLOCK = 768
-"""Side of what is delivered at a time, um: whole patches."""
+BLOCK = 512
+"""Side of what is delivered at a time, um: whole patches; small, so that the first classes are soon on the screen."""
 CELL = 4
 """Side of a px of the tumour mask, um."""
 TISSUE_UM = 16

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,21 @@ from her2viewer_surface.plan import BLOCK, PATCH, PATCHES, Block, Place, Plan
 
 Pixels = NDArray[np.uint8]
 
+TILE = 512
+"""Side of what is read at a time, px of 1 um, on a grid from the slide's origin."""
+KEPT_TILES = 128
+"""Tiles that stay in memory (100 MB) for the blocks and windows beside; windows overlap, and blocks go in rings."""
+
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads one slide at 1 um/px, on white glass."""
+    """Reads one slide at 1 um/px, on white glass; for one thread."""
 
     slide: Slide
     plan: Plan
     glass: tuple[float, float, float]
     """Grey levels of the slide's glass."""
+    _kept: OrderedDict[tuple[int, int], Pixels] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def read(self, block: Block, places: list[Place], runtime: Runtime) -> tuple[Picture, list[Pixels | None]]:
         """A block and the windows at ``places``, (window, window, 3) each; None for those that cannot be read.
@@ -36,12 +43,34 @@ class Reader:
         y1 = max([block.y + BLOCK, *(y + side for _, y in corners)])
         with runtime.timed("Reading", (x1 - x0) * (y1 - y0)):
             try:
-                rgb = self._pixels(x0, y0, x1 - x0, y1 - y0)
+                rgb = self._from_tiles(x0, y0, x1, y1, runtime)
             except TileError:
                 return self._piecemeal(block, corners, runtime)
         inner = rgb[block.y - y0 : block.y - y0 + BLOCK, block.x - x0 : block.x - x0 + BLOCK]
         windows = [rgb[y - y0 : y - y0 + side, x - x0 : x - x0 + side] for x, y in corners]
         return Picture(inner, np.zeros((PATCHES, PATCHES), bool)), list(windows)
+
+    def _from_tiles(self, x0: int, y0: int, x1: int, y1: int, runtime: Runtime) -> Pixels:
+        rgb = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        for row in range(y0 // TILE, -(-y1 // TILE)):
+            for column in range(x0 // TILE, -(-x1 // TILE)):
+                runtime.check()
+                left, top = column * TILE, row * TILE
+                xs, ys = slice(max(x0, left), min(x1, left + TILE)), slice(max(y0, top), min(y1, top + TILE))
+                tile = self._tile(column, row)
+                rgb[ys.start - y0 : ys.stop - y0, xs.start - x0 : xs.stop - x0] = tile[
+                    ys.start - top : ys.stop - top, xs.start - left : xs.stop - left
+                ]
+        return rgb
+
+    def _tile(self, column: int, row: int) -> Pixels:
+        tile = self._kept.pop((column, row), None)
+        if tile is None:
+            tile = self._pixels(column * TILE, row * TILE, TILE, TILE)
+        self._kept[(column, row)] = tile
+        while len(self._kept) > KEPT_TILES:
+            self._kept.popitem(last=False)
+        return tile
 
     def _piecemeal(
         self, block: Block, corners: list[tuple[int, int]], runtime: Runtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -58,7 +59,7 @@ class SurfaceScorer:
         if request.region.empty:
             raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
         # Networks load while the stain is estimated, and artefacts are looked for while the first blocks are scored.
-        helpers = ThreadPoolExecutor(2, thread_name_prefix="surface-helper")
+        helpers, begun = ThreadPoolExecutor(2, thread_name_prefix="surface-helper"), threading.Event()
         try:
             loading = helpers.submit(_networks, request.settings, runtime)
             yield Progress("Estimating stain", 0, 0)
@@ -67,7 +68,7 @@ class SurfaceScorer:
             if known.refusal is not None:
                 yield Finished(not_assessable=known.refusal, warnings=known.warnings)
                 return
-            looking = helpers.submit(_artefacts, request, estimate, runtime)
+            looking = helpers.submit(_artefacts, request, estimate, runtime, begun)
             yield Progress("Loading networks", 0, 0)
             models, networks = wait(loading, runtime.check)
             plan = Plan.of(request.pixel_size, networks[0].side, int(request.settings["overlap"]))
@@ -82,11 +83,14 @@ class SurfaceScorer:
             done = segmented(blocks, reader, Segmentation(networks[0], plan, blocks), runtime)
             for number, (block, picture, tumour) in enumerate(done, start=1):
                 yield from delivery.parts(answer_of(block, picture, tumour, means))
+                begun.set()
                 yield Progress(STAGE, number, len(blocks))
+            begun.set()
             if not looking.done():
                 yield Progress("Looking for artefacts", 0, 0)
             yield from delivery.rest(runtime.check)
         finally:
+            begun.set()
             # Loading cannot be interrupted: a cancel does not wait for it.
             helpers.shutdown(wait=False, cancel_futures=True)
         entire = request.region.area_px >= 0.99 * request.whole.area_px
@@ -122,9 +126,14 @@ def _alphas(model: ModelFolder) -> NDArray[np.float32]:
     return alphas.astype(np.float32)
 
 
-def _artefacts(request: ScoringInput, estimate: StainEstimate, runtime: Runtime) -> ArtefactMap | None:
+def _artefacts(
+    request: ScoringInput, estimate: StainEstimate, runtime: Runtime, begun: threading.Event
+) -> ArtefactMap | None:
+    """What is to be left out; looked for once the first classes are on the screen, for they need all cores."""
     if not request.settings["leave_out_artefacts"]:
         return None
+    while not begun.wait(0.2):
+        runtime.check()
     return find_artefacts(
         request.slide,
         request.pixel_size,

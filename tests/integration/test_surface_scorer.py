@@ -159,12 +159,14 @@ def test_parts_cover_the_region_and_come_from_where_the_reader_looks_outwards(sl
     assert max(places.count(place) for place in places) <= 2
     assert parts[0].covered.bounds[2] == slide.width
     assert parts[0].covered.bounds[1] == 0
-    assert partials(SurfaceScorer().score(request, LocalRuntime(2)))[0].covered.bounds[0] == 0
+    middle = shapely.Point(slide.width / 2, slide.height / 2)
+    first = partials(SurfaceScorer().score(request, LocalRuntime(2)))[0]
+    assert first.covered.geometry.distance(middle) == 0, "without a focus, from the middle"
 
 
 def test_progress_tells_the_blocks_and_weights_of_both_networks_are_named(slide: ArraySlide) -> None:
     events = list(SurfaceScorer().score(given(slide), LocalRuntime(1)))
-    last = [e for e in events if isinstance(e, Progress)][-1]
+    last = [e for e in events if isinstance(e, Progress) and e.total][-1]
     assert last.done == last.total > 1
     finished = events[-1]
     assert isinstance(finished, Finished)
@@ -244,14 +246,15 @@ def test_artefacts_that_are_found_late_put_right_what_was_handed_over_before(
     store, parts = EvidenceStore(), 0
     for event in SurfaceScorer().score(given(dirty), LocalRuntime(2)):
         if isinstance(event, Progress) and event.total and event.done == event.total:
+            blocks = event.total
             all_done.set()
         if isinstance(event, Partial):
             parts += 1
             store.add(event.evidence)
     assert isinstance(event, Finished)
     assert "artefacts" in [w.code for w in event.warnings]
-    # Four blocks, and those with ink once more.
-    assert 4 < parts <= 8
+    # Each block, and those with ink once more.
+    assert blocks < parts <= 2 * blocks
     again = {e.name: e for e in store.merged()}
     np.testing.assert_array_equal(again["Invasive tumour"].values, mask(at_once).values)
     np.testing.assert_array_equal(again[class_map(at_once).name].weight, class_map(at_once).weight)
