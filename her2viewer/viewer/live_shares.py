@@ -281,7 +281,8 @@ class LiveShares:
     def _add_cells(self, cells: CorrectedCells) -> None:
         # Outlines are not counted: without them joining is a matter of few arrays.
         bare = replace(cells.found, contours=None, contour_starts=None, features={}, probabilities=None)
-        parts, of = self._parts, (cells,)
+        parts = self._parts
+        of: tuple[CorrectedCells, ...] = (cells,)
         while parts:
             last = parts[-1]
             if last.cells is None or last.size > len(bare) or last.size + len(bare) > _JOIN_LIMIT:

@@ -118,8 +118,11 @@ class SideColumn(QScrollArea):
     def set_least(self, width: int) -> None:
         """Never narrower than this, nor than its panels need beside the scroll bar: what is cut off is lost."""
         self._least = width
-        bar = self.verticalScrollBar().sizeHint().width()
-        self.setMinimumWidth(max(width, self.widget().minimumSizeHint().width() + bar))
+        content = self.widget()
+        needed = (
+            0 if content is None else content.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        )
+        self.setMinimumWidth(max(width, needed))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.widget():
