@@ -171,3 +171,25 @@ def test_density_has_the_colour_of_the_most_frequent_class_and_nothing_where_no_
     assert red > blue > green
     assert not image[:140].any()
     assert not image[:, 240:].any()
+
+
+def test_from_afar_a_few_cells_of_the_strongest_class_that_is_shown_do_not_vanish():
+    rng = np.random.default_rng(5)
+    many = 4000
+    x, y = rng.uniform(0, 16_384, many + 1), rng.uniform(0, 16_384, many + 1)
+    x[-1], y[-1] = 9000, 5000
+    classes = np.r_[np.zeros(many, np.uint8), np.uint8(3)]
+    density = CellDensity(16_384, 16_384, 5)
+    count(density, x, y, classes)
+    strong = COLORS[3][::-1].astype(int)
+
+    def strong_pixels(shown: list[bool]) -> np.ndarray:
+        style = CellStyle(COLORS, np.array(shown), STYLE.order)
+        image = draw_density(density, (0, 0, 16_384, 16_384), size=256, downsample=64, style=style, cell_size=40)
+        assert image is not None
+        return np.argwhere((np.abs(image[..., :3].astype(int) - strong).max(axis=-1) == 0) & (image[..., 3] == 255))
+
+    seen = strong_pixels([True] * 5)
+    assert 1 <= len(seen) <= 16, "a point, not the block: the others in it are more"
+    assert np.abs(seen - [5000 / 64, 9000 / 64]).max() <= 5
+    assert len(strong_pixels([True, True, True, False, True])) == 0

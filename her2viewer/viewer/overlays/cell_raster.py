@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +220,9 @@ def draw_density(
 ) -> BGRA | None:
     """Density of one tile: each block has the colour of its most frequent shown class, the stronger the fuller.
 
-    Blocks are whole bins joined by powers of two, drawn with hard edges: what is shown is what was counted.
+    Blocks are whole bins joined by powers of two, drawn with hard edges: what is shown is what was counted. A block
+    in which the strongest class that is shown occurs, but is not the most frequent, has a point of that class in its
+    middle: from afar a few 3+ cells must not vanish.
     Arguments as ``draw_cells``; None where there is no cell.
     """
     join = 1
@@ -249,6 +252,9 @@ def draw_density(
     rgba = np.empty((h, w, 4), dtype=np.uint8)
     rgba[..., :3] = (style.colors[winner][..., ::-1] * strength[..., None]).astype(np.uint8)
     rgba[..., 3] = (255 * strength).astype(np.uint8)
+    # Where something is counted, a class is shown.
+    strongest = next(code for code in reversed(style.order) if style.shown[code])
+    points = (counts[strongest] > 0) & (winner != strongest)
     at = (np.arange(size) + 0.5) * downsample
     columns = ((x0 + at) // side).astype(np.int64) - c0
     rows = ((y0 + at) // side).astype(np.int64) - r0
@@ -260,7 +266,30 @@ def draw_density(
         words = rgba.view(np.uint32)[..., 0]
         picked = words[rows[inside_r]][:, columns[inside_c]]
         image[at_r[0] : at_r[-1] + 1, at_c[0] : at_c[-1] + 1] = picked
+    if points.any():
+        row, column = np.nonzero(points)
+        x = ((column + c0 + 0.5) * side - x0) / downsample
+        y = ((row + r0 + 0.5) * side - y0) / downsample
+        _points(image, x, y, style.colors[strongest], max(1, round(side / downsample / 3)))
     return image.view(np.uint8).reshape(size, size, 4)
+
+
+def _points(
+    image: NDArray[np.uint32],
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
+    color: NDArray[np.uint8],
+    side: int,
+) -> None:
+    """Squares of ``side`` px around places in px of an image."""
+    ink = np.array([color[2], color[1], color[0], 255], dtype=np.uint8).view(np.uint32)[0]
+    left, top = np.floor(x - (side - 1) / 2).astype(np.int64), np.floor(y - (side - 1) / 2).astype(np.int64)
+    height, width = image.shape
+    for down in range(side):
+        for right in range(side):
+            px, py = left + right, top + down
+            keep = (px >= 0) & (px < width) & (py >= 0) & (py < height)
+            image[py[keep], px[keep]] = ink
 
 
 def _joined(block: NDArray[np.uint16], join: int) -> NDArray[np.uint32]:
