@@ -218,29 +218,29 @@ def _interval_crosses(row: Row, shares: Shares, margin: float) -> bool:
 
 
 def _interval_changes(profile: Profile, shares: Shares, marked: Collection[str], *, by_program: bool) -> bool:
-    """Whether a limit inside an interval, taken from its other side, gives another answer."""
+    """Whether limits inside an interval, taken from their other side, give another answer.
+
+    Each is taken alone, and those of all rows on which the answer stands together: 2+ for 12 % of 2+ that may be 8 %
+    is close to 1+ although 1.2 % of 3+, which may be none, would make it 2+ as well.
+    """
     if shares.interval is None and shares.half_width is None:
         return False
+    holding = [r for r in profile.rows if row_holds(r, shares.amounts, marked, by_program=by_program)]
 
-    def fires(flipped: Row | None) -> Row | None:
-        for row in profile.rows:
-            if row_holds(row, shares.amounts, marked, by_program=by_program) != (row is flipped):
-                return row
-        return None
+    def other(flipped: Sequence[Row]) -> bool:
+        fired = next((r for r in profile.rows if (r in holding) != (r in flipped)), None)
+        return fired is not None and bool(holding) and fired.answer != holding[0].answer
 
-    base = fires(None)
+    crossed = []
     for row in profile.rows:
         if row.limit is None or near_margin(profile, row) <= 0:
             continue
         limit = row.effective(by_program=by_program)[1]
         margin = compare.margin(shares.amounts, row.classes, limit)
-        if limit == 0 and margin <= 0:
-            continue
-        if _interval_crosses(row, shares, margin):
-            other = fires(row)
-            if other is not None and base is not None and other.answer != base.answer:
-                return True
-    return False
+        if not (limit == 0 and margin <= 0) and _interval_crosses(row, shares, margin):
+            crossed.append(row)
+    standing = [r for r in crossed if r in holding and r.answer == holding[0].answer]
+    return any(other([row]) for row in crossed) or other(standing)
 
 
 def _below_noise(profile: Profile, shares: Shares, *, by_program: bool) -> list[str]:

@@ -29,3 +29,18 @@ def test_two_plus_below_the_limit_is_close_where_its_interval_goes_above_it() ->
         for interval in shares.values()
     ]
     assert near == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("low_2", "low_3", "near"),
+    [(0.05, 0.002, True), (0.05, 0.016, False), (0.16, 0.002, False)],
+    ids=["both may be missing", "3+ is there for sure", "2+ is enough for sure"],
+)
+def test_an_answer_that_stands_on_two_rows_is_close_where_both_may_fall(
+    low_2: float, low_3: float, near: bool
+) -> None:
+    """2+ by more than 10 % of 2+, and by some 3+ as well: only without both it is 1+."""
+    interval = Interval((0.3, 0.2, low_2, low_3), (0.7, 0.4, 0.3, 0.03), 250.0)
+    decision = decide(PROFILE, Shares((51, 29, 18, 2), CountedUnit.CELLS, interval=interval))
+    assert decision.score == "2+"
+    assert decision.near == near
