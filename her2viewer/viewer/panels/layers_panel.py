@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -229,16 +231,7 @@ class _LayerBlock(QWidget):
         value.setSuffix(f" {heatmap.unit}" if 0 < len(heatmap.unit) < 8 else "")
         self._threshold = value
 
-        def take() -> None:
-            layer.set_threshold(value.value() if check.isChecked() else None)
-
-        check.toggled.connect(lambda _: take())
-        value.valueChanged.connect(lambda _: take())
-        row = QHBoxLayout()
-        row.setContentsMargins(22, 0, 0, 0)
-        row.addWidget(check)
-        row.addWidget(value, 1)
-        column.addLayout(row)
+        _add_limit(column, check, value, layer.set_threshold)
 
     def _add_top(self, layer: HeatmapLayer, heatmap: Heatmap, column: QVBoxLayout) -> None:
         check = QCheckBox("Scale to")
@@ -253,22 +246,30 @@ class _LayerBlock(QWidget):
             check.setChecked(True)
         self._top = (check, value)
 
-        def take() -> None:
-            layer.set_top(value.value() if check.isChecked() else None)
-
-        check.toggled.connect(lambda _: take())
-        value.valueChanged.connect(lambda _: take())
-        row = QHBoxLayout()
-        row.setContentsMargins(22, 0, 0, 0)
-        row.addWidget(check)
-        row.addWidget(value, 1)
-        column.addLayout(row)
+        _add_limit(column, check, value, layer.set_top)
 
     def _take_visible(self, on: bool) -> None:
         self.layer.visible = on
 
     def _take_opacity(self, percent: int) -> None:
         self.layer.opacity = percent / 100
+
+
+def _add_limit(
+    column: QVBoxLayout, check: QCheckBox, value: CalmDoubleSpin, use: Callable[[float | None], None]
+) -> None:
+    """A row of a number that holds while its check box is on; ``use`` is told the number, or None."""
+
+    def take() -> None:
+        use(value.value() if check.isChecked() else None)
+
+    check.toggled.connect(lambda _: take())
+    value.valueChanged.connect(lambda _: take())
+    row = QHBoxLayout()
+    row.setContentsMargins(22, 0, 0, 0)
+    row.addWidget(check)
+    row.addWidget(value, 1)
+    column.addLayout(row)
 
 
 def _set_top_range(value: CalmDoubleSpin, heatmap: Heatmap) -> None:
