@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ Pixels = NDArray[np.uint8]
 
 TILE = 512
 """Side of what is read at a time, px of 1 um, on a grid from the slide's origin."""
+PIECE = 32
+"""Largest side of what is tried alone in a damaged window, px of 1 um."""
 KEPT_TILES = 128
 """Tiles that stay in memory (100 MB) for the blocks and windows beside; windows overlap, and blocks go in rings."""
 
@@ -88,8 +91,25 @@ class Reader:
         windows = []
         for x, y in corners:
             runtime.check()
-            windows.append(self._whole_or_none(x, y, self.plan.window))
+            windows.append(self._window(x, y, runtime))
         return Picture(rgb, unread), windows
+
+    def _window(self, x: int, y: int, runtime: Runtime) -> Pixels | None:
+        """A window with glass where it cannot be read, so that damage costs what lies on it; None if nothing can."""
+        side = self.plan.window
+        whole = self._whole_or_none(x, y, side)
+        if whole is not None:
+            return whole
+        rgb = np.full((side, side, 3), 255, np.uint8)
+        found, step = False, math.gcd(side, PIECE)
+        for top in range(0, side, step):
+            for left in range(0, side, step):
+                runtime.check()
+                piece = self._whole_or_none(x + left, y + top, step)
+                if piece is not None:
+                    rgb[top : top + step, left : left + step] = piece
+                    found = True
+        return rgb if found else None
 
     def _whole_or_none(self, x: int, y: int, side: int) -> Pixels | None:
         try:

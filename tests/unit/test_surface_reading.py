@@ -8,7 +8,7 @@ from her2viewer_surface import reading
 from her2viewer_surface.plan import BLOCK, PATCHES, Block, Plan
 from her2viewer_surface.reading import TILE, Reader
 
-from her2viewer.api import PixelSize, PixelSizeSource
+from her2viewer.api import PixelSize, PixelSizeSource, TileError
 from her2viewer.scoring.runtime import LocalRuntime
 from tests.helpers.array_slide import ArraySlide
 
@@ -70,3 +70,33 @@ def test_memory_for_tiles_is_bounded(slide: Counting, monkeypatch: pytest.Monkey
     before = slide.pixels_read
     reader.read(whole(0, 0), [], runtime)
     assert slide.pixels_read == before + TILE**2, "what was let go is read again"
+
+
+class Torn(Counting):
+    """A place of 10 px of level 0 cannot be decoded."""
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
+        d = int(self.levels[level].downsample)
+        if x * d < 1310 and (x + width) * d > 1300 and y * d < 1310 and (y + height) * d > 1300:
+            raise TileError("A tile is damaged.")
+        return super().read(level, x, y, width, height)
+
+
+def test_a_damaged_place_costs_a_window_no_more_than_what_lies_on_it() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (4096, 4096, 3), dtype=np.uint8)
+    torn, sound = (kind(pixels, 0.5, downsamples=(1, 2)) for kind in (Torn, Counting))
+    plan, block = Plan.of(UM, 512, 32), whole(1, 1)
+    places = plan.windows(block)
+    picture, windows = Reader(torn, plan, GLASS).read(block, places, LocalRuntime(1))
+    _, expected = Reader(sound, plan, GLASS).read(block, places, LocalRuntime(1))
+    assert picture.unread.sum() == 1
+    for (x, y), window, right in zip((plan.corner(at) for at in places), windows, expected, strict=True):
+        assert window is not None
+        assert right is not None
+        other = np.argwhere((window != right).any(axis=2))
+        if not len(other):
+            continue
+        assert x < 656 < x + 512, "only windows over the damage"
+        assert y < 656 < y + 512
+        assert np.ptp(other, axis=0).max() < 32
+        assert (window[tuple(other.T)] == 255).all(), "glass"
