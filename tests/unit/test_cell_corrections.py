@@ -199,7 +199,7 @@ def test_edit_by_edit_is_the_same_as_all_at_once_and_counts_follow(
         x, y = table.x[chosen], table.y[chosen]
         before = cells.codes
         changed = parts.set(
-            parts.unsaid(x, y) if said == "back" else parts.after(x, y, None if said is None else said)  # type: ignore[arg-type]
+            parts.unsaid(x, y) if said == "back" else parts.after(x, y, said)  # type: ignore[arg-type]
         )
         other = np.concatenate([np.zeros(0, np.int64), *(one for _, one in changed)])
         assert set(np.flatnonzero(before != cells.codes)) <= set(other.tolist())
