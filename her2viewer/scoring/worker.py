@@ -78,9 +78,13 @@ class _Worker:
         try:
             runtime = LocalRuntime(start.request.threads, flag)
             runtime.check()
-            for event in run_job(start.request, self._open(start.request), runtime):
-                self._runs_on(runtime.device)
-                self._writer.send(JobSays(start.job, event))
+            try:
+                for event in run_job(start.request, self._open(start.request), runtime):
+                    self._runs_on(runtime.device)
+                    self._writer.send(JobSays(start.job, event))
+            finally:
+                # However it ended: what the scorer still does in threads of its own, it does for nobody.
+                runtime.cancel()
         except Cancelled:
             self._writer.send(JobCancelled(start.job))
         except (ScorerError, SlideError) as error:

@@ -136,7 +136,7 @@ def find_artefacts(
         background: glass colour.
         haematoxylin: stain vector of the slide.
         dab: stain vector of the slide.
-        check: called between reads; may raise to stop.
+        check: called between reads and between the steps of the search; may raise to stop.
 
     Areas that cannot be decoded are taken for glass.
 
@@ -158,12 +158,18 @@ def find_artefacts(
         except TileError:
             strips.append(np.full((tall, right - left, 3), np.round(background).astype(np.uint8), np.uint8))
         check()
-    codes = artefact_mask(np.concatenate(strips), OVERVIEW_UM, background, haematoxylin, dab)
+    codes = artefact_mask(np.concatenate(strips), OVERVIEW_UM, background, haematoxylin, dab, check=check)
     return ArtefactMap(codes, left * step, top * step, step)
 
 
 def artefact_mask(
-    rgb: NDArray[np.uint8], um_per_px: float, background: RGB, haematoxylin: Vector, dab: Vector
+    rgb: NDArray[np.uint8],
+    um_per_px: float,
+    background: RGB,
+    haematoxylin: Vector,
+    dab: Vector,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.uint8]:
     """Artefacts of an overview.
 
@@ -173,6 +179,7 @@ def artefact_mask(
         background: glass colour.
         haematoxylin: stain vector of the slide.
         dab: stain vector of the slide.
+        check: called between the steps; may raise to stop.
 
     Returns:
         (h, w) uint8 of ``Quality`` codes, ``GOOD`` elsewhere. Ink covers what lies below it.
@@ -183,11 +190,14 @@ def artefact_mask(
     total: NDArray[Any] = cv2.blur(density, (3, 3)).sum(axis=2)
     hue = cv2.blur(density, (3, 3)) / np.maximum(total, 1e-3)[..., None]
     out = np.full(rgb.shape[:2], GOOD, np.uint8)
+    check()
     tissue = tissue_mask(rgb, background, um_per_px)
+    check()
     ink = _ink(hue, total, um_per_px, (haematoxylin, dab))
+    check()
     dirt = _dirt(hue, total, um_per_px)
     bubbles = _bubbles(hue, total, um_per_px)
-    out[_folds(density, tissue & ~(ink | dirt | bubbles), um_per_px, haematoxylin, dab)] = Quality.FOLD
+    out[_folds(density, tissue & ~(ink | dirt | bubbles), um_per_px, (haematoxylin, dab), check)] = Quality.FOLD
     # The edge of a bubble and the rim of a black stroke are grey, too.
     out[_apart(dirt, ink | bubbles)] = Quality.DIRT
     out[bubbles] = Quality.BUBBLE
@@ -236,12 +246,16 @@ def _dirt(hue: NDArray[Any], total: NDArray[Any], um: float) -> NDArray[np.bool_
 
 
 def _folds(
-    density: NDArray[Any], tissue: NDArray[np.bool_], um: float, haematoxylin: Vector, dab: Vector
+    density: NDArray[Any],
+    tissue: NDArray[np.bool_],
+    um: float,
+    vectors: tuple[Vector, Vector],
+    check: Callable[[], None],
 ) -> NDArray[np.bool_]:
     """Bands of two layers of tissue."""
     import cv2
 
-    h, d = np.asarray(unit(haematoxylin)), np.asarray(unit(dab))
+    h, d = (np.asarray(unit(vector)) for vector in vectors)
     unmixing = np.linalg.inv(np.stack([h, d, np.cross(h, d) / np.linalg.norm(np.cross(h, d))]))
     amount = np.maximum(density @ unmixing[:, 0].astype(np.float32), 0)
     height, width = amount.shape
@@ -251,6 +265,7 @@ def _folds(
     weight: NDArray[Any] = cv2.resize(tissue.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     found = np.zeros(amount.shape, bool)
     for step in range(DIRECTIONS):
+        check()
         found |= _band_along(amount, weight, np.pi * step / DIRECTIONS)
     wide = cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     return np.asarray(wide, dtype=bool) & tissue

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from her2viewer.api import (
     ArtefactMap,
+    Cancelled,
     Event,
     Finished,
     ModelError,
@@ -59,7 +60,8 @@ class SurfaceScorer:
         if request.region.empty:
             raise ScorerError("Nothing is outlined. Draw a region around the invasive carcinoma first.")
         # Networks load while the stain is estimated, and artefacts are looked for while the first blocks are scored.
-        helpers, begun = ThreadPoolExecutor(2, thread_name_prefix="surface-helper"), threading.Event()
+        helpers = ThreadPoolExecutor(2, thread_name_prefix="surface-helper")
+        begun, over = threading.Event(), threading.Event()
         try:
             loading = helpers.submit(_networks, request.settings, runtime)
             yield Progress("Estimating stain", 0, 0)
@@ -68,7 +70,7 @@ class SurfaceScorer:
             if known.refusal is not None:
                 yield Finished(not_assessable=known.refusal, warnings=known.warnings)
                 return
-            looking = helpers.submit(_artefacts, request, estimate, runtime, begun)
+            looking = helpers.submit(_artefacts, request, estimate, runtime, begun, over)
             yield Progress("Loading networks", 0, 0)
             models, networks = wait(loading, runtime.check)
             plan = Plan.of(request.pixel_size, networks[0].side, int(request.settings["overlap"]))
@@ -90,6 +92,7 @@ class SurfaceScorer:
                 yield Progress("Looking for artefacts", 0, 0)
             yield from delivery.rest(runtime.check)
         finally:
+            over.set()
             begun.set()
             # Loading cannot be interrupted: a cancel does not wait for it.
             helpers.shutdown(wait=False, cancel_futures=True)
@@ -127,13 +130,29 @@ def _alphas(model: ModelFolder) -> NDArray[np.float32]:
 
 
 def _artefacts(
-    request: ScoringInput, estimate: StainEstimate, runtime: Runtime, begun: threading.Event
+    request: ScoringInput,
+    estimate: StainEstimate,
+    runtime: Runtime,
+    begun: threading.Event,
+    over: threading.Event,
 ) -> ArtefactMap | None:
-    """What is to be left out; looked for once the first classes are on the screen, for they need all cores."""
+    """What is to be left out; looked for once the first classes are on the screen, for they need all cores.
+
+    Raises:
+        Cancelled: the reader cancelled, or the run has failed meanwhile.
+        SlideError: the slide is gone.
+    """
     if not request.settings["leave_out_artefacts"]:
         return None
-    while not begun.wait(0.2):
+
+    def check() -> None:
+        if over.is_set():
+            raise Cancelled
         runtime.check()
+
+    while not begun.wait(0.2):
+        check()
+    check()
     return find_artefacts(
         request.slide,
         request.pixel_size,
@@ -141,5 +160,5 @@ def _artefacts(
         background=estimate.background,
         haematoxylin=estimate.haematoxylin,
         dab=estimate.dab,
-        check=runtime.check,
+        check=check,
     )

@@ -87,6 +87,34 @@ class TrialScorer:
         yield Finished(estimates={"riddle": Riddle()})
 """
 
+# Leaves a thread behind, which asks whether it may go on and says when it may not.
+_LEAVES = """
+import os, threading, time
+from pathlib import Path
+from her2viewer.scoring.contract import Cancelled, Progress, ScorerError
+
+class TrialScorer:
+    def score(self, request, runtime):
+        folder = Path(os.environ["TRIAL_LEFT"])
+        def helper():
+            try:
+                while True:
+                    (folder / "working").touch()
+                    runtime.check()
+                    time.sleep(0.02)
+            except Cancelled:
+                (folder / "stopped").touch()
+        threading.Thread(target=helper, daemon=True).start()
+        while not (folder / "working").exists():
+            time.sleep(0.01)
+        yield Progress("Working", 1, 2)
+        if request.settings["step_px"] == 64:
+            raise ScorerError("The stain cannot be told apart.")
+        while True:
+            runtime.check()
+            time.sleep(0.02)
+"""
+
 # Says the last figure of the slide's name, and is far too sure of it.
 _SURE = """
 from her2viewer.scoring.contract import Finished
@@ -141,6 +169,7 @@ SCORERS = {
     "refuses": _grid("raise ScorerError('The stain cannot be told apart.')"),
     "chatty": _grid("print('noise on standard output', flush=True)"),
     "riddle": _RIDDLE,
+    "leaves": _LEAVES,
     # Calls its column by another name in a second run, so that the evidence of both cannot be joined.
     "fickle": _grid("pass").replace('{"od":', '{"other" if request.estimates else "od":'),
     "noimport": "import a_module_that_does_not_exist\n",

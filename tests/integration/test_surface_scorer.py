@@ -23,6 +23,7 @@ from her2viewer.api import (
     Region,
     ScorerError,
     ScoringInput,
+    SlideError,
     TileError,
     TissueMask,
     find_artefacts,
@@ -200,6 +201,34 @@ def test_wrong_factors_are_a_sentence(pixels: np.ndarray) -> None:
     install(alphas=(1.0, -1.0))
     with pytest.raises(ScorerError, match="logit factors"):
         scored(ArraySlide(pixels, UM))
+
+
+class _Pulled(ArraySlide):
+    """A disk that is pulled out when the first block is read."""
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
+        if threading.current_thread().name.startswith("surface-reader"):
+            raise SlideError("The slide is gone.")
+        return super().read(level, x, y, width, height)
+
+
+def test_after_a_failure_artefacts_are_no_longer_looked_for(pixels: np.ndarray, monkeypatch) -> None:
+    begun: list[object] = []
+
+    def look(*given: Any, **options: Any) -> Any:
+        begun.append(given)
+        return find_artefacts(*given, **options)
+
+    monkeypatch.setattr("her2viewer_surface.scorer.find_artefacts", look)
+    install()
+    with pytest.raises(SlideError, match="gone"):
+        scored(_Pulled(pixels, UM))
+    for thread in [t for t in threading.enumerate() if t.name.startswith("surface-helper")]:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert begun == []
+    scored(ArraySlide(pixels, UM))
+    assert len(begun) == 1
 
 
 def test_damaged_weights_are_a_sentence(slide: ArraySlide, own_user_folders: Path) -> None:

@@ -21,6 +21,7 @@ from her2viewer.domain.evidence import CellTable, concatenated
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.resources import resource_path
 from her2viewer.slides.open import open_slide
+from her2viewer.viewer.main_window import MainWindow
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import STOPPED, ScoringState
 from her2viewer.viewer.session import Session
@@ -407,3 +408,41 @@ def test_parts_that_came_to_nothing_are_not_counted_and_what_was_known_stands(
     assert len(table_of(controller)) == len(before) == 64
     assert controller.shares is not None
     assert controller.shares.total == 64
+
+
+@pytest.fixture
+def window(qtbot: QtBot, session: Session, trial_scorers: Path, tmp_path: Path, monkeypatch) -> Iterator[MainWindow]:
+    """With the slide of the session open and outlined; scorers that leave a thread behind say so in ``tmp_path``."""
+    monkeypatch.setenv("TRIAL_LEFT", str(tmp_path))
+    made = MainWindow()
+    qtbot.addWidget(made)
+    made.resize(1000, 700)
+    made.show()
+    assert session.slide is not None
+    made.open_slide(session.slide.path)
+    qtbot.waitUntil(lambda: made.session.slide is not None)
+    made.session.set_pixel_size(SIZE)
+    made.session.add(roi(0, 0, 512, 512), "Draw")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("ends", ["by an error", "by a cancel"])
+def test_nothing_that_a_scorer_began_goes_on_after_its_run(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, ends: str
+) -> None:
+    controller = window.controller
+    controller.set_scorer("leaves")
+    if ends == "by a cancel":
+        controller.set_settings({"step_px": 128})
+    window.commands["run"].trigger()
+    qtbot.waitUntil((tmp_path / "working").exists)
+    if ends == "by a cancel":
+        window.commands["cancel"].trigger()
+    after = ScoringState.FAILED if ends == "by an error" else ScoringState.READY
+    qtbot.waitUntil(lambda: controller.state is after)
+    # The thread says so itself, and the process that it runs in was not ended for it.
+    pid = controller.scoring_pid
+    qtbot.waitUntil((tmp_path / "stopped").exists)
+    assert pid is not None
+    assert controller.scoring_pid == pid
