@@ -16,6 +16,7 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from her2viewer.commands import bench_overlays, bench_zoom
+from her2viewer.commands.bench_decode import raw_rates
 from her2viewer.commands.bench_figures import beside_blit, summary
 from her2viewer.commands.bench_load import busy_cores
 from her2viewer.commands.bench_machine import memory_now
@@ -32,6 +33,8 @@ PAN_STEP = (20.0, 5.0)
 """Px of the screen a frame: 1,240 px a second, a quick look over a slide."""
 PAN_THERE = 50
 """Frames of a pan over tiles at hand, before it goes back: no further than tiles were loaded around the view."""
+LOOK_MS = 150
+"""Before a jump somebody has looked at where he is for so long at least."""
 PATIENCE_MS = 20_000
 CELLS = ((100_000, 1.0), (1_000_000, 1.0), (1_000_000, 8.0))
 """How many cells are shown, at which downsample."""
@@ -92,8 +95,8 @@ class CanvasBench:
         self.say("First views ...")
         first = self.first_views(max(3, round(6 * self.unit)))
         self.say("Jumps ...")
-        raw = rates["threads"]["1"]["raw"] or rates["threads"]["1"]["reader"]
-        jumps = [self.jumps(name, zoom, raw, max(3, round(6 * self.unit))) for name, zoom in ZOOMS.items()]
+        finest = {count: rate["raw"] or rate["reader"] for count, rate in rates["threads"].items()}
+        jumps = [self.jumps(name, zoom, finest, max(3, round(6 * self.unit))) for name, zoom in ZOOMS.items()]
         self.say("Panning ...")
         pan = self.pan(9 * self.unit)
         self.say("Panning while all cores are busy ...")
@@ -139,16 +142,24 @@ class CanvasBench:
         whole = [o + s for o, s in zip(opening, showing, strict=True)]
         return {"open": summary(opening), "show": summary(showing), "together": summary(whole)}
 
-    def jumps(self, name: str, zoom: float, raw: float, times: int) -> dict[str, Any]:
+    def jumps(self, name: str, zoom: float, finest: dict[str, float], times: int) -> dict[str, Any]:
         """From the whole slide to a place that was never looked at, until all of it is sharp.
 
         Args:
             name: of the zoom.
             zoom: level-0 px per px of the screen.
-            raw: rate of the raw decoder on one core, Mpx/s.
+            finest: rates of the raw decoder on the finest level, Mpx/s by number of threads, for levels on which it
+                cannot be timed.
             times: places.
+
+        Returns:
+            Times in ms; ``raw``, rates of the raw decoder on the level that is read (Mpx/s by number of threads);
+            ``of_decoding`` and ``of_decoding_all_cores``, what the jump takes of decoding by it alone, on one core
+            and on all.
         """
-        taken, ratios, blank = [], [], 0
+        taken, least, blank = [], [], 0
+        level = Pyramid.of(self.slide).scale(zoom).level
+        raw = raw_rates(self.path, self.slide, level, min(1.0, self.unit)) or finest
         for i in range(times):
             self._show_afresh()
             share = (i + 0.5) / times
@@ -159,19 +170,30 @@ class CanvasBench:
                 cy=self.slide.height * (0.2 + 0.6 * ((share * 3) % 1)),
                 downsample=zoom,
             )
-            # As when somebody looked for a while: no frame is just being painted.
-            self._pass_time(40)
+            # As when somebody looked for a while: no frame is just being painted, no step of a pan is just over.
+            self._pass_time(LOOK_MS)
             begun = time.perf_counter()
             self.canvas.set_viewport(view)
             pyramid = self.canvas.pyramid
             assert pyramid is not None
             # Sampled at once: what is painted before the first tile comes.
             blank += not self._covered(pyramid)
-            least = 1000 * _needed_megapixels(pyramid, self.canvas.frame_view) / raw
+            least.append(1000 * _needed_megapixels(pyramid, self.canvas.frame_view))
             self._until_sharp()
             taken.append(1000 * (time.perf_counter() - begun))
-            ratios.append(taken[-1] / least if least else 0.0)
-        return {"zoom": name, **summary(taken), "of_decoding": statistics.median(ratios), "blank": blank}
+        again = raw_rates(self.path, self.slide, level, min(1.0, self.unit)) or raw
+        # Before and after: a machine is not equally quick all the time.
+        raw = {count: (rate + again[count]) / 2 for count, rate in raw.items()}
+        cores = max(raw, key=int)
+        ratio = statistics.median(t / n if n else 0.0 for t, n in zip(taken, least, strict=True))
+        return {
+            "zoom": name,
+            **summary(taken),
+            "raw": raw,
+            "of_decoding": ratio * raw["1"],
+            "of_decoding_all_cores": ratio * raw[cores],
+            "blank": blank,
+        }
 
     def _covered(self, pyramid: Pyramid) -> bool:
         """Whether something is at hand for every part of the view."""

@@ -60,6 +60,32 @@ def decode_rates(path: Path, slide: Slide, seconds: float) -> dict[str, Any]:
     }
 
 
+def raw_rates(path: Path, slide: Slide, level: int, share: float = 1.0) -> dict[str, float]:
+    """Rates of the raw decoder alone on tiles of one level, which may be coded in more bytes than those of another.
+
+    Args:
+        path: the file of ``slide``.
+        slide: open.
+        level: of the slide.
+        share: of ``TILES`` that are decoded.
+
+    Returns:
+        Mpx/s for each number of threads, one and all cores; empty where no raw decoder knows the level.
+    """
+    info = slide.levels[level]
+    columns, rows = info.width // info.tile_width, info.height // info.tile_height
+    everything = [(c, r) for r in range(rows) for c in range(columns)]
+    places = random.Random(1).sample(everything, min(max(16, round(share * TILES)), len(everything)))
+    megapixels = len(places) * info.tile_width * info.tile_height / 1e6
+    with ExitStack() as stack:
+        decode = _raw(path, slide, places, stack, level) if places else None
+        if decode is None:
+            return {}
+        counts = sorted({1, usable_cores()})
+        spans = {count: [_time(decode, places, count) for _ in range(5)] for count in counts}
+    return {str(count): megapixels / statistics.median(taken) for count, taken in spans.items()}
+
+
 def _rates(spans: dict[tuple[int, str], list[float]], count: int, megapixels: float) -> dict[str, float | None]:
     ours = spans[count, "reader"]
 
@@ -119,24 +145,25 @@ def _openslide(path: Path, slide: Slide, places: Sequence[Place], stack: ExitSta
     return lambda at: handle.read_region((left + at[0] * width, top + at[1] * height), 0, (width, height))
 
 
-def _page(path: Path, slide: Slide) -> Any:
-    """tifffile's page of the finest level; None where the file is no tiled TIFF."""
+def _page(path: Path, slide: Slide, level: int = 0) -> Any:
+    """tifffile's page of a level; None where the file is no tiled TIFF, or has it elsewhere."""
     import tifffile
 
+    size = (slide.levels[level].width, slide.levels[level].height)
     with suppress(Exception), tifffile.TiffFile(path) as tiff:
         for page in tiff.pages:
-            if page.is_tiled and (page.imagewidth, page.imagelength) == (slide.width, slide.height):
+            if page.is_tiled and (page.imagewidth, page.imagelength) == size:
                 # Made on first use from the open file.
                 page.keyframe.decode  # noqa: B018
                 return page
     return None
 
 
-def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack) -> Decode | None:
+def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack, level: int = 0) -> Decode | None:
     """Bytes in memory to RGB by nothing but the decoder."""
-    page = _page(path, slide)
+    page = _page(path, slide, level)
     if page is None:
-        return _raw_dicom(path, slide, places)
+        return _raw_dicom(path, slide, places, level)
     across = -(-page.imagewidth // page.tilewidth)
     data = {}
     with path.open("rb") as file:
@@ -164,7 +191,7 @@ def _raw(path: Path, slide: Slide, places: Sequence[Place], stack: ExitStack) ->
     return generally
 
 
-def _raw_dicom(path: Path, slide: Slide, places: Sequence[Place]) -> Decode | None:
+def _raw_dicom(path: Path, slide: Slide, places: Sequence[Place], level: int = 0) -> Decode | None:
     """The same for JPEG frames of a DICOM slide; None for other files."""
     if slide.properties.get("openslide.vendor") != "dicom":
         return None
@@ -174,11 +201,12 @@ def _raw_dicom(path: Path, slide: Slide, places: Sequence[Place]) -> Decode | No
     from her2viewer.slides.dicom_level import DicomLevel, series_of
 
     with ExitStack() as stack, suppress(Exception):
-        parts = next(p for p in series_of(path) if p[0].size == (slide.width, slide.height))
-        level = DicomLevel(parts, slide.background, ByteCache(0))
-        stack.callback(level.close)
+        size = (slide.levels[level].width, slide.levels[level].height)
+        parts = next(p for p in series_of(path) if p[0].size == size)
+        tiles = DicomLevel(parts, slide.background, ByteCache(0))
+        stack.callback(tiles.close)
         across = parts[0].tiles[0]
-        data = {(column, row): level.encoded(row * across + column) for column, row in places}
+        data = {(column, row): tiles.encoded(row * across + column) for column, row in places}
         simplejpeg.decode_jpeg(next(iter(data.values())))
         return lambda at: simplejpeg.decode_jpeg(data[at])
     return None

@@ -1,8 +1,11 @@
 """Memory for pixels that are kept: many pictures side by side in one slab of huge pages.
 
 The first touch of a page of 4 KiB costs the system up to 5 us, in a virtual machine most of all: more than decoding
-what is written there. A slab is asked for in pages of 2 MiB where the system has them. It is free when the last of
-its pictures is gone (caches drop what was made at one time at about one time); a few free ones wait to be used again.
+what is written there, and two threads that touch fresh pages at once hold each other up: two decoders that wrote to
+such memory got less done than one. So a few slabs are touched ahead, when nothing else is to be done.
+
+A slab is asked for in pages of 2 MiB where the system has them. It is free when the last of its pictures is gone
+(caches drop what was made at one time at about one time); a few free ones wait to be used again.
 """
 
 from __future__ import annotations
@@ -20,8 +23,12 @@ from numpy.typing import NDArray
 
 SLAB = 4 << 20
 """Bytes."""
-SPARE = 4
-"""So many free slabs are not given back to the system: memory in use is several times as quick as fresh memory."""
+SPARE = 8
+"""So many free slabs are not given back to the system: memory in use is several times as quick as fresh memory.
+What is decoded in a jump by a view of 1080p finds room in them.
+"""
+TOUCH = 4096
+"""Bytes from one place to the next in order to touch all pages, small ones too."""
 LINE = 64
 """Pictures begin on such a boundary, bytes: that of the processor's cache."""
 
@@ -53,6 +60,15 @@ class PixelMemory:
                 self._slab, self._at = self._another(), 0
             begin, self._at = self._at, -(-(self._at + size) // LINE) * LINE
             return self._slab[begin : begin + size].reshape(shape)
+
+    def prepare(self, slabs: int) -> bool:
+        """Have one more slab ready, 1 to 4 ms in which other threads run; False where there are ``slabs`` already."""
+        if len(self._spare) >= min(slabs, SPARE):
+            return False
+        memory = _slab()
+        np.frombuffer(memory, dtype=np.uint8)[::TOUCH] = 0
+        self._spare.append(memory)
+        return True
 
     def _another(self) -> NDArray[np.uint8]:
         # The present one may go meanwhile, and is the best to go on with.

@@ -69,6 +69,15 @@ def test_all_three_ways_decode_and_ratios_belong_to_their_rates(figures) -> None
     assert figures["decode"]["raw_decoder"] == "simplejpeg"
 
 
+def test_jumps_are_compared_with_the_decoder_on_the_level_that_they_read(figures) -> None:
+    for jump in figures["jumps"]:
+        cores = max(jump["raw"], key=int)
+        assert jump["raw"]["1"] > 0
+        assert jump["of_decoding_all_cores"] / jump["of_decoding"] == pytest.approx(
+            jump["raw"][cores] / jump["raw"]["1"]
+        )
+
+
 def test_jumps_are_never_blank_and_every_time_has_its_order(figures) -> None:
     assert [jump["zoom"] for jump in figures["jumps"]] == ["1:1", "0.73", "1/3.7", "1/12"]
     assert all(jump["blank"] == 0 for jump in figures["jumps"])

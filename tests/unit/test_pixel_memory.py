@@ -50,6 +50,23 @@ def test_memory_is_used_again_and_only_a_little_is_kept_spare() -> None:
     assert memory.held == (SPARE + 1) * SLAB
 
 
+def test_memory_that_was_touched_ahead_is_taken_first() -> None:
+    memory = PixelMemory()
+    assert [memory.prepare(3) for _ in range(4)] == [True, True, True, False]
+    assert memory.held == 3 * SLAB
+    kept = [memory.empty(SLAB // 4) for _ in range(3 * 4)]
+    assert memory.held == 3 * SLAB, "no memory but what was ready"
+    assert len({picture.ctypes.data for picture in kept}) == 12
+    assert memory.prepare(1)
+
+
+def test_no_more_is_touched_ahead_than_is_kept_spare() -> None:
+    memory = PixelMemory()
+    while memory.prepare(1000):
+        pass
+    assert memory.held == SPARE * SLAB
+
+
 def test_threads_may_take_and_drop_at_the_same_time() -> None:
     memory = PixelMemory()
     wrong: list[int] = []

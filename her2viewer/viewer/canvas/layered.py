@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Hashable
 from itertools import takewhile
 
@@ -237,12 +238,14 @@ class LayeredView(TiledView):
     # -- painting -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        begun = time.perf_counter()
         painter = QPainter(self)
         if event.rect() != self.rect():
             # Layers and tool see what they need not draw: under a legend that changes lies little of them.
             painter.setClipRect(event.rect())
         self._paint(painter, event.rect())
         painter.end()
+        self._paint_ms = 1000 * (time.perf_counter() - begun)
 
     def grab_view(self, layers: bool = True, scale_bar: bool = True, tool: bool = False) -> QImage:
         """The view as an image in device px, from the tiles at hand (see ``sharp``), without the overview map."""

@@ -9,13 +9,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from her2viewer.slides.slide import Slide
+from her2viewer.viewer.canvas.cores import Place
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
 from her2viewer.viewer.canvas.scaling import one_thread_each
@@ -30,6 +31,8 @@ MOST_WAITING = 64
 """Tiles that may wait for the main thread; readers pause then, or a busy moment would fill the memory."""
 JUMP_TILES = 10
 """So many missing tiles are a jump to elsewhere and no pan: all that is asked for is to be quick now."""
+IDLE_S = 0.1
+"""After so long without work a reader touches memory for the next tiles."""
 STOP_S = 5.0
 
 
@@ -202,31 +205,42 @@ class TileLoader(QObject):
         """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         crew = [
-            threading.Thread(
-                target=self._work, args=(self._crew, i >= self._workers), name=f"tile reader {i + 1}", daemon=True
-            )
+            threading.Thread(target=self._work, args=(self._crew, i), name=f"tile reader {i + 1}", daemon=True)
             for i in range(self._workers + self._helpers)
         ]
         self._threads += crew
         for thread in crew:
             thread.start()
 
-    def _work(self, crew: int, helper: bool) -> None:
+    def _work(self, crew: int, index: int) -> None:
+        helper = index >= self._workers
+
         def due() -> bool:
             if len(self._tray) >= MOST_WAITING:
                 return False
             return bool(self._queue) and (not helper or (self._jumped and self._queue[0] in self._urgent))
 
         one_thread_each()
+        place = Place(index, self._workers + self._helpers)
+        # One of them is enough, and one that sees all work: it knows when there is none.
+        prepares = index == 0
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._stopping or crew != self._crew or due())
+                wait = IDLE_S if prepares else None
+                begins = self._lock.wait_for(lambda: self._stopping or crew != self._crew or due(), wait)
                 if self._stopping or crew != self._crew:
                     return
                 renderer, generation = self._renderer, self._generation
                 assert renderer is not None
-                key = self._queue.popleft()
-                self._busy[key] = renderer
+                if begins:
+                    key = self._queue.popleft()
+                    self._busy[key] = renderer
+                    jumped = self._jumped and key in self._urgent
+            if not begins:
+                prepares = self._prepare(renderer, due)
+                continue
+            prepares = index == 0
+            place.keep(jumped)
             again = False
             try:
                 again = self._render(renderer, generation, key)
@@ -237,6 +251,14 @@ class TileLoader(QObject):
                     if again and generation == self._generation and key in self._wanted and key not in self._queue:
                         self._queue.append(key)
                     self._lock.notify_all()
+
+    def _prepare(self, renderer: TileRenderer, due: Callable[[], bool]) -> bool:
+        """Touch memory until there is something better to do; whether there is more to be touched."""
+        while renderer.prepare():
+            with self._lock:
+                if self._stopping or self._renderer is not renderer or due():
+                    return True
+        return False
 
     def _render(self, renderer: TileRenderer, generation: int, key: TileKey) -> bool:
         """One tile into the tray; True where it gave way to others and is to be taken up again."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from her2viewer.slides.cache import ByteCache
-from her2viewer.slides.pixel_memory import PixelMemory
+from her2viewer.slides.pixel_memory import SLAB, PixelMemory, decoded
 from her2viewer.slides.pixels import averaged
 from her2viewer.slides.slide import BGRAImage, RGBImage, Slide, SlideError
 from her2viewer.viewer.canvas.budget import default_budget
@@ -25,6 +25,8 @@ MOST_REDUCED = 8
 """Readers decode at 1/2, 1/4 and 1/8; what is smaller still is averaged here."""
 KEPT_BLOCKS = 4
 """Tiles that span more blocks per side than this are read in strips and not kept."""
+SHARE_READY = 8
+"""One part in so many of what decoded blocks may take is had ready before it is needed, and as much for tiles."""
 NEARLY_ONE = 0.9
 """Above this ratio a tile is hardly enlarged: linear interpolation within its own block will do."""
 _NOTHING = np.zeros((0, 0, 4), dtype=np.uint8)
@@ -103,6 +105,12 @@ class TileRenderer:
     def resize(self, max_bytes: int) -> None:
         """Keep so many bytes of decoded blocks at most."""
         self._blocks.resize(max_bytes)
+
+    def prepare(self) -> bool:
+        """Touch a little of the memory that the next tiles will need; False where enough of it is ready."""
+        # Of the part of a budget that is not counted, see ``budget.py``.
+        slabs = self._blocks.max_bytes // (SHARE_READY * SLAB)
+        return decoded.prepare(slabs) or _tiles.prepare(slabs)
 
     @property
     def used(self) -> int:

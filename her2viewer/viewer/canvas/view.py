@@ -26,6 +26,12 @@ from her2viewer.viewer.canvas.viewport import Viewport
 
 REST_MS = 60
 """After this long without another zoom what still stands in for tiles is scaled smoothly."""
+PAINT_SHARE = 5
+"""Until a jump is sharp painting takes no more than one part in so many of the time, since Python stands still in it:
+a view of 4K was painted five times in a jump, which took half of it.
+"""
+MOST_BETWEEN_MS, JUMP_MS = 120, 500
+"""But so much between two frames at most, and no longer than so much after the jump."""
 PAUSE_MS = 100
 """A move of the view after this long is no step of many."""
 
@@ -66,6 +72,10 @@ class TiledView(MovableView):
         self._since_move = QElapsedTimer()
         self._alone = False
         """The last move of the view came after a pause: there is time for one frame more."""
+        self._paint_ms = 0.0
+        """What the last frame took."""
+        self._arriving = False
+        """After a jump, until all of it is sharp."""
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -160,6 +170,7 @@ class TiledView(MovableView):
         self.frame_view = aligned(self._viewport)
         self._alone = not self._since_move.isValid() or self._since_move.elapsed() > PAUSE_MS
         self._since_move.start()
+        self._arriving = False
         self._orders_due = True
         self._sharp = False
         self.schedule()
@@ -191,8 +202,15 @@ class TiledView(MovableView):
             if self._since_frame.isValid():
                 screen = self.screen()
                 rate = screen.refreshRate() if screen is not None else 60.0
-                wait = max(0, round(1000 / max(30.0, rate)) - self._since_frame.elapsed())
+                apart = max(round(1000 / max(30.0, rate)), self._pace())
+                wait = max(0, apart - self._since_frame.elapsed())
             self._frame.start(wait)
+
+    def _pace(self) -> int:
+        """Ms that two frames are apart at least while the tiles of a jump arrive."""
+        if not self._arriving or self._since_move.elapsed() > JUMP_MS:
+            return 0
+        return min(MOST_BETWEEN_MS, round(PAINT_SHARE * self._paint_ms))
 
     def _next_frame(self) -> None:
         self._since_frame.start()
@@ -201,6 +219,7 @@ class TiledView(MovableView):
             # were painted for nothing.
             self._alone = False
             self.start_frame()
+            self._arriving = True
             return
         if self._dirty is not None:
             self.update(self._dirty)
@@ -280,6 +299,11 @@ class TiledView(MovableView):
     def _check_sharp(self) -> None:
         if not self._sharp and self.sharp:
             self._sharp = True
+            if self._arriving:
+                self._arriving = False
+                if self._frame.isActive():
+                    self._frame.stop()
+                    self.start_frame()
             # Nothing of an older display transform is needed any more.
             self.store.drop_states_before(self._state)
             self.sharpened.emit()
