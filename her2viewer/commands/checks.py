@@ -233,10 +233,12 @@ def _compiled_code() -> Check:
 
 
 def _memory() -> list[Check]:
-    available = available_memory()
+    from her2viewer.viewer.this_computer import kept_words
+
+    available, kept = available_memory(), f"tiles of slides: {kept_words()}"
     if available is None:
-        return [Check("Memory", "PASS", "The system does not say how much there is.")]
-    detail = f"{available / 1e9:.1f} GB available"
+        return [Check("Memory", "PASS", f"The system does not say how much there is; {kept}")]
+    detail = f"{available / 1e9:.1f} GB available; {kept}"
     if available / 1e9 < LEAST_MEMORY_GB:
         return [Check("Memory", "WARN", detail, "Close other programs before scoring large regions.")]
     return [Check("Memory", "PASS", detail)]
@@ -269,17 +271,18 @@ def _device() -> list[Check]:
     card = _nvidia_card()
     torch = "torch is installed" if importlib.util.find_spec("torch") else "torch is not installed"
     detail = f"{card or 'no NVIDIA card found'}; {torch}"
-    return [*results, Check("Graphics card", "PASS", detail), *_networks(bool(card))]
+    return [*results, Check("Graphics card", "PASS", detail), *_networks()]
 
 
-def _networks(card: bool) -> list[Check]:
-    """Where networks run, at which precision, and where what was compiled is kept."""
+def _networks() -> list[Check]:
+    """Where networks run, at which precision, where what was compiled is kept, and why on no GPU."""
     from her2viewer.scoring.contract import ScorerError
     from her2viewer.scoring.runtime.devices import devices, openvino_version, pick_device, precisions
     from her2viewer.scoring.runtime.kept import kept_folder
     from her2viewer.scoring.runtime.local import LocalRuntime
 
-    wish = LocalRuntime().wish
+    runtime = LocalRuntime()
+    wish = runtime.wish
     try:
         chosen = pick_device(wish)
     except ScorerError as error:
@@ -292,10 +295,11 @@ def _networks(card: bool) -> list[Check]:
         f"{f', could run on {others}' if others else ''}; OpenVINO {openvino_version() or 'is missing'}; compiled "
         f"networks are kept in {kept_folder()}"
     )
-    if card and wish == "auto" and chosen.kind != "cuda":
-        fix = "Install a CUDA build of PyTorch and a driver for it (docs/training.md); networks then run on the card."
-        return [Check("Networks", "WARN", f"{detail}. The NVIDIA card is not used.", fix)]
-    return [Check("Networks", "PASS", detail)]
+    results = [Check("Networks", "PASS", detail)]
+    no_gpu = runtime.explain(chosen)
+    if no_gpu is None:
+        return [*results, Check("GPU", "PASS", f"{chosen.title} is used.")]
+    return [*results, Check("GPU", "WARN" if no_gpu.fix else "PASS", no_gpu.sentence, no_gpu.fix)]
 
 
 def _processor_name() -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from her2viewer.scoring.job import JobEvent, JobRequest
+from her2viewer.scoring.working_on import NoGpu
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Prepare:
     """Window: this scorer will probably be run; do now what needs no slide."""
 
     scorer: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those that were chosen, over the defaults."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,22 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Ready:
-    """Process: started, waiting for a job; later on: the work now goes to another device."""
+    """Process: started, waiting for a job; in a run: where its networks work."""
 
     device: str
+    no_gpu: NoGpu | None = None
+    """Why the networks of the run work on no GPU."""
+    loaded: bool = False
+    """Whether there are any yet: what is said before is no more than the usual."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Process: that scorer is ready, or could not be prepared, which a run of it will explain."""
+
+    scorer: str
+    device: str
+    no_gpu: NoGpu | None = None
 
 
 @dataclass(frozen=True)
@@ -68,4 +86,4 @@ class Died:
     log: str
 
 
-FromProcess = Ready | JobSays | JobCancelled | JobFailed | Died
+FromProcess = Ready | Prepared | JobSays | JobCancelled | JobFailed | Died

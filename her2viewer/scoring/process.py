@@ -11,7 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from typing import IO
+from collections.abc import Mapping
+from typing import IO, Any
 
 from her2viewer.scoring.frames import FrameReader, FrameWriter
 from her2viewer.scoring.job import JobRequest
@@ -58,10 +59,11 @@ class ScoringProcess:
         process = self._process
         return process.pid if process is not None else None
 
-    def warm_up(self, scorer: str) -> bool:
+    def warm_up(self, scorer: str, settings: Mapping[str, Any] | None = None) -> bool:
         """Start the process if there is none and let a scorer prepare, so that the first run need not wait.
 
-        Returns whether a process was started, whose ``Ready`` is then to come.
+        ``Prepared`` is then to come, unless another order follows at once. Returns whether a process was started,
+        whose ``Ready`` comes before it.
 
         Raises:
             OSError: the process cannot be started.
@@ -70,7 +72,7 @@ class ScoringProcess:
         self._ensure()
         assert self._writer is not None
         with contextlib.suppress(OSError):
-            self._writer.send(Prepare(scorer))
+            self._writer.send(Prepare(scorer, dict(settings or {})))
         return started
 
     def _ensure(self) -> None:

@@ -17,9 +17,9 @@ import traceback
 from her2viewer.scoring.contract import Cancelled, ScorerError
 from her2viewer.scoring.frames import FrameReader, FrameWriter
 from her2viewer.scoring.job import JobRequest, run_job
-from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Prepare, Ready, Start
+from her2viewer.scoring.messages import Cancel, JobCancelled, JobFailed, JobSays, Prepare, Prepared, Ready, Start
 from her2viewer.scoring.model_store import find_model
-from her2viewer.scoring.registry import find_scorer, load_scorer
+from her2viewer.scoring.registry import DEVICE_SETTING, find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from her2viewer.slides.slide import Slide, SlideError
 
@@ -38,17 +38,17 @@ class _Worker:
         self._cancelled: set[int] = set()
         self._running: tuple[int, threading.Event] | None = None
         self._slide: tuple[tuple[str, float], Slide] | None = None
-        self._device = LocalRuntime().device
+        self._said: Ready | None = None
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, name="messages", daemon=True).start()
-        self._writer.send(Ready(self._device))
+        self._writer.send(Ready(LocalRuntime().device))
         while True:
             order = self._orders.get()
             if isinstance(order, Start):
                 self._run(order)
             elif self._orders.empty():
-                self._prepare(order.scorer)
+                self._prepare(order)
 
     def _listen(self) -> None:
         while True:
@@ -70,7 +70,7 @@ class _Worker:
                         self._running[1].set()
 
     def _run(self, start: Start) -> None:
-        flag = threading.Event()
+        flag, self._said = threading.Event(), None
         with self._lock:
             self._running = (start.job, flag)
             if start.job in self._cancelled:
@@ -80,7 +80,8 @@ class _Worker:
             runtime.check()
             try:
                 for event in run_job(start.request, self._open(start.request), runtime):
-                    self._runs_on(runtime.device)
+                    if runtime.models:
+                        self._runs_on(runtime)
                     self._writer.send(JobSays(start.job, event))
             finally:
                 # However it ended: what the scorer still does in threads of its own, it does for nobody.
@@ -105,24 +106,26 @@ class _Worker:
                 self._running = None
                 self._cancelled.discard(start.job)
 
-    def _prepare(self, scorer: str) -> None:
+    def _prepare(self, order: Prepare) -> None:
         """Let a scorer prepare, and load its networks; what goes wrong here is said by the run that needs it."""
+        runtime = LocalRuntime()
         with contextlib.suppress(Exception):
-            manifest = find_scorer(scorer)
-            settings = manifest.complete({})
+            manifest = find_scorer(order.scorer)
             prepare = getattr(load_scorer(manifest), "prepare", None)
             if prepare is not None:
-                prepare(settings)
-            runtime = LocalRuntime()
+                prepare(manifest.complete({}))
+            settings = manifest.complete(order.settings)
+            runtime.prefer(str(settings.get(DEVICE_SETTING, "auto")))
             for name in manifest.chosen_models(settings):
                 runtime.network(find_model(manifest.id, name))
-            self._runs_on(runtime.device)
+        self._writer.send(Prepared(order.scorer, runtime.device, runtime.no_gpu))
 
-    def _runs_on(self, device: str) -> None:
-        """Tell the window when the work goes to another device."""
-        if device != self._device:
-            self._device = device
-            self._writer.send(Ready(device))
+    def _runs_on(self, runtime: LocalRuntime) -> None:
+        """Tell the window once in a run where it works, and when that changes."""
+        now = Ready(runtime.device, runtime.no_gpu, loaded=True)
+        if now != self._said:
+            self._said = now
+            self._writer.send(now)
 
     def _open(self, request: JobRequest) -> Slide:
         """The slide of a request, kept open from run to run.

@@ -358,7 +358,7 @@ class Commanding(QObject):
         """Versions, licence, research use."""
         from her2viewer.viewer.dialogs.help import AboutDialog
 
-        self._show(AboutDialog(self._window))
+        self._show(AboutDialog(self._window.showing.computer, self._window))
 
     def calibrate(self) -> None:
         """Fit the limits of the chosen scorer to slides of the laboratory."""

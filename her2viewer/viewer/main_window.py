@@ -47,6 +47,7 @@ from her2viewer.viewer.statusbar import StatusBar
 from her2viewer.viewer.storage import Storage
 from her2viewer.viewer.theme import Tokens, notifier, tokens
 from her2viewer.viewer.tools.toolbox import ToolBox
+from her2viewer.viewer.warming import Warming
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 284, 336
 _HIDEABLE = ("left_column", "right_column", "toolbar", "overview")
@@ -66,6 +67,7 @@ class MainWindow(QMainWindow):
         self.toolbox = ToolBox(self.session, self)
         self.controller = ScoringController(self)
         self.controller.focus = lambda: (self.canvas.viewport.cx, self.canvas.viewport.cy)
+        self.warming = Warming(self.controller, self)
         self.keeper = CaseKeeper(self.session, self.storage, self)
         self.sync = CaseSync(self.controller, self.keeper, self)
         self.recent = RecentSlides(self.settings, self.storage, self)
@@ -206,7 +208,9 @@ class MainWindow(QMainWindow):
         controller.scored_changed.connect(self.evidence.set_region)
         controller.shares_changed.connect(self.evidence.set_shares)
         controller.progress.connect(lambda _: self.showing.show_progress())
-        controller.device_known.connect(lambda name: self.status.set_device(name, "Where the scorers run"))
+        self.warming.changed.connect(self.showing.show_device)
+        self.status.describe_device(self.showing.device_words)
+        self.status.device_clicked.connect(self.commanding.show_about)
         for signal in (
             controller.state_changed,
             controller.scorer_changed,
@@ -284,7 +288,7 @@ class MainWindow(QMainWindow):
         self.showing.refresh()
         if slide is not None:
             self.canvas.setFocus()
-            self.controller.warm_up()
+            self.warming.begin()
 
     def _overlays_hidden(self, hidden: bool) -> None:
         self.commands["overlays"].setChecked(not hidden)

@@ -88,7 +88,7 @@ class ScoringController(ScoringFacts):
     def warm_up(self) -> None:
         """Start the scoring process and let the scorer prepare, so that the first run need not wait for them."""
         if self.manifest is not None:
-            self._watcher.warm_up(self.manifest.id)
+            self._watcher.warm_up(self.manifest.id, self.settings_of(self.manifest.id))
 
     def reread_scorers(self) -> None:
         """See whether models were installed or removed while the window was open; cheap where none was."""

@@ -52,7 +52,8 @@ class ScoringFacts(QObject):
     """Result | None: a run has ended or a result was restored; what the case keeps."""
     failed = Signal(str, str)
     """Sentence, log."""
-    device_known = Signal(str)
+    device_known = Signal(str, object)
+    """Id of a scorer, ``WorkingOn`` of its networks."""
     reading_changed = Signal(object)
     """Reading."""
     scorers_changed = Signal()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
 
@@ -16,8 +18,9 @@ from her2viewer.scoring.aggregate import ShareCounter, shares_of
 from her2viewer.scoring.contract import Partial, Progress
 from her2viewer.scoring.job import JobDone, JobEvent, JobRequest, ResultBuilder
 from her2viewer.scoring.manifest import Manifest
-from her2viewer.scoring.messages import Died, FromProcess, JobCancelled, JobFailed, JobSays, Ready
+from her2viewer.scoring.messages import Died, FromProcess, JobCancelled, JobFailed, JobSays, Prepared, Ready
 from her2viewer.scoring.process import ScoringProcess
+from her2viewer.scoring.working_on import WorkingOn
 from her2viewer.viewer.scoring_model import STOPPED
 
 _POLL_S = 0.03
@@ -41,12 +44,14 @@ class _Order:
 @dataclass(frozen=True)
 class _Warm:
     scorer: str
+    settings: Mapping[str, Any]
 
 
 class ScoringWatcher(QThread):
     """Signals carry the number of their run, so that a late one is known for what it is."""
 
-    device_known = Signal(str)
+    device_known = Signal(str, object)
+    """Id of a scorer, ``WorkingOn`` of its networks."""
     progress = Signal(int, object)
     """Run number, ``Progress``."""
     partial = Signal(int, object, object)
@@ -67,9 +72,9 @@ class ScoringWatcher(QThread):
 
     # -- called from the main thread ------------------------------------------------------------------------------
 
-    def warm_up(self, scorer: str) -> None:
+    def warm_up(self, scorer: str, settings: Mapping[str, Any]) -> None:
         """Have the process started and the scorer prepared before they are needed."""
-        self._give(_Warm(scorer))
+        self._give(_Warm(scorer, settings))
 
     def start_run(self, run: Run) -> None:
         """Run this as soon as the run before it has ended."""
@@ -106,34 +111,35 @@ class ScoringWatcher(QThread):
                 if order == _Order.CLOSE:
                     return
                 if isinstance(order, _Warm):
-                    self._warm(order.scorer)
+                    self._warm(order)
                 elif isinstance(order, Run) and not self._serve(order, waiting):
                     return
         finally:
             self._process.close()
 
-    def _warm(self, scorer: str) -> None:
+    def _warm(self, order: _Warm) -> None:
         # The main thread counts with it as soon as evidence comes; better loaded here and now than there and then.
         import cv2  # noqa: F401
 
         try:
-            if not self._process.warm_up(scorer):
-                return
+            self._process.warm_up(order.scorer, order.settings)
         except OSError:
             # The run that needs it will say so in a sentence.
             return
-        # Only the greeting is awaited here; an order ends the waiting.
+        # Where its networks work is awaited here; an order ends the waiting.
         while self._orders.empty():
             message = self._process.receive(_POLL_S)
             if isinstance(message, Ready):
-                self._greeted(message)
-                return
-            if isinstance(message, Died):
+                self._device = message.device
+            elif isinstance(message, Prepared):
+                self._prepared(message)
+                if message.scorer == order.scorer:
+                    return
+            elif isinstance(message, Died):
                 return
 
-    def _greeted(self, message: Ready) -> None:
-        self._device = message.device
-        self.device_known.emit(message.device)
+    def _prepared(self, message: Prepared) -> None:
+        self.device_known.emit(message.scorer, WorkingOn(message.device, message.no_gpu))
 
     def _serve(self, run: Run, waiting: list[Run]) -> bool:
         """One run to its end; False when the window closes."""
@@ -178,7 +184,11 @@ class ScoringWatcher(QThread):
     def _take(self, message: FromProcess, run: Run, builder: ResultBuilder, started: str) -> bool:
         """Handle one message; True when the run has ended."""
         if isinstance(message, Ready):
-            self._greeted(message)
+            self._device = message.device
+            if message.loaded:
+                self.device_known.emit(run.manifest.id, WorkingOn(message.device, message.no_gpu))
+        elif isinstance(message, Prepared):
+            self._prepared(message)
         elif isinstance(message, JobSays):
             return self._event(message.event, run, builder)
         elif isinstance(message, JobCancelled):

@@ -11,6 +11,7 @@ from her2viewer.domain.annotation import Role
 from her2viewer.viewer.availability import show_availability
 from her2viewer.viewer.scoring_progress import RunProgress
 from her2viewer.viewer.states import sentence
+from her2viewer.viewer.this_computer import Held, computer_rows
 from her2viewer.viewer.tools.drawing_tool import DrawingTool
 from her2viewer.viewer.tools.mask_brush import MaskBrushTool
 from her2viewer.viewer.tools.polygon import PolygonTool
@@ -109,6 +110,21 @@ class Showing(QObject):
             w.status.set_progress(self._writing, None, None)
         else:
             w.status.end_progress()
+
+    def show_device(self) -> None:
+        """Where the chosen scorer works; nothing before that is known."""
+        works = self._window.warming.working_on
+        self._window.status.set_device("" if works is None else works.chip)
+
+    def device_words(self) -> str:
+        """Where it works and why, and what memory is held."""
+        lines = [f"{title}: {words}" for title, words in self.computer()]
+        return "\n".join([*lines, "Click to see this in Help, About."])
+
+    def computer(self) -> list[tuple[str, str]]:
+        """The same as rows, as they are now."""
+        w = self._window
+        return computer_rows(w.warming.working_on, Held.now(w.compare.canvases, w.controller.scoring_pid))
 
     def show_title(self) -> None:
         """Which slide and case, and whether all is saved."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QStatusBar, QToolButton, QWidget
 
@@ -17,6 +19,19 @@ class _ClickableLabel(QLabel):
         if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
             self.clicked.emit()
         super().mouseReleaseEvent(event)
+
+
+class _DeviceLabel(_ClickableLabel):
+    """What its tip says changes all the time: it is put together when somebody asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.describe: Callable[[], str] = lambda: ""
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip:
+            self.setToolTip(self.describe())
+        return super().event(event)
 
 
 def _set_role(label: QLabel, role: str) -> None:
@@ -39,6 +54,7 @@ class StatusBar(QStatusBar):
 
     cancel_clicked = Signal()
     pixel_size_clicked = Signal()
+    device_clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,7 +87,10 @@ class StatusBar(QStatusBar):
         self._reviewed = QLabel()
         self._reviewed.setProperty("role", "muted")
         self._saved = QLabel()
-        self._device = QLabel()
+        self._device = _DeviceLabel()
+        self._device.setObjectName("device")
+        self._device.setAccessibleName("Where the scorer works")
+        self._device.clicked.connect(self.device_clicked)
         self._reserve(self._scale, "40.0x  0.2500 µm/px (from vendor property)")
         self._reserve(self._position, "x 188.88  y 188.88 mm")
         self._reserve(self._left, "88:88 left")
@@ -154,9 +173,13 @@ class StatusBar(QStatusBar):
         _put(self._saved, text, tip)
         _set_role(self._saved, role)
 
-    def set_device(self, text: str, tip: str = "") -> None:
-        """Where scorers run."""
-        _put(self._device, text, tip)
+    def set_device(self, text: str) -> None:
+        """Where the scorer works, and why on no GPU."""
+        _put(self._device, text)
+
+    def describe_device(self, describe: Callable[[], str]) -> None:
+        """What the tip beside it says, asked when it is wanted."""
+        self._device.describe = describe
 
     @staticmethod
     def _reserve(label: QLabel, widest: str) -> None:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from her2viewer.scoring.contract import Cancelled, Network
 from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.scoring.runtime.inputs import input_side
+from her2viewer.scoring.working_on import NoGpu
 
 if TYPE_CHECKING:
+    from her2viewer.scoring.runtime.devices import Device
     from her2viewer.scoring.runtime.networks import Loaded
 
 DEVICE_VARIABLE = "HER2VIEWER_DEVICE"
@@ -46,6 +48,8 @@ class LocalRuntime:
         """``threads``: None takes all cores."""
         self.threads = usable_cores() if threads is None else max(1, threads)
         self.device = "CPU"
+        self.no_gpu: NoGpu | None = None
+        """Why the networks that were asked for run on no GPU."""
         self.spent: dict[str, Spent] = {}
         """What took how long, by stage; networks under their model's name."""
         self.models: dict[str, ModelFolder] = {}
@@ -75,7 +79,7 @@ class LocalRuntime:
 
         ``device`` follows when the next network is asked for; until then the processor works.
         """
-        self._wish, self.device = wish, "CPU"
+        self._wish, self.device, self.no_gpu = wish, "CPU", None
 
     def network(self, model: ModelFolder) -> Network:
         """As ``contract.Runtime``."""
@@ -86,8 +90,18 @@ class LocalRuntime:
         device = pick_device(self.wish)
         loaded = load_network(model, device, self.threads)
         self.device = device.title if loaded.precision == "fp32" else f"{device.title}, {loaded.precision}"
+        self.no_gpu = self.explain(device)
         self.models[model.name] = model
         return _OfRun(loaded, model, device.title, self)
+
+    def explain(self, device: Device) -> NoGpu | None:
+        """Why networks run on this device and on no GPU; None where it is one."""
+        from her2viewer.scoring.runtime.gpu import why_no_gpu
+
+        if device.kind not in ("cpu", "npu"):
+            return None
+        asked_by = "the setting Device" if self._wish != "auto" else f"the environment variable {DEVICE_VARIABLE}"
+        return why_no_gpu(self.wish, asked_by)
 
     @contextmanager
     def timed(self, stage: str, items: float = 0.0) -> Iterator[None]:

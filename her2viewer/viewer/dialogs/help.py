@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from PySide6.QtCore import Qt, qVersion
+from PySide6.QtCore import Qt, QTimer, qVersion
 from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QDialog,
@@ -35,6 +35,7 @@ _SHOWN_VERSIONS = (
     "numba",
     "reportlab",
 )
+_EVERY_MS = 1000
 
 
 def _closing_buttons(dialog: QDialog) -> QDialogButtonBox:
@@ -56,10 +57,49 @@ def versions() -> list[tuple[str, str]]:
     return rows
 
 
-class AboutDialog(QDialog):
-    """What this is, what it must not be used for, licence, versions."""
+class ThisComputer(QWidget):
+    """Where scorers work and what memory is held, as it is while somebody looks."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, rows: Callable[[], Sequence[tuple[str, str]]], parent: QWidget | None = None) -> None:
+        """``rows``: title and words of each, asked once a second."""
+        super().__init__(parent)
+        self._rows = rows
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(24)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[tuple[QLabel, QLabel]] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(_EVERY_MS)
+        self._timer.timeout.connect(self._tell)
+        self._tell()
+        self._timer.start()
+
+    def _tell(self) -> None:
+        rows = self._rows()
+        while len(self._labels) < len(rows):
+            title, words = QLabel(), QLabel()
+            title.setProperty("role", "muted")
+            words.setWordWrap(True)
+            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            for column, label in enumerate((title, words)):
+                self._grid.addWidget(label, len(self._labels), column, Qt.AlignmentFlag.AlignTop)
+            self._labels.append((title, words))
+        for number, (title, words) in enumerate(self._labels):
+            told = rows[number] if number < len(rows) else ("", "")
+            for label, text in zip((title, words), told, strict=True):
+                # Not touched where nothing changed, so that marked words stay marked.
+                if label.text() != text:
+                    label.setText(text)
+
+
+class AboutDialog(QDialog):
+    """What this is, what it must not be used for, licence, versions, and how it works on this computer."""
+
+    def __init__(
+        self, computer: Callable[[], Sequence[tuple[str, str]]] | None = None, parent: QWidget | None = None
+    ) -> None:
+        """``computer``: what ``ThisComputer`` shows."""
         super().__init__(parent)
         self.setWindowTitle("About her2viewer")
         picture = QLabel()
@@ -97,6 +137,11 @@ class AboutDialog(QDialog):
         column_.setContentsMargins(24, 20, 24, 16)
         column_.setSpacing(16)
         column_.addLayout(head)
+        if computer is not None:
+            heading = QLabel("This computer")
+            heading.setProperty("role", "title")
+            column_.addWidget(heading)
+            column_.addWidget(ThisComputer(computer))
         column_.addLayout(grid)
         column_.addWidget(licence)
         column_.addWidget(_closing_buttons(self))
