@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -128,9 +129,16 @@ class CellParts:
         if len(self.parts) == 1:
             self._table = self.parts[0].table
         elif self._table is None or not self._holds(len(self.parts)):
-            self._table = concatenated([_bare(part) for part in self.parts])
+            self._table = concatenated([_bare(part.found, part.codes, part.said) for part in self.parts])
         self._of = [part.codes for part in self.parts]
         return self._table
+
+    def joined(self) -> Callable[[], CellTable | None]:
+        """Makes what ``table`` would be now; may be called in another thread while more parts come."""
+        if self.scheme is None:
+            return lambda: None
+        parts = [(part.found, part.codes, part.said) for part in self.parts]
+        return lambda: concatenated([_bare(*part) for part in parts])
 
     def is_table(self, table: CellTable | None) -> bool:
         """Whether numbers of that table's cells are still known: it is ``table``, or was before more parts came."""
@@ -193,6 +201,5 @@ class CellParts:
         )
 
 
-def _bare(part: CorrectedCells) -> CellTable:
-    found = replace(part.found, contours=None, contour_starts=None, probabilities=None)
-    return recoded(found, part.codes, part.said)
+def _bare(found: CellTable, codes: NDArray[np.uint8], said: NDArray[np.int64]) -> CellTable:
+    return recoded(replace(found, contours=None, contour_starts=None, probabilities=None), codes, said)

@@ -63,3 +63,4 @@ class CellEvidence(QObject):
         self.maps.stop()
         self.browsing.stop()
         self.outlines.stop()
+        self.shown.stop()

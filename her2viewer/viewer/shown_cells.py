@@ -5,16 +5,21 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.cell_corrections import CellCorrections
 from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import Shares
 from her2viewer.viewer.cell_selection import CellSelection, shown_cells
+from her2viewer.viewer.latest import LatestWork
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.session import Session
 
 _PAUSE_MS = 200
 """After the last change: what takes its time is worked out when the reader pauses."""
+_GROW_MS, _GROW_MS_A_CELL = 2_000, 0.01
+"""While a run goes on, what has arrived is put together again after so long: rarely where there is much of it, for
+plots and maps follow from it, and the run wants the processor, too."""
 
 
 class ShownCells(QObject):
@@ -37,6 +42,16 @@ class ShownCells(QObject):
         self._table: CellTable | None = None
         self._stale = True
         """Corrected tables are made when they are asked for, which takes a moment: not while nobody looks."""
+        self._grown: CellTable | None = None
+        """What had arrived of a run that still goes on."""
+        self._joined: tuple[int, CellCorrections | None] = (0, None)
+        """What it was put together of: so many cells, under these corrections."""
+        self._asked = False
+        """Somebody looks at more than the counts."""
+        self._joining = LatestWork("put the cells of a run together", self)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.timeout.connect(self._go_on)
         self._of_active: tuple[AnnotationSet | None, Region | None] = (None, None)
         self._active_id = ""
         self._timer = QTimer(self)
@@ -57,11 +72,24 @@ class ShownCells(QObject):
 
     @property
     def table(self) -> CellTable | None:
-        """As it is shown; None without cells, and while a run still adds to them."""
+        """As it is shown; None without cells. While a run adds to them, those that had arrived a moment ago."""
         if self._stale:
             self._stale = False
-            self._table = shown_cells(self._controller.evidence)
-        return self._table
+            before, self._table = self._table, shown_cells(self._controller.evidence)
+            if self._table is not None:
+                self._grown = None
+            elif self._grown is None:
+                # Until the first of them are put together.
+                self._grown = before
+        if self._table is None:
+            self._asked = True
+            self._join()
+        return self._grown if self._table is None else self._table
+
+    @property
+    def growing(self) -> bool:
+        """Whether ``table`` is of a run that still goes on."""
+        return self._table is None and self._grown is not None
 
     @property
     def choosable(self) -> CellTable | None:
@@ -73,7 +101,7 @@ class ShownCells(QObject):
     @property
     def pausing(self) -> bool:
         """True from a change until ``changed`` tells of it."""
-        return self._timer.isActive()
+        return self._timer.isActive() or self._joining.busy
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -127,8 +155,39 @@ class ShownCells(QObject):
     def _replaced(self, *_: object) -> None:
         """Something else is shown: what was chosen must not outlive it for a moment."""
         self._stale = True
+        self._table = self._grown = None
+        self._joining.forget()
         self._follow()
         self._look()
+
+    def _join(self) -> None:
+        cells = self._controller.cells
+        if self._pause.isActive() or self._joining.busy or cells is None or not len(cells):
+            return
+        now = (len(cells), cells.corrections)
+        if now == self._joined and self._grown is not None:
+            # Nothing new: look again after a while.
+            self._pause.start(_GROW_MS)
+            return
+        self._asked, self._joined = False, now
+        self._joining.order(cells.joined(), self._take)
+
+    def _take(self, table: CellTable) -> None:
+        if self._table is not None:
+            # The run has ended meanwhile.
+            return
+        self._grown = table
+        self._pause.start(round(_GROW_MS + _GROW_MS_A_CELL * len(table)))
+        self.changed.emit()
+
+    def _go_on(self) -> None:
+        if self._asked and self._table is None:
+            self._join()
+
+    def stop(self) -> None:
+        """The window closes."""
+        self._pause.stop()
+        self._joining.stop()
 
     def _follow(self) -> None:
         if len(self.chosen):

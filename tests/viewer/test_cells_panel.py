@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.cell_corrections import SaidClass
 from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.viewer import shown_cells
 from her2viewer.viewer.main_window import MainWindow
 from her2viewer.viewer.panels import cells_clusters, cells_panel
 from her2viewer.viewer.panels.cells_points import MOST_POINTS
@@ -157,25 +158,121 @@ def test_cells_without_membrane_measures_are_counted_and_the_plot_says_what_is_m
     settle(qtbot, window)
 
 
-def test_while_a_run_adds_parts_counts_follow_and_the_plot_waits(qtbot: QtBot, window: MainWindow) -> None:
+class Run:
+    """Parts of a run that goes on, as they arrive in the window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window, self._controller = window, window.controller
+        size = window.session.pixel_size
+        assert size is not None
+        self._known = self._controller._known.begin("cells", "cells", size)
+        self._controller._choice.id = "cells"
+        self._controller.evidence_changed.emit(())
+
+    def add(self, *parts: CellTable) -> None:
+        for part in parts:
+            self._known.add((part,), self._window.session.region)
+            self._controller.evidence_added.emit((part,))
+            self._controller._update()
+
+
+def in_bands(table: CellTable) -> list[CellTable]:
+    """Three parts of a table, from above to below."""
+    return [table.selected((table.y >= y0) & (table.y < y1)) for y0, y1 in ((0, 300), (300, 600), (600, 9e9))]
+
+
+def tumour(*tables: CellTable) -> int:
+    return sum(int((table.classes >= 3).sum()) for table in tables)
+
+
+def plotted(window: MainWindow) -> int:
+    plot = window.panels.cells.plot
+    return 0 if plot is None or plot.points is None else len(plot.points)
+
+
+def test_while_a_run_adds_parts_counts_and_plot_follow(qtbot: QtBot, window: MainWindow, monkeypatch) -> None:
+    monkeypatch.setattr(shown_cells, "_GROW_MS", 50)
     table = lattice_cells()
-    size = window.session.pixel_size
-    assert size is not None
-    controller = window.controller
-    known = controller._known.begin("cells", "cells", size)
-    controller._choice.id = "cells"
+    first, second, third = in_bands(table)
+    run = Run(window)
     open_panel(qtbot, window, "Counts")
-    upper = table.selected(table.y < 400)
-    lower = table.selected(table.y >= 400)
-    for part in (upper, lower):
-        known.add((part,), window.session.region)
-        controller.evidence_added.emit((part,))
-        controller._update()
+    run.add(first, second)
     told = {name: count for name, count, _ in window.panels.cells.counts.texts}
-    assert told["3+"] == str((table.classes == 6).sum())
+    assert told["3+"] == str(sum((part.classes == 6).sum() for part in (first, second)))
+    window.panels.cells.show_page("Plot")
+    qtbot.waitUntil(lambda: plotted(window) == tumour(first, second))
+    assert "the run goes on" in window.panels.cells.words
+    run.add(third)
+    qtbot.waitUntil(lambda: plotted(window) == tumour(table))
+    put(window, table)
+    settle(qtbot, window)
+    assert plotted(window) == tumour(table)
+    assert window.panels.cells.words == ""
+    assert not window.cells.shown.growing
+
+
+def test_before_anything_has_arrived_the_plot_says_when_it_comes(qtbot: QtBot, window: MainWindow) -> None:
+    run = Run(window)
+    run.add(lattice_cells().selected(np.zeros(1200, dtype=bool)))
+    open_panel(qtbot, window, "Counts")
+    run.add(lattice_cells().selected(np.zeros(1200, dtype=bool)))
     window.panels.cells.show_page("Plot")
     settle(qtbot, window)
-    assert "when the run has ended" in window.panels.cells.words
+    assert "as soon as cells have arrived" in window.panels.cells.words
+
+
+def test_cells_chosen_in_the_plot_of_a_run_stay_chosen_while_it_grows(
+    qtbot: QtBot, window: MainWindow, monkeypatch
+) -> None:
+    monkeypatch.setattr(shown_cells, "_GROW_MS", 50)
+    table = lattice_cells()
+    first, second, third = in_bands(table)
+    run = Run(window)
+    run.add(first, second)
+    open_panel(qtbot, window, "Plot")
+    qtbot.waitUntil(lambda: plotted(window) == tumour(first, second))
+    drag_in_plot(window, (0.6, 76), (0.76, 76), (0.76, 99.5), (0.6, 99.5))
+    strong = int((first.classes == 6).sum() + (second.classes == 6).sum())
+    qtbot.waitUntil(lambda: len(window.chosen_cells) == strong)
+    plot = window.panels.cells.plot
+    assert plot is not None
+    assert plot.ringed == strong
+    run.add(third)
+    qtbot.waitUntil(lambda: plotted(window) == tumour(table))
+    settle(qtbot, window)
+    assert len(window.chosen_cells) == strong
+    assert plot.ringed == strong
+
+
+def test_clusters_follow_a_run_and_the_one_that_is_looked_at_stays(
+    qtbot: QtBot, window: MainWindow, monkeypatch
+) -> None:
+    monkeypatch.setattr(shown_cells, "_GROW_MS", 50)
+    table = lattice_cells()
+    # Bands with a gap wider than the link between them: two clusters in each.
+    first, second, third = (part.selected(part.y % 300 < 220) for part in in_bands(table))
+    run = Run(window)
+    run.add(first, second)
+    open_panel(qtbot, window, "Clusters")
+    found = window.panels.cells.clusters
+    qtbot.waitUntil(lambda: len(found.clusters) == 4)
+    assert "the run goes on" in found.summary.text()
+    found.go(1)
+    kept = found.clusters[1]
+    run.add(third)
+    qtbot.waitUntil(lambda: len(found.clusters) == 6)
+    assert found.list.currentRow() == 2
+    now = found.clusters[2]
+    assert now.indices.tolist() == kept.indices.tolist()
+
+
+def test_nothing_is_put_together_of_a_run_that_nobody_looks_at_closely(qtbot: QtBot, window: MainWindow) -> None:
+    run = Run(window)
+    run.add(*in_bands(lattice_cells()))
+    settle(qtbot, window)
+    assert not window.cells.shown.growing
+    open_panel(qtbot, window, "Plot")
+    qtbot.waitUntil(lambda: window.cells.shown.growing)
 
 
 def test_nothing_is_made_while_the_panel_is_folded(qtbot: QtBot, window: MainWindow) -> None:

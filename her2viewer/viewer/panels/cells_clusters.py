@@ -115,16 +115,18 @@ class CellClusters(QWidget):
         if table is None or size is None or region.empty:
             self._work.forget()
             self._take((), 0)
-            say(self.summary, "Clusters are found when the run has ended.")
+            say(self.summary, "Clusters are told as soon as cells have arrived.")
             return
-        say(self.summary, "Looking for clusters...")
+        growing = self._shown.growing
+        if not growing:
+            say(self.summary, "Looking for clusters...")
         classes = [k for k, code in enumerate(table.scheme.her2) if code in codes]
 
         def work() -> tuple[tuple[CellCluster, ...], int]:
             every = int((np.isin(table.classes, classes) & inside(table, region)).sum())
             return clusters(table, classes, region, size, link, least), every
 
-        self._work.order(work, lambda found: self._take(*found), self._fail)
+        self._work.order(work, lambda found: self._take(*found, growing=growing), self._fail)
 
     def hide_outlines(self) -> None:
         """The page is no longer seen: its outlines go with it."""
@@ -161,8 +163,10 @@ class CellClusters(QWidget):
         row.addStretch(1)
         return row
 
-    def _take(self, found: tuple[CellCluster, ...], every: int) -> None:
+    def _take(self, found: tuple[CellCluster, ...], every: int, *, growing: bool = False) -> None:
         self.trouble.tell("")
+        row, scrolled = self.list.currentRow(), self.list.verticalScrollBar().value()
+        looked_at = self.clusters[row] if growing and 0 <= row < len(self.clusters) else None
         self.clusters = found
         self.list.clear()
         listed = found[:_ROWS]
@@ -170,7 +174,13 @@ class CellClusters(QWidget):
         for number, (cluster, area) in enumerate(zip(listed, areas, strict=True), 1):
             self.list.addItem(QListWidgetItem(f"{number}.  {len(cluster):,} cells, {area}"))
         self.list.setVisible(bool(found))
-        say(self.summary, _summary(found, every, self.link.value(), self.least.value()))
+        words = _summary(found, every, self.link.value(), self.least.value())
+        say(self.summary, f"{words} So far: the run goes on." if growing else words)
+        if looked_at is not None:
+            # It has grown, or is another one in the row of sizes by now.
+            cell = looked_at.indices[0]
+            self.list.setCurrentRow(next((k for k, c in enumerate(listed) if cell in c.indices), -1))
+            self.list.verticalScrollBar().setValue(scrolled)
         self._draw()
 
     def _draw(self) -> None:

@@ -10,16 +10,18 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QTabBar, QVBoxLayout, QWidget
 
+from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.palette import DEFAULT_PALETTE
 from her2viewer.domain.shares import CountedUnit
 from her2viewer.scoring.cell_clusters import CellCluster
 from her2viewer.viewer.cell_browsing import CellBrowsing
+from her2viewer.viewer.cell_selection import same_places
 from her2viewer.viewer.latest import LatestWork, trouble
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
 from her2viewer.viewer.panels.cells_chosen import ChosenCells
 from her2viewer.viewer.panels.cells_clusters import CellClusters
 from her2viewer.viewer.panels.cells_counts import CellCounts
-from her2viewer.viewer.panels.cells_points import CellPoints, points_of
+from her2viewer.viewer.panels.cells_points import MOST_POINTS, MOST_WHILE_GROWING, CellPoints, points_of
 from her2viewer.viewer.panels.trouble import Trouble
 from her2viewer.viewer.panels.words import label, say
 from her2viewer.viewer.shown_cells import ShownCells
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from her2viewer.viewer.panels.cells_plot import CellPlot
 
 _EMPTY = "Run a scorer that counts cells: what it finds is told here."
-_RUNNING = "The plot follows when the run has ended."
+_RUNNING = "The plot follows as soon as cells have arrived."
+_GROWING = "So far: the run goes on."
 _NO_MEASURES = "This scorer does not measure membrane OD and completeness."
 PAGES = ("Counts", "Plot", "Clusters")
 
@@ -167,11 +170,11 @@ class CellsPanel(QWidget):
             self._of = (None, None)
             self._take(None, _RUNNING if table is None else "")
         elif table is not self._of[0] or region is not self._of[1]:
-            self._of = (table, region)
+            self._of, growing = (table, region), self._shown.growing
 
             def work() -> tuple[CellPoints | None, str]:
-                points = points_of(table, region)
-                return points, _NO_MEASURES if points is None else ""
+                points = points_of(table, region, MOST_WHILE_GROWING if growing else MOST_POINTS)
+                return points, _NO_MEASURES if points is None else _GROWING if growing else ""
 
             self._work.order(work, lambda found: self._take(*found), self._fail)
 
@@ -211,7 +214,7 @@ class CellsPanel(QWidget):
         if self.plot is None or not self.isVisible():
             return
         chosen, points = self._shown.chosen, self.plot.points
-        if points is None or chosen.table is not points.table:
+        if points is None or not _alike(chosen.table, points.table):
             self.plot.set_chosen(np.zeros(0, dtype=np.int64), None)
         else:
             self.plot.set_chosen(chosen.indices, self._browsing.current)
@@ -221,3 +224,11 @@ class CellsPanel(QWidget):
         if table is not None and len(cluster.indices) and cluster.indices[-1] < len(table):
             self._shown.chosen.set(table, cluster.indices)
         self.place_wanted.emit(*cluster.outline.bounds)
+
+
+def _alike(one: CellTable | None, other: CellTable) -> bool:
+    """Whether cells go by the same numbers in both: of a run that goes on, the longer one begins as the shorter."""
+    if one is None or one is other:
+        return one is other
+    shorter, longer = sorted((one, other), key=len)
+    return same_places(shorter, longer, begins=True)

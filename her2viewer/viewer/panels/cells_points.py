@@ -13,6 +13,8 @@ from her2viewer.scoring.cell_maps import inside
 
 MOST_POINTS = 50_000
 """More are drawn as densities."""
+MOST_WHILE_GROWING = 4_000
+"""The same while a run goes on: points that change every other second must cost the window nothing."""
 COLUMNS, ROWS = 220, 160
 """Squares of a density image."""
 X_FEATURE, Y_FEATURE = "membrane_od", "completeness"
@@ -93,8 +95,11 @@ class CellPoints:
         return np.asarray(at[self.indices[at] == indices], dtype=np.int64)
 
 
-def points_of(table: CellTable, region: Region) -> CellPoints | None:
-    """Points of the tumour cells of a region; None where the table lacks one of the two measures."""
+def points_of(table: CellTable, region: Region, most: int = MOST_POINTS) -> CellPoints | None:
+    """Points of the tumour cells of a region; None where the table lacks one of the two measures.
+
+    More than ``most`` are counted in squares.
+    """
     if X_FEATURE not in table.features or Y_FEATURE not in table.features:
         return None
     her2 = np.asarray(table.scheme.her2, dtype=np.int8)[table.classes]
@@ -103,7 +108,7 @@ def points_of(table: CellTable, region: Region) -> CellPoints | None:
     x, y, her2 = x[chosen], y[chosen], her2[chosen]
     right = float(np.percentile(x, 99.8)) * 1.05 if len(x) else 1.0
     points = CellPoints(table, chosen, x, y, her2, None, max(0.1, right))
-    if len(points) <= MOST_POINTS:
+    if len(points) <= most:
         return points
     places = her2.astype(np.int64) * (ROWS * COLUMNS) + points.squares()
     counts = np.bincount(places, minlength=4 * ROWS * COLUMNS).reshape(4, ROWS, COLUMNS)
