@@ -1,7 +1,7 @@
 """The tissue and the overlays that lie on it as pictures, composed once and kept. Main thread.
 
-A frame that shows what the last one showed is one copy; a pan composes the strips that come into view, and a little
-more beyond them, so that the next steps find them composed.
+A frame that shows what the last one showed is one copy; a pan composes the strips that come into view, mostly before
+they do, see ``strips.py``.
 The pixels lie in a ring of memory, row after row: a pixel (x, y) of the endless picture of the screen has the place
 ``y * width + x`` modulo the size of the view. So nothing is moved when the view moves, and the view is one or two
 blocks of whole rows, which are copied twice as fast as parts of rows.
@@ -20,20 +20,11 @@ from PySide6.QtGui import QImage, QPainter, QRegion
 
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Scale, screen_origin
+from her2viewer.viewer.canvas.strips import AtHand, Beyond, Compose, Strips
 from her2viewer.viewer.canvas.viewport import Viewport
 
-AHEAD = 40
-"""Px. Where a pan uncovers a strip, so much more is composed beyond the edge of the view."""
-ENDS = 128
-"""Px. And so much at both ends of the strip: a pan is seldom quite along an edge."""
-THIN = 48
-"""Px. A strip that is wider than this is composed by itself."""
-MOST_STRIPS = 4
 PAGE, IN_PAGE = 4096, 16
 """Bytes; large blocks of memory begin so far into a page."""
-
-Compose = Callable[[QPainter, Viewport, QRect], None]
-"""Paint this part of a view; painter and rectangle in device px of that view."""
 
 
 class Look(NamedTuple):
@@ -65,15 +56,6 @@ class Kept(NamedTuple):
     ring: NDArray[np.uint8]
 
 
-class Strip(NamedTuple):
-    """What was composed ahead of a pan."""
-
-    area: QRect
-    """Px of the endless picture."""
-    image: QImage
-    pixels: BGRAImage
-
-
 class Ground:
     """Keeps what was composed of one view."""
 
@@ -93,9 +75,9 @@ class Ground:
         self._blocks: list[Block] = []
         self._blocks_of: tuple[int, int] | None = None
         """Origin of the view that the blocks are of."""
-        self._strips: list[Strip] = []
-        self._may_add = True
-        """One strip is composed ahead in a frame: two are felt, and the other one can wait for the next frame."""
+        self._strips = Strips()
+        self._beyond: Beyond | None = None
+        """How the last frame composes what lies beyond its edges."""
 
     def forget(self) -> None:
         """Give the memory back."""
@@ -110,10 +92,11 @@ class Ground:
         if view is None or part is None:
             self._valid = QRegion()
             self._strips.clear()
+            self._beyond = None
         else:
             area = part.translated(*screen_origin(view))
             self._valid -= QRegion(area)
-            self._strips = [strip for strip in self._strips if not strip.area.intersects(area)]
+            self._strips.drop(area)
 
     @property
     def rest(self) -> Hashable:
@@ -140,6 +123,7 @@ class Ground:
         left, top = screen_origin(view)
         self._look = look
         self._strips.clear()
+        self._beyond = None
         self._begin_at((left, top), rim)
         self._divide((left, top), rim)
         self._valid = QRegion(QRect(left - rim, top - rim, *self._size))
@@ -163,7 +147,7 @@ class Ground:
         dirty: QRect,
         compose: Compose,
         *,
-        at_hand: Callable[[Viewport], bool] = lambda _: False,
+        at_hand: AtHand = lambda _: False,
     ) -> None:
         """Fill ``dirty`` of a view.
 
@@ -198,6 +182,10 @@ class Ground:
             elif not part.isEmpty():
                 painter.drawImage(part.topLeft(), image, part.translated(-area.topLeft()))
 
+    def work_ahead(self) -> bool:
+        """Between two frames of a pan: compose a little of what the next ones will need; False where it is enough."""
+        return self._beyond is not None and self._strips.work_ahead(self._beyond)
+
     def _begin_at(self, origin: tuple[int, int], rim: int) -> None:
         # One block from the first byte on: memory that does not begin as that of the screen does, in multiples of a
         # line of the processor's cache, is copied half as fast.
@@ -210,9 +198,7 @@ class Ground:
             self._blocks = _blocks(self._ring, self._size, origin, rim, self._phase)
             self._blocks_of = origin
 
-    def _complete_to(
-        self, view: Viewport, rim: int, dirty: QRect, compose: Compose, at_hand: Callable[[Viewport], bool]
-    ) -> None:
+    def _complete_to(self, view: Viewport, rim: int, dirty: QRect, compose: Compose, at_hand: AtHand) -> None:
         """Compose what is missing in ``dirty`` (px of the endless picture)."""
         left, top = origin = screen_origin(view)
         shown = QRect(left - rim, top - rim, *self._size)
@@ -220,48 +206,29 @@ class Ground:
         # What left the view is overwritten by what came into it.
         self._valid &= shown
         missing = QRegion(there) - self._valid
-        self._may_add = True
+        self._strips.begin(origin)
+        beyond = self._beyond = Beyond(view, shown, compose, at_hand)
         for rect in missing:  # type: ignore[attr-defined]
-            strip = self._strip(rect, shown, view, compose, at_hand)
+            strips = self._strips.find(rect, beyond)
             for block in self._blocks:
                 part = rect.translated(-left, -top).intersected(block.area)
                 if part.isEmpty():
                     continue
-                if strip is None:
+                if not strips:
                     _compose(block.image, block.area, part, partial(_painted, compose, view, part))
-                else:
-                    target = QPainter(block.image)
-                    at = part.translated(left, top).translated(-strip.area.topLeft())
-                    target.drawImage(part.topLeft() - block.area.topLeft(), strip.image, at)
-                    target.end()
+                    continue
+                target = QPainter(block.image)
+                target.translate(-block.area.x() - left, -block.area.y() - top)
+                for strip in strips:
+                    at = part.translated(left, top).intersected(strip.area)
+                    if not at.isEmpty():
+                        target.drawImage(at.topLeft(), strip.image, at.translated(-strip.area.topLeft()))
+                target.end()
         self._valid |= there
         whole = QRect(left, top, view.width, view.height)
         missed = QRegion(shown) - self._valid
         self._complete = origin if missed.isEmpty() else None
         self._whole = whole if missed.intersected(whole).isEmpty() else None
-
-    def _strip(
-        self, rect: QRect, shown: QRect, view: Viewport, compose: Compose, at_hand: Callable[[Viewport], bool]
-    ) -> Strip | None:
-        """A picture of ``rect``, which a pan uncovered, and of what lies beyond it; None where that is of no use."""
-        for strip in self._strips:
-            if strip.area.contains(rect):
-                return strip
-        area = _ahead(rect, shown) if self._may_add else None
-        if area is None:
-            return None
-        # Of a wider view, so that layers do not leave out what lies beyond the edges of this one.
-        wide = view.resized(view.width + 2 * ENDS, view.height + 2 * ENDS, view.dpr)
-        part = area.translated(-screen_origin(wide)[0], -screen_origin(wide)[1])
-        if not at_hand(wide.part(part.x(), part.y(), part.width(), part.height())):
-            return None
-        pixels = np.empty((area.height(), area.width(), 4), dtype=np.uint8)
-        image = QImage(pixels.data, area.width(), area.height(), 4 * area.width(), QImage.Format.Format_RGB32)
-        _compose(image, part, part, partial(_painted, compose, wide, part))
-        strip = Strip(area, image, pixels)
-        self._may_add = False
-        self._strips = [*self._strips[1 - MOST_STRIPS :], strip]
-        return strip
 
 
 def screen_memory(pixels: int) -> NDArray[np.uint8]:
@@ -274,29 +241,6 @@ def screen_memory(pixels: int) -> NDArray[np.uint8]:
 def rim_of(view: Viewport) -> int:
     """At fractional screen scalings a widget may touch one more device pixel on each side than it has by its size."""
     return 0 if view.dpr == int(view.dpr) else 1
-
-
-def _ahead(rect: QRect, shown: QRect) -> QRect | None:
-    """A thin strip at an edge of what is shown, and what lies beyond it and both its ends; None for others."""
-    wide, around = shown.adjusted(-AHEAD, -AHEAD, AHEAD, AHEAD), shown.adjusted(-ENDS, -ENDS, ENDS, ENDS)
-    area = QRect(rect)
-    if rect.width() <= min(THIN, rect.height()):
-        if rect.right() == shown.right():
-            area.setRight(wide.right())
-        elif rect.left() == shown.left():
-            area.setLeft(wide.left())
-        else:
-            return None
-        return area.adjusted(0, -ENDS, 0, ENDS).intersected(around)
-    if rect.height() <= THIN:
-        if rect.bottom() == shown.bottom():
-            area.setBottom(wide.bottom())
-        elif rect.top() == shown.top():
-            area.setTop(wide.top())
-        else:
-            return None
-        return area.adjusted(-ENDS, 0, ENDS, 0).intersected(around)
-    return None
 
 
 def _painted(compose: Compose, view: Viewport, part: QRect, painter: QPainter) -> None:

@@ -44,9 +44,14 @@ class LayeredView(TiledView):
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
         self._pause.timeout.connect(self._order_soon)
+        self._between = QTimer(self)
+        self._between.setSingleShot(True)
+        self._between.setInterval(0)
+        self._between.timeout.connect(self._work_ahead)
 
     def shutdown(self) -> None:
         self._pause.stop()
+        self._between.stop()
         self._zooming.stop()
         super().shutdown()
 
@@ -246,6 +251,11 @@ class LayeredView(TiledView):
         self._paint(painter, event.rect())
         painter.end()
         self._paint_ms = 1000 * (time.perf_counter() - begun)
+        self._between.start()
+
+    def _work_ahead(self) -> None:
+        if not self._zooming.active and self.ground.work_ahead():
+            self._between.start()
 
     def grab_view(self, layers: bool = True, scale_bar: bool = True, tool: bool = False) -> QImage:
         """The view as an image in device px, from the tiles at hand (see ``sharp``), without the overview map."""

@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, TileKey, nearest_first, view_box
@@ -40,10 +41,9 @@ def tiles_in_view(view: Viewport, scale: Scale, ring: int = 0) -> list[TileKey]:
     side = int(scale.span / scale.ratio) + 1
     grown = Box(box.x0 - ring * side, box.y0 - ring * side, box.x1 + ring * side, box.y1 + ring * side)
     columns, rows = scale.tiles(grown)
-    keys = [TileKey(scale, column, row) for row in rows for column in columns]
     if view.rotation % 90:
-        keys = [key for key in keys if _shows(key, view, ring * side)]
-    return keys
+        return list(_showing(scale, columns, rows, view, ring * side))
+    return [TileKey(scale, column, row) for row in rows for column in columns]
 
 
 def wanted(
@@ -91,10 +91,17 @@ def wanted(
     return list(order), urgent
 
 
-def _shows(key: TileKey, view: Viewport, margin: float) -> bool:
-    """Whether a tile can touch a turned view: by its half diagonal, so a few too many rather than one too few."""
-    box = key.scale.box(key.column, key.row)
-    d = key.scale.downsample
-    sx, sy = view.to_screen((box.x0 + box.x1) / 2 * d, (box.y0 + box.y1) / 2 * d)
-    reach = (0.75 * max(box.width, box.height) + margin) * d * view.scale
-    return -reach <= sx <= view.width / view.dpr + reach and -reach <= sy <= view.height / view.dpr + reach
+def _showing(scale: Scale, columns: range, rows: range, view: Viewport, margin: float) -> Iterator[TileKey]:
+    """Tiles that can touch a turned view: by their half diagonal, so a few too many rather than one too few."""
+    step, factor = scale.span / scale.ratio, scale.downsample / view.downsample
+    angle = math.radians(view.rotation)
+    c, s = factor * math.cos(angle), factor * math.sin(angle)
+    x, y = view.cx / scale.downsample, view.cy / scale.downsample
+    reach = factor * (0.75 * step + margin)
+    right, bottom = view.width / 2 + reach, view.height / 2 + reach
+    for row in rows:
+        dy = (row + 0.5) * step - y
+        for column in columns:
+            dx = (column + 0.5) * step - x
+            if abs(c * dx - s * dy) <= right and abs(s * dx + c * dy) <= bottom:
+                yield TileKey(scale, column, row)

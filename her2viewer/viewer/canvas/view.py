@@ -32,6 +32,10 @@ a view of 4K was painted five times in a jump, which took half of it.
 """
 MOST_BETWEEN_MS, JUMP_MS = 120, 500
 """But so much between two frames at most, and no longer than so much after the jump."""
+FEW_PX = 24.0
+"""A pan by less than this orders no tiles where all were at hand at the last order, those around the view as well."""
+STOPPED_MS = 50
+"""It is ordered for after all when the view has stayed for so long."""
 PAUSE_MS = 100
 """A move of the view after this long is no step of many."""
 
@@ -63,6 +67,12 @@ class TiledView(MovableView):
         self._orders_due = False
         self._ordered: Viewport | None = None
         """For this view tiles were ordered last."""
+        self._complete = False
+        """When tiles were ordered last everything was at hand."""
+        self._stopped = QTimer(self)
+        self._stopped.setSingleShot(True)
+        self._stopped.setInterval(STOPPED_MS)
+        self._stopped.timeout.connect(self._order_at_rest)
         self._sharp = False
         self._frame = QTimer(self)
         self._frame.setSingleShot(True)
@@ -104,6 +114,8 @@ class TiledView(MovableView):
             self.glass_color = QColor(*slide.background)
         self._viewport = replace(self._viewport, rotation=0.0)
         self.fit()
+        # Its first view is a jump.
+        self._since_move.invalidate()
         self._view_moved()
 
     def set_pixel_size(self, pixel_size: PixelSize | None) -> None:
@@ -127,6 +139,7 @@ class TiledView(MovableView):
 
     def _restart(self) -> None:
         self._state += 1
+        self._ordered = None
         self._retrying.clear()
         self.loader.set_source(self.slide, self._transform)
         self.pyramid = None if self.slide is None else Pyramid.of(self.slide, self._state)
@@ -157,6 +170,7 @@ class TiledView(MovableView):
         """End the workers; the canvas shows nothing afterwards. Returns when they have let go of the slide."""
         self._frame.stop()
         self._rest.stop()
+        self._stopped.stop()
         self._retrying.clear()
         self.loader.shutdown()
         self.slide = None
@@ -214,7 +228,7 @@ class TiledView(MovableView):
 
     def _next_frame(self) -> None:
         self._since_frame.start()
-        if self._orders_due and self._order() and self._alone:
+        if self._orders_due and self._order(may_wait=True) and self._alone:
             # After a jump the readers have the processor for one frame: mostly all is there then, and no stand-ins
             # were painted for nothing.
             self._alone = False
@@ -225,20 +239,37 @@ class TiledView(MovableView):
             self.update(self._dirty)
             self._dirty = None
 
-    def _order(self) -> bool:
-        """Order tiles; whether most of what is visible is missing."""
+    def _order_at_rest(self) -> None:
+        self._order()
+
+    def _order(self, may_wait: bool = False) -> bool:
+        """Order tiles; whether most of what is visible is missing. With ``may_wait`` in a pan not at each step."""
         self._orders_due = False
         if self.pyramid is None:
             self.loader.set_wanted([])
             return False
-        self._ordered = view = self._ordered_view()
+        view = self._ordered_view()
+        if may_wait and self._complete and self._near(view):
+            self._prepare_layers(view)
+            self._check_sharp()
+            self._stopped.start()
+            return False
+        self._ordered = view
         keys, urgent = wanted(view, self.pyramid, self._has, self._expected_views())
         extra = [key for key in self._kept_tiles() if not self._has(key)]
         keys[urgent:urgent] = [key for key in extra if key not in keys]
         self.loader.set_wanted(keys, urgent)
+        self._complete = not keys
         self._prepare_layers(view)
         self._check_sharp()
         return 2 * urgent > len(tiles_in_view(view, self.pyramid.scale(view.downsample)))
+
+    def _near(self, view: Viewport) -> bool:
+        """Whether a view is a few px beside the one that tiles were ordered for."""
+        last = self._ordered
+        if last is None or replace(last, cx=view.cx, cy=view.cy) != view:
+            return False
+        return max(abs(view.cx - last.cx), abs(view.cy - last.cy)) < FEW_PX * view.downsample
 
     def _ordered_view(self) -> Viewport:
         """The view whose tiles are needed first."""
@@ -270,8 +301,7 @@ class TiledView(MovableView):
             self._retrying.note(tile.key, loaded.broken)
             if tile.key.scale == scale:
                 area = self._area_of(tile.key)
-                if not self.frame_view.rotation:
-                    self.ground.invalidate(self.frame_view, self._device(area))
+                self.ground.invalidate(self.frame_view, self._device(area))
                 region = area if region is None else region.united(area)
             elif not self._sharp:
                 whole = True
@@ -284,7 +314,7 @@ class TiledView(MovableView):
         self.tiles_version += 1
         self.tiles_changed.emit()
         # In a zoom the next frame shows them, or the picture at rest.
-        if (whole and not self.zooms) or self.frame_view.rotation:
+        if whole and not self.zooms:
             self.ground.invalidate()
             self.schedule()
         elif region is not None and region.intersects(self.rect()):
@@ -310,8 +340,14 @@ class TiledView(MovableView):
 
     def _area_of(self, key: TileKey) -> QRect:
         """Where a tile of the present zoom lies on the canvas, logical px, rounded outwards."""
-        box, origin = key.scale.box(key.column, key.row), view_box(self.frame_view, self.frame_view.downsample)
-        dpr = self.frame_view.dpr
+        view = self.frame_view
+        box, dpr = key.scale.box(key.column, key.row), view.dpr
+        if view.rotation:
+            corners = [view.to_screen(x * view.downsample, y * view.downsample) for x in box[::2] for y in box[1::2]]
+            (left, *_, right), (top, *_, bottom) = (sorted(edges) for edges in zip(*corners, strict=True))
+            # One more on each side: what is turned is interpolated.
+            return QRectF(left, top, right - left, bottom - top).toAlignedRect().adjusted(-2, -2, 2, 2)
+        origin = view_box(view, view.downsample)
         area = QRectF((box.x0 - origin.x0) / dpr, (box.y0 - origin.y0) / dpr, box.width / dpr, box.height / dpr)
         # One more on each side for fractional screen scalings.
         return area.toAlignedRect().adjusted(-1, -1, 1, 1)

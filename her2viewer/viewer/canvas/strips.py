@@ -1,0 +1,245 @@
+"""What lies beyond the edges of a view that is panned, composed ahead. Main thread.
+
+The first step of a pan composes a narrow strip beyond the edge. While the next steps use it up, the strip that
+follows it is composed between the frames, piece by piece, so that no step waits for long. All rectangles are in px of
+the endless picture of the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from PySide6.QtCore import QRect
+from PySide6.QtGui import QImage, QPainter, QRegion
+
+from her2viewer.slides.slide import BGRAImage
+from her2viewer.viewer.canvas.grid import screen_origin
+from her2viewer.viewer.canvas.viewport import Viewport
+
+Compose = Callable[[QPainter, Viewport, QRect], None]
+"""Paint this part of a view; painter and rectangle in device px of that view."""
+AtHand = Callable[[Viewport], bool]
+"""Whether all tiles of a view are there, so that it can be composed ahead."""
+
+FIRST, FIRST_STEPS = 16, 5
+"""Px, and steps of the pan: the strip that has to be there at once is as wide as the larger of both."""
+AHEAD, AHEAD_STEPS = 40, 4
+"""The same of those that have time."""
+LOW_STEPS = 16
+"""When what is composed ahead lasts for no more steps than this the next strip is begun."""
+PIECE = 360
+"""Px. Length of what is composed at a time."""
+WIDER = 128
+"""Px. Strips are composed as parts of a view that is so much wider on each side, or layers would leave them out."""
+ENDS = 96
+"""Px. A strip is so much longer at both ends: a pan is seldom quite along an edge."""
+THIN = 48
+"""Px. A part of the view that is wider than this is composed by itself, and steps of more are no pan."""
+MOST_STRIPS = 6
+
+Edge = tuple[int, int]
+"""Direction in which it lies from the middle of the view."""
+
+
+class Strip(NamedTuple):
+    """A picture of a part of the endless picture."""
+
+    area: QRect
+    image: QImage
+    pixels: BGRAImage
+    """The memory: Qt does not keep it alive."""
+
+    @classmethod
+    def of(cls, area: QRect) -> Strip:
+        """Nothing is composed yet."""
+        pixels = np.empty((area.height(), area.width(), 4), dtype=np.uint8)
+        image = QImage(pixels.data, area.width(), area.height(), 4 * area.width(), QImage.Format.Format_RGB32)
+        return cls(area, image, pixels)
+
+
+class _Growing(NamedTuple):
+    strip: Strip
+    left: list[QRect]
+    """Pieces that are not composed yet."""
+
+
+class Beyond:
+    """How a frame composes what lies beyond the edges of its view."""
+
+    def __init__(self, view: Viewport, shown: QRect, compose: Compose, at_hand: AtHand) -> None:
+        self.shown = shown
+        """What the view shows, its rim included."""
+        self._compose = compose
+        self._at_hand = at_hand
+        self._view = view.resized(view.width + 2 * WIDER, view.height + 2 * WIDER, view.dpr)
+        self._left, self._top = screen_origin(self._view)
+
+    def draw(self, strip: Strip, area: QRect) -> bool:
+        """Compose ``area`` of a strip; False where that cannot be."""
+        part = area.translated(-self._left, -self._top)
+        if not QRect(0, 0, self._view.width, self._view.height).contains(part):
+            return False
+        if not self._at_hand(self._view.part(part.x(), part.y(), part.width(), part.height())):
+            return False
+        painter = QPainter(strip.image)
+        painter.translate(self._left - strip.area.x(), self._top - strip.area.y())
+        painter.setClipRect(part)
+        self._compose(painter, self._view, part)
+        painter.end()
+        return True
+
+
+class Strips:
+    """Strips beyond the edges of one view."""
+
+    def __init__(self) -> None:
+        self._done: list[Strip] = []
+        self._growing: dict[Edge, _Growing] = {}
+        self._last: tuple[int, int] | None = None
+        self._step = (0, 0)
+        self._may_add = True
+
+    def clear(self) -> None:
+        """Everything shows something else now."""
+        self._done, self._growing = [], {}
+
+    def drop(self, area: QRect) -> None:
+        """Something else is to be seen in ``area``."""
+        self._done = [strip for strip in self._done if not strip.area.intersects(area)]
+        self._growing = {e: grown for e, grown in self._growing.items() if not grown.strip.area.intersects(area)}
+
+    def begin(self, origin: tuple[int, int]) -> None:
+        """A frame shows the view whose upper left corner is ``origin``."""
+        last = origin if self._last is None else self._last
+        self._step = (origin[0] - last[0], origin[1] - last[1])
+        self._last = origin
+        # One strip in a frame: two are felt, and the other one can wait for the next frame.
+        self._may_add = True
+
+    def find(self, rect: QRect, beyond: Beyond) -> list[Strip]:
+        """Strips that together have ``rect``, which the last step uncovered. Composed now where they must be; none
+        where that is of no use.
+        """
+        found = self._covering(rect)
+        if found:
+            return found
+        edge = _edge_of(rect, beyond.shown)
+        if edge is None or not self._may_add:
+            return []
+        self._may_add = False
+        if edge in self._growing:
+            while edge in self._growing:
+                self._grow(edge, beyond)
+            found = self._covering(rect)
+            if found:
+                return found
+        strip = Strip.of(_strip_at(beyond.shown, edge, 0, self._width(edge, FIRST, FIRST_STEPS)).united(rect))
+        return [self._kept(strip)] if beyond.draw(strip, strip.area) else []
+
+    def _covering(self, rect: QRect) -> list[Strip]:
+        parts = [strip for strip in self._done if strip.area.intersects(rect)]
+        for strip in parts:
+            if strip.area.contains(rect):
+                return [strip]
+        left = QRegion(rect)
+        for strip in parts:
+            left -= QRegion(strip.area)
+        return parts if left.isEmpty() else []
+
+    def work_ahead(self, beyond: Beyond) -> bool:
+        """Between two frames: compose a piece of what the next steps will need; False where there is nothing due."""
+        if max(map(abs, self._step)) > THIN:
+            return False
+        due = []
+        for edge in self._edges():
+            lead = self._lead(beyond.shown, edge)
+            steps = lead // abs(self._step[0] if edge[0] else self._step[1])
+            width = min(self._width(edge, AHEAD, AHEAD_STEPS), WIDER - lead)
+            # Where nothing is there the next step composes it at once.
+            if lead and steps <= LOW_STEPS and width > 0:
+                due.append((steps, edge, lead, width))
+        if not due:
+            return False
+        _, edge, lead, width = min(due)
+        if edge not in self._growing:
+            area = _strip_at(beyond.shown, edge, lead, width)
+            self._growing[edge] = _Growing(Strip.of(area), list(_pieces(area)))
+        return self._grow(edge, beyond)
+
+    def _grow(self, edge: Edge, beyond: Beyond) -> bool:
+        """Compose a piece more. Where that cannot be the strip is given up, and False."""
+        strip, left = self._growing[edge]
+        drawn = beyond.draw(strip, left.pop(0))
+        if not drawn or not left:
+            del self._growing[edge]
+        if drawn and not left:
+            self._kept(strip)
+        return drawn
+
+    def _kept(self, strip: Strip) -> Strip:
+        self._done = [*self._done[1 - MOST_STRIPS :], strip]
+        return strip
+
+    def _edges(self) -> Iterator[Edge]:
+        """Those towards which the view moves."""
+        x, y = self._step
+        if x:
+            yield (1 if x > 0 else -1, 0)
+        if y:
+            yield (0, 1 if y > 0 else -1)
+
+    def _width(self, edge: Edge, least: int, steps: int) -> int:
+        step = abs(self._step[0] if edge[0] else self._step[1])
+        return min(max(least, steps * step), WIDER // 2)
+
+    def _lead(self, shown: QRect, edge: Edge) -> int:
+        """How far beyond an edge everything is composed, px."""
+        lead = 0
+        while lead < WIDER:
+            line = _strip_at(shown, edge, lead, 1, ends=0)
+            reach = max((_reach(s.area, shown, edge) for s in self._done if s.area.contains(line)), default=0)
+            if reach <= lead:
+                break
+            lead = reach
+        return lead
+
+
+def _strip_at(shown: QRect, edge: Edge, lead: int, width: int, ends: int = ENDS) -> QRect:
+    """``width`` px, ``lead`` px beyond an edge of what is shown, and ``ends`` px longer than it at both ends."""
+    x, y = edge
+    if x:
+        left = shown.right() + 1 + lead if x > 0 else shown.left() - lead - width
+        return QRect(left, shown.top() - ends, width, shown.height() + 2 * ends)
+    top = shown.bottom() + 1 + lead if y > 0 else shown.top() - lead - width
+    return QRect(shown.left() - ends, top, shown.width() + 2 * ends, width)
+
+
+def _reach(area: QRect, shown: QRect, edge: Edge) -> int:
+    """How far an area goes beyond an edge of what is shown, px."""
+    x, y = edge
+    if x:
+        return area.right() - shown.right() if x > 0 else shown.left() - area.left()
+    return area.bottom() - shown.bottom() if y > 0 else shown.top() - area.top()
+
+
+def _edge_of(rect: QRect, shown: QRect) -> Edge | None:
+    """The edge of what is shown at which a thin rectangle lies; None for others."""
+    if rect.width() <= min(THIN, rect.height()):
+        return (1, 0) if rect.right() == shown.right() else (-1, 0) if rect.left() == shown.left() else None
+    if rect.height() <= THIN:
+        return (0, 1) if rect.bottom() == shown.bottom() else (0, -1) if rect.top() == shown.top() else None
+    return None
+
+
+def _pieces(area: QRect) -> Iterator[QRect]:
+    """A strip in pieces of about one length."""
+    count = max(1, round(max(area.width(), area.height()) / PIECE))
+    for i in range(count):
+        if area.width() < area.height():
+            top, bottom = area.height() * i // count, area.height() * (i + 1) // count
+            yield QRect(area.x(), area.y() + top, area.width(), bottom - top)
+        else:
+            left, right = area.width() * i // count, area.width() * (i + 1) // count
+            yield QRect(area.x() + left, area.y(), right - left, area.height())
