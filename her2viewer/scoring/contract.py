@@ -47,7 +47,7 @@ class Network(Protocol):
 
     @property
     def precision(self) -> str:
-        """ "fp32", "bf16" or "fp16"."""
+        """ "fp32", "bf16", "fp16" or "int8"."""
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Raw answers of the network, (n, ...) float32, mostly logits.

@@ -23,6 +23,7 @@ from her2viewer.scoring.model_folder import (
     verify_model,
     weights_digest,
 )
+from her2viewer.scoring.runtime.eight_bit import RANGES
 from her2viewer.scoring.toml_text import toml_text
 from her2viewer.training.confusion import f1
 from her2viewer.training.dataset import SPLITS, DataSet
@@ -54,6 +55,8 @@ class Outcome:
     metrics: Mapping[str, Any]
     finished: Mapping[str, Any]
     """What the recipe fitted at the end."""
+    ranges: Mapping[str, tuple[float, float]]
+    """Of the input of each convolution, see ``runtime.eight_bit``; empty where full precision is needed."""
     stopped: str
     """Why the run ended before its stages did; ""."""
     device: str
@@ -129,6 +132,7 @@ def _model(folder: Path, outcome: Outcome, sha256: str, size: int) -> ModelFolde
             "program": __version__,
             "data_set_name": outcome.data_set.name,
             **({"finished": dict(outcome.finished)} if outcome.finished else {}),
+            **({RANGES: {k: list(v) for k, v in outcome.ranges.items()}} if outcome.ranges else {}),
         },
     )
 
@@ -207,6 +211,7 @@ def _card(model: ModelFolder, outcome: Outcome, plots: Sequence[str]) -> str:
         f"| weights | {model.size:,} bytes, sha256 `{model.sha256}` |",
         f"| data set | {data.name}, hash `{model.data_set}` |",
         f"| program | revision `{model.commit or 'unknown'}`, recipe `{recipe.name}`, seed {outcome.seed} |",
+        f"| precision | {_precision(outcome)} |",
         f"| trained | {len(outcome.history)} epochs, {outcome.seconds / 60:.1f} minutes on {outcome.device} |",
         "",
         "## Held-out slides",
@@ -285,6 +290,13 @@ def _stages(outcome: Outcome) -> list[str]:
 
 def _parameters(outcome: Outcome) -> int:
     return sum(value.numel() for value in outcome.weights.values() if value.is_floating_point())
+
+
+def _precision(outcome: Outcome) -> str:
+    if not outcome.recipe.bf16:
+        return "32 bit"
+    eight = "8-bit integers (ranges in `model.toml`) or " if outcome.ranges else ""
+    return f"32 bit; {eight}bf16 where a trial on the machine finds the same labels on 99.5 % and sooner"
 
 
 def _inputs(recipe: Recipe) -> str:

@@ -220,7 +220,7 @@ class Recipe:
     runs_at: int | None = None
     """Side of the input in use, px, of a network that takes any; None: that of the samples."""
     bf16: bool = True
-    """Whether bf16 is safe on devices that are faster with it."""
+    """Whether less than full precision (bf16, 8-bit integers) may be tried where it is faster."""
     version: int = 1
     """To be raised when a change makes a half-finished run impossible to go on with."""
     notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from her2viewer.training.checkpoint import RunState, load_state
 from her2viewer.training.dataset import DataSet, SplitName
 from her2viewer.training.fit import STATE_FILE, Means, make_fabric, make_network, quiet, run_stages
 from her2viewer.training.held_out import held_out_metrics
+from her2viewer.training.input_ranges import seen_ranges
 from her2viewer.training.measured import measure
 from her2viewer.training.recipe import Recipe, TrainingError
 from her2viewer.training.stores import stores_of, table_of
@@ -108,6 +109,9 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         network.load_state_dict(weights)
         network.to(fabric.device)
         finished = _finish(means, network)
+        ranges = {}
+        if request.recipe.bf16 and fabric.is_global_zero:
+            ranges = seen_ranges(network, request.recipe, stores["train"], fabric.device, request.seed)
         held_out = None
         if len(stores["test"]):
             of_slides = request.recipe.labels == "slide"
@@ -125,6 +129,7 @@ def run_training(request: RunRequest, *, stop: Callable[[], str], say: Say) -> R
         confusion=None if held_out is None else held_out.confusion,
         metrics=metrics,
         finished=finished,
+        ranges=ranges,
         stopped=state.stopped,
         device=_device_name(fabric.device),
         seconds=state.seconds,

@@ -18,6 +18,7 @@ import pytest
 
 from her2viewer import cli
 from her2viewer.scoring.model_folder import read_model, verify_model
+from her2viewer.scoring.runtime.eight_bit import input_ranges
 from tests.helpers import trial_recipes
 
 for needed in ("torch", "lightning", "safetensors", "matplotlib", "scipy"):
@@ -83,6 +84,12 @@ def test_a_run_ends_in_a_model_folder_measured_on_held_out_slides(
     card = model.card.read_text(encoding="utf-8")
     assert "of the split test" in card
     assert "drawn by this program, not scanned" in card
+    from safetensors.numpy import load_file
+
+    weights = load_file(model.weights)
+    assert set(model.more["input_ranges"]) == {name for name, value in weights.items() if value.ndim == 4}
+    assert input_ranges(model)
+    assert "8-bit integers" in card
     assert (model.folder / "loss.png").stat().st_size > 5000
     assert (model.folder / "confusion.png").stat().st_size > 5000
     assert [(line["stage"], line["epoch"]) for line in log(tmp_path / "run")] == [

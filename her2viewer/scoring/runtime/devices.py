@@ -61,20 +61,24 @@ def pick_device(wish: str = "auto") -> Device:
 
 
 def precisions(device: Device) -> tuple[str, ...]:
-    """The precisions that a network may run at on a device, the full one first; a trial chooses."""
-    low: str | None = None
-    if device.kind == "cuda":
-        import torch
+    """The precisions of floating point that a network may run at on a device, full precision first."""
+    if not device.by_torch:
+        return precisions_of(device.kind.upper())
+    if device.kind != "cuda":
+        return ("fp32",)
+    import torch
 
-        low = "bf16" if torch.cuda.is_bf16_supported() else None
-    elif not device.by_torch:
-        if device.kind == "npu":
-            # It knows nothing else.
-            return ("fp16",)
-        wanted = "bf16" if device.kind == "cpu" else "fp16"
-        able = openvino_core().get_property(device.kind.upper(), "OPTIMIZATION_CAPABILITIES")
-        low = wanted if wanted.upper() in able else None
-    return ("fp32",) if low is None else ("fp32", low)
+    return ("fp32", "bf16") if torch.cuda.is_bf16_supported() else ("fp32",)
+
+
+def precisions_of(name: str) -> tuple[str, ...]:
+    """As ``precisions``, of a device of OpenVINO: "CPU", "GPU" or "NPU"."""
+    if name == "NPU":
+        # It knows nothing else.
+        return ("fp16",)
+    low = "bf16" if name == "CPU" else "fp16"
+    able = openvino_core().get_property(name, "OPTIMIZATION_CAPABILITIES")
+    return ("fp32", low) if low.upper() in able else ("fp32",)
 
 
 def openvino_version() -> str:

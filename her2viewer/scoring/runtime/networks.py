@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
 from her2viewer.scoring.runtime.devices import Device, openvino_core, openvino_version, precisions
+from her2viewer.scoring.runtime.eight_bit import input_ranges
 from her2viewer.scoring.runtime.inputs import input_side, scaling
 from her2viewer.scoring.runtime.kept import Kept
 from her2viewer.scoring.runtime.openvino_network import OpenVinoNetwork
@@ -70,23 +71,36 @@ def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -
         def made(precision: str) -> Loaded:
             return OpenVinoNetwork(core, source, model, device=name, precision=precision, threads=threads, kept=kept)
 
+    tried = _worth_a_trial(model, device)
+    return made(tried[0]) if len(tried) == 1 else _chosen(made, tried, model, kept, where)
+
+
+def _worth_a_trial(model: ModelFolder, device: Device) -> list[str]:
+    """Full precision, then what may be faster, the fastest first."""
     full, *low = precisions(device)
-    if not low or not model.more.get("bf16"):
-        return made(full)
-    return _chosen(made, low[0], model, kept, where)
+    if not model.more.get("bf16"):
+        low = []
+    return [full, *(["int8"] if device.kind == "cpu" and input_ranges(model) else []), *low]
 
 
-def _chosen(made: Callable[[str], Loaded], low: str, model: ModelFolder, kept: Kept, where: str) -> Loaded:
-    """The precision that a trial on this machine finds best; the trial is made once."""
+def _chosen(made: Callable[[str], Loaded], tried: list[str], model: ModelFolder, kept: Kept, where: str) -> Loaded:
+    """The first precision that a trial on this machine finds sound and fast; the trial is made once."""
+    full, *low = tried
     name = f"{_key(model)}-precision.json"
     note = kept.note(name)
     known = note.get(where)
-    if isinstance(known, dict) and known.get("precision") in ("fp32", low):
+    if isinstance(known, dict) and known.get("precision") in tried and known.get("tried") == tried:
         return made(known["precision"])
-    full, fast = made("fp32"), made(low)
-    faster, found = better(full, fast, trial_images(model))
-    chosen = fast if faster else full
-    kept.keep_note(name, {**note, where: {"precision": chosen.precision, **found}})
+    slow, images = made(full), trial_images(model)
+    chosen: Loaded = slow
+    found: dict[str, dict[str, float]] = {}
+    for precision in low:
+        fast = made(precision)
+        faster, found[precision] = better(slow, fast, images)
+        if faster:
+            chosen = fast
+            break
+    kept.keep_note(name, {**note, where: {"precision": chosen.precision, "tried": tried, "found": found}})
     return chosen
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder
-from her2viewer.scoring.runtime.devices import openvino_version
+from her2viewer.scoring.runtime.devices import openvino_version, precisions_of
+from her2viewer.scoring.runtime.eight_bit import input_ranges, with_eight_bits
 from her2viewer.scoring.runtime.inputs import as_images, input_side, scaling
 from her2viewer.scoring.runtime.kept import Kept
 from her2viewer.scoring.runtime.upsampling import without_upsampling
@@ -29,7 +30,7 @@ MOST = 256
 ROUNDS = 4
 """Requests of each stream in a batch of the recommended size, so that none waits long at its end."""
 NO_MEMORY = ("out of memory", "out_of_memory", "out_of_resources", "out_of_host", "exceeded max size", "alloc")
-GRAPH = 1
+GRAPH = 2
 """Counts the ways in which graphs were rewritten before they were compiled."""
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -55,7 +56,8 @@ class OpenVinoNetwork:
             source: gives a fresh model of OpenVINO; asked only where nothing is kept.
             model: whose network it is.
             device: OpenVINO's name, "CPU".
-            precision: "fp32", "bf16" or "fp16".
+            precision: "fp32", "bf16", "fp16", or "int8": convolutions in 8-bit integers, all else in bf16 where the
+                device has it.
             threads: of the processor.
             kept: where compiled networks are.
 
@@ -145,7 +147,7 @@ class OpenVinoNetwork:
     def _compiled(self, kind: str) -> Any:
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": HINTS[self.precision],
+            "INFERENCE_PRECISION_HINT": HINTS[self._besides()],
         }
         if self._device == "CPU":
             options["INFERENCE_NUM_THREADS"] = self._threads
@@ -162,6 +164,10 @@ class OpenVinoNetwork:
             self._kept.keep(name, compiled.export_model().getvalue())
         return compiled
 
+    def _besides(self) -> str:
+        """The precision of all that is not computed in integers."""
+        return precisions_of(self._device)[-1] if self.precision == "int8" else self.precision
+
     def _scaled(self, kind: str) -> Any:
         """The network with a fixed size of batch, its input pixels as they come, (n, h, w, c)."""
         import openvino as ov
@@ -171,6 +177,8 @@ class OpenVinoNetwork:
         network.reshape([self._size, self._channels, self._side, self._side])
         if self._device == "CPU":
             without_upsampling(network)
+        if self.precision == "int8":
+            with_eight_bits(network, input_ranges(self._model))
         steps = PrePostProcessor(network)
         own = steps.input()
         own.tensor().set_element_type(ov.Type.u8 if kind == "u1" else ov.Type.f32).set_layout(ov.Layout("NHWC"))
@@ -185,6 +193,7 @@ class OpenVinoNetwork:
 
 def _digest(model: ModelFolder) -> str:
     """Of what else than the weights makes the compiled network: its graph and how its input is scaled."""
-    text = repr((model.architecture, input_side(model), scaling(model))).encode()
+    known = (model.architecture, input_side(model), scaling(model), sorted(input_ranges(model).items()))
+    text = repr(known).encode()
     graph = model.graph
     return hashlib.sha256(text + (graph.read_bytes() if graph is not None else b"")).hexdigest()[:8]

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from her2viewer.scoring.runtime.eight_bit import weights_of
+
 Array = NDArray[np.float32]
 
 
@@ -45,7 +47,7 @@ def transposed(weights: Array) -> Array:
 def _rewritten(node: Any) -> bool:
     from openvino import opset13 as op
 
-    weights = _plain_weights(node)
+    weights, name = _plain_weights(node)
     if weights is None:
         return False
     source = node.input_value(0)
@@ -61,7 +63,7 @@ def _rewritten(node: Any) -> bool:
     own = slice(start, start + widths[at])
     answer = op.convolution_backprop_data(
         joined[at].get_node().input_value(0),
-        op.constant(transposed(weights[:, own])),
+        _named(op.constant(transposed(weights[:, own])), name),
         [2, 2],
         pads_begin=[1, 1],
         pads_end=[1, 1],
@@ -70,7 +72,7 @@ def _rewritten(node: Any) -> bool:
     if len(joined) > 1:
         others = [value for k, value in enumerate(joined) if k != at]
         rest = others[0] if len(others) == 1 else op.concat(others, 1)
-        left = op.constant(np.ascontiguousarray(np.delete(weights, own, axis=1)))
+        left = _named(op.constant(np.ascontiguousarray(np.delete(weights, own, axis=1))), name)
         answer = op.add(op.convolution(rest, left, [1, 1], [1, 1], [1, 1], [1, 1]), answer)
     node.output(0).replace(answer.output(0))
     return True
@@ -80,21 +82,22 @@ def _type(value: Any) -> str:
     return str(value.get_node().get_type_name())
 
 
-def _plain_weights(node: Any) -> Array | None:
-    """(out, in, 3, 3) of a convolution with stride 1 and a margin of 1; None for every other node."""
+def _named(constant: Any, name: str) -> Any:
+    """Both parts of the weights go by the name of the whole: what is known of its input holds for both."""
+    constant.set_friendly_name(name)
+    return constant
+
+
+def _plain_weights(node: Any) -> tuple[Array | None, str]:
+    """(out, in, 3, 3) of a convolution with stride 1 and a margin of 1, and their name; None for every other node."""
     if node.get_type_name() != "Convolution":
-        return None
+        return None, ""
     said = node.get_attributes()
     if [list(said[k]) for k in ("strides", "dilations", "pads_begin", "pads_end")] != [[1, 1]] * 4:
-        return None
-    source = node.input_value(1)
-    # Weights of half precision stand behind a conversion.
-    if _type(source) == "Convert":
-        source = source.get_node().input_value(0)
-    if _type(source) != "Constant":
-        return None
-    weights = np.asarray(source.get_node().data, np.float32)
-    return weights if weights.ndim == 4 and weights.shape[2:] == (3, 3) else None
+        return None, ""
+    weights, name = weights_of(node)
+    fits = weights is not None and weights.ndim == 4 and weights.shape[2:] == (3, 3)
+    return (weights, name) if fits else (None, "")
 
 
 def _twice(value: Any) -> bool:
