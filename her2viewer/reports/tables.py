@@ -18,24 +18,32 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.domain.reviewed import MAGNIFICATION, ReviewedMap
 from her2viewer.reports.model import ReportError
+from her2viewer.scoring.cell_clusters import ClusterSearch
 
 _CHUNK = 50_000
 _REVIEWED = f"looked_at_{MAGNIFICATION:.0f}x_or_more"
 
 
 def write_cells_csv(
-    path: Path, result: Result, region: Region, pixel_size: PixelSize, reviewed: ReviewedMap | None = None
+    path: Path,
+    result: Result,
+    region: Region,
+    pixel_size: PixelSize,
+    reviewed: ReviewedMap | None = None,
+    *,
+    search: ClusterSearch | None = None,
 ) -> int:
     """Write the cells of a result, or its patches where it has no cells; returns how many lines.
 
-    With ``reviewed``, a last column says which of them lie where somebody looked closely.
+    With ``reviewed``, a last column says which of them lie where somebody looked closely; with ``search`` two say
+    which cells belong to which cluster.
 
     Raises:
         ReportError: there are none, or the file cannot be written.
     """
     for item in result.evidence:
         if isinstance(item, CellTable):
-            return write_cells(item, pixel_size, path, region, reviewed)
+            return write_cells(item, pixel_size, path, region, reviewed, search=search)
     for item in result.evidence:
         if isinstance(item, ClassMap) and item.scheme.counted:
             return write_patches(item, pixel_size, path, region, reviewed)
@@ -48,6 +56,8 @@ def write_cells(
     path: Path,
     region: Region | None = None,
     reviewed: ReviewedMap | None = None,
+    *,
+    search: ClusterSearch | None = None,
 ) -> int:
     """Write one line for each cell; returns how many.
 
@@ -61,10 +71,13 @@ def write_cells(
         path: the file; an existing one is replaced only by a complete one.
         region: only cells with their centre in it; all cells where None.
         reviewed: adds a column, 1 where the place was looked at closely, else 0.
+        search: adds cluster, the number of the cell's cluster (1 for the largest) or nothing, and cluster_of, which
+            says what was taken for one.
 
     Raises:
         ReportError: it cannot be written; the sentence says why and what to do.
     """
+    numbers = None if search is None else search.numbers(cells)
     heading = ["x_px", "y_px", "x_um", "y_um", "class", "her2"]
     for name in cells.features:
         unit = cells.feature_units.get(name, "")
@@ -73,6 +86,8 @@ def write_cells(
         heading += [f"p({name})" for name in cells.scheme.names]
     if cells.scorer_classes is not None:
         heading.append("scorer_class")
+    if search is not None:
+        heading += ["cluster", "cluster_of"]
     if reviewed is not None:
         heading.append(_REVIEWED)
 
@@ -99,6 +114,10 @@ def write_cells(
                 columns += list(_short(cells.probabilities[part][keep]).T)
             if cells.scorer_classes is not None:
                 columns.append(before[cells.scorer_classes[part][keep]])
+            if numbers is not None and search is not None:
+                clustered = numbers[part][keep].astype(object)
+                columns.append(np.where(clustered > 0, clustered, ""))
+                columns.append(np.where(clustered > 0, search.words, "").astype(object))
             if reviewed is not None:
                 columns.append(reviewed.at(x, y).astype(np.uint8))
             yield [c.tolist() for c in columns]

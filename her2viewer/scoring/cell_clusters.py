@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
+from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.evidence import CellTable
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.region import Region, polygonal
@@ -43,6 +44,36 @@ class CellCluster:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+@dataclass(frozen=True)
+class ClusterSearch:
+    """What is taken for a cluster, and where: enough to find the same ones again."""
+
+    her2: tuple[int, ...]
+    """Classes of the cells, 0 to 3."""
+    region: Region
+    pixel_size: PixelSize
+    link_um: float = LINK_UM
+    least: int = LEAST_CELLS
+
+    @property
+    def words(self) -> str:
+        """As written beside the numbers: "3+ cells, 20 um, 10 or more"."""
+        names = " and ".join(HER2_LABELS[code] for code in self.her2)
+        return f"{names} cells, {self.link_um:g} um, {self.least} or more"
+
+    def found(self, table: CellTable) -> tuple[CellCluster, ...]:
+        """The clusters of a table, see ``clusters``."""
+        classes = [k for k, code in enumerate(table.scheme.her2) if code in self.her2]
+        return clusters(table, classes, self.region, self.pixel_size, self.link_um, self.least)
+
+    def numbers(self, table: CellTable) -> NDArray[np.int32]:
+        """(n,) for each cell the number of its cluster, 1 for the largest; 0 for a cell in none."""
+        numbers = np.zeros(len(table), dtype=np.int32)
+        for number, cluster in enumerate(self.found(table), start=1):
+            numbers[cluster.indices] = number
+        return numbers
 
 
 def clusters(  # noqa: PLR0917

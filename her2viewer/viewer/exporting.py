@@ -18,6 +18,7 @@ from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.domain.result import Result
 from her2viewer.domain.reviewed import ReviewedMap
 from her2viewer.guidelines.decision import Decision
+from her2viewer.scoring.cell_clusters import ClusterSearch
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.desk import Desk, file_dialog, save_dialog
 from her2viewer.viewer.panels.case_panel import FIELDS
@@ -48,6 +49,7 @@ class ReportInputs:
     change: MaskChange
     cell_corrections: CellCorrections
     cell_change: CellChange
+    clusters: ClusterSearch | None
 
     def build(self) -> Any:
         """The report's values; reads the slide.
@@ -93,7 +95,8 @@ def _write_csv(inputs: ReportInputs, path: Path) -> None:
     from her2viewer.reports.tables import write_cells_csv
 
     assert inputs.result is not None
-    write_cells_csv(path, inputs.result, inputs.annotations.region(), inputs.pixel_size, inputs.reviewed)
+    region = inputs.annotations.region()
+    write_cells_csv(path, inputs.result, region, inputs.pixel_size, inputs.reviewed, search=inputs.clusters)
 
 
 def _write_geojson(inputs: ReportInputs, path: Path) -> None:
@@ -106,7 +109,7 @@ def _write_geojson(inputs: ReportInputs, path: Path) -> None:
     if cells is None:
         raise ReportError("This scorer finds no single cells, so there are none to write.")
     inside = inputs.annotations.region().contains_points(cells.x, cells.y)
-    write_cells_geojson(path, cells.selected(inside))
+    write_cells_geojson(path, cells.selected(inside), inputs.clusters)
 
 
 _WRITERS: Mapping[str, tuple[str, str, str, Callable[[ReportInputs, Path], None]]] = {
@@ -131,6 +134,8 @@ class Exporting(QObject):
         self.palette = ""
         self.reviewed: Callable[[], ReviewedMap | None] = lambda: None
         """Which places were looked at closely."""
+        self.clusters: Callable[[], ClusterSearch | None] = lambda: None
+        """How clusters were found, where they were looked at."""
         self.native_dialogs = True
         """Tests use Qt's own file dialog."""
 
@@ -223,6 +228,7 @@ class Exporting(QObject):
             change=controller.change,
             cell_corrections=session.cell_corrections,
             cell_change=controller.cell_change,
+            clusters=self.clusters(),
         )
 
     # -- outlines -----------------------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ class MainWindow(QMainWindow):
         self.reviewing = Reviewing(self.session, self.canvas, self.keeper, self)
         self.flow.import_outlines = self.exporting.import_file
         self.exporting.reviewed = lambda: self.reviewing.map
+        self.exporting.clusters = lambda: self.cells.panel.clusters.search
         self.walk = FieldWalk(self.session, self.canvas, self.reviewing, self.messages, self)
         self.correcting = CellCorrecting(self, desk, toolbox=self.toolbox, canvas=self.canvas, evidence=self.evidence)
         self.correcting.bar.room_taken.connect(self.legend.set_room_below)

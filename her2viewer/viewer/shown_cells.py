@@ -109,6 +109,11 @@ class ShownCells(QObject):
         return self._session.pixel_size
 
     @property
+    def slide(self) -> str:
+        """Identity of the slide; "" without one."""
+        return "" if self._session.slide is None else self._session.slide.identity
+
+    @property
     def active(self) -> Annotation | None:
         """The one region that is selected; None where all regions are spoken of together."""
         if len(self._session.selection) != 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -17,12 +19,14 @@ from pytestqt.qtbot import QtBot
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.domain.cell_corrections import SaidClass
 from her2viewer.domain.evidence import CellTable, Evidence
+from her2viewer.scoring import cell_clusters
 from her2viewer.viewer import shown_cells
 from her2viewer.viewer.main_window import MainWindow
-from her2viewer.viewer.panels import cells_clusters, cells_panel
+from her2viewer.viewer.panels import cells_panel
 from her2viewer.viewer.panels.cells_points import MOST_POINTS
 from tests.helpers.cell_evidence import STEP, cells_result, lattice_cells, many_cells
 from tests.helpers.surface_evidence import surface_evidence, surface_result
+from tests.unit import geojson_rules as rules
 from tests.viewer.test_main_window import messages, write_slide
 from tests.viewer.test_surface_window import new_window, open_in
 
@@ -264,6 +268,40 @@ def test_clusters_follow_a_run_and_the_one_that_is_looked_at_stays(
     assert found.list.currentRow() == 2
     now = found.clusters[2]
     assert now.indices.tolist() == kept.indices.tolist()
+
+
+def written(qtbot: QtBot, window: MainWindow, path: Path) -> str:
+    window.exporting.write_report(path.suffix[1:], path)
+    qtbot.waitUntil(path.exists)
+    return path.read_text(encoding="utf-8")
+
+
+def test_exports_of_cells_carry_the_numbers_of_the_clusters_that_were_looked_at(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    table = lattice_cells()
+    put(window, table)
+    plain = csv.DictReader(written(qtbot, window, tmp_path / "before.csv").splitlines())
+    assert "cluster" not in (plain.fieldnames or ())
+    open_panel(qtbot, window, "Clusters")
+    page = window.panels.cells.clusters
+    page.classes.setCurrentIndex(1)
+    settle(qtbot, window)
+    # The page need not be open while they are written.
+    window.panels.cells.show_page("Counts")
+    expected = np.zeros(len(table), dtype=int)
+    for number, cluster in enumerate(page.clusters, start=1):
+        expected[cluster.indices] = number
+    assert expected.max() == len(page.clusters) > 1
+    rows = list(csv.DictReader(written(qtbot, window, tmp_path / "after.csv").splitlines()))
+    assert [int(row["cluster"] or 0) for row in rows] == expected.tolist()
+    rule = "2+ and 3+ cells, 20 um, 10 or more"
+    assert {row["cluster_of"] for row in rows} == {"", rule}
+    data = json.loads(written(qtbot, window, tmp_path / "cells.geojson"))
+    assert rules.broken_rules(data) == []
+    told = [f["properties"] for f in data["features"]]
+    assert [p["measurements"].get("Cluster", 0) for p in told] == expected.tolist()
+    assert {p.get("metadata", {}).get("Cluster of", "") for p in told} == {"", rule}
 
 
 def test_nothing_is_put_together_of_a_run_that_nobody_looks_at_closely(qtbot: QtBot, window: MainWindow) -> None:
@@ -532,7 +570,7 @@ def test_clusters_that_could_not_be_found_say_so_and_are_found_when_it_is_tried_
 ) -> None:
     put(window, islands())
     with monkeypatch.context() as patch:
-        patch.setattr(cells_clusters, "clusters", out_of_memory)
+        patch.setattr(cell_clusters, "clusters", out_of_memory)
         open_panel(qtbot, window, "Clusters")
         page = window.panels.cells.clusters
         assert page.trouble.isVisible()

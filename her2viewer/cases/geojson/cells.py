@@ -18,8 +18,10 @@ from her2viewer.cases.geojson.geometry import DECIMALS
 from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
+from her2viewer.scoring.cell_clusters import ClusterSearch
 
 BY_READER, SCORER_CLASS = "Class by the reader", "Class of the scorer"
+CLUSTER, CLUSTER_OF = "Cluster", "Cluster of"
 CHUNK = 4096
 """Cells turned into text at a time."""
 
@@ -38,25 +40,28 @@ def cell_classification(scheme: ClassScheme, index: int) -> dict[str, Any]:
     return {"names": ["Tumor", name], "color": list(INTENSITY_COLORS[name.lower()])}
 
 
-def write_cells_geojson(path: Path, cells: CellTable) -> None:
+def write_cells_geojson(path: Path, cells: CellTable, search: ClusterSearch | None = None) -> None:
     """Write cells as detections with class and measurements; with outlines where the table has them.
 
     Where the reader corrected cells, a measurement tells these (1) from the others (0), and their metadata name the
-    class that the scorer had given.
+    class that the scorer had given. A cell of a cluster has its number as the measurement "Cluster" (1 for the
+    largest), and its metadata say what was taken for one.
 
     Args:
         path: ``.geojson`` or ``.json``, or ``.gz`` or ``.zip`` for a compressed file.
         cells: coordinates in level-0 px; written with two decimals.
+        search: which clusters are numbered; None writes none.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    write_feature_lines(Path(path), _lines(cells))
+    write_feature_lines(Path(path), _lines(cells, search))
 
 
-def _lines(cells: CellTable) -> Iterator[str]:
+def _lines(cells: CellTable, search: ClusterSearch | None) -> Iterator[str]:
     classifications = [cell_classification(cells.scheme, k) for k in range(len(cells.scheme.names))]
     names = {key: _measurement_name(key, cells.feature_units.get(key, "")) for key in cells.features}
+    numbers = None if search is None else search.numbers(cells)
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
     for start in range(0, len(cells), CHUNK):
         stop = min(start + CHUNK, len(cells))
@@ -70,6 +75,7 @@ def _lines(cells: CellTable) -> Iterator[str]:
         scorers = [] if said is None else said[start:stop].tolist()
         if said is not None:
             columns.append((BY_READER, [float(code != NOT_SCORED) for code in scorers]))
+        clustered = [] if numbers is None else numbers[start:stop].tolist()
         random = os.urandom(16 * (stop - start))
         for i, kind in enumerate(cells.classes[start:stop].tolist()):
             ring = rings[i]
@@ -79,10 +85,16 @@ def _lines(cells: CellTable) -> Iterator[str]:
                 else {"type": "Point", "coordinates": points[i]}
             )
             properties: dict[str, Any] = {"objectType": "detection", "classification": classifications[kind]}
-            if columns:
-                properties["measurements"] = {name: number_to_json(column[i]) for name, column in columns}
+            measured = {name: number_to_json(column[i]) for name, column in columns}
+            told = {}
             if scorers and scorers[i] != NOT_SCORED:
-                properties["metadata"] = {SCORER_CLASS: cells.scheme.names[scorers[i]]}
+                told[SCORER_CLASS] = cells.scheme.names[scorers[i]]
+            if search is not None and clustered[i]:
+                measured[CLUSTER], told[CLUSTER_OF] = clustered[i], search.words
+            if measured:
+                properties["measurements"] = measured
+            if told:
+                properties["metadata"] = told
             yield encode(
                 {
                     "type": "Feature",

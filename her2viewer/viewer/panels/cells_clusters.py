@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetIt
 
 from her2viewer.domain.classes import HER2_LABELS
 from her2viewer.domain.pixelsize import mm2_column
-from her2viewer.scoring.cell_clusters import LEAST_CELLS, LINK_UM, CellCluster, clusters
+from her2viewer.scoring.cell_clusters import LEAST_CELLS, LINK_UM, CellCluster, ClusterSearch
 from her2viewer.scoring.cell_maps import inside
 from her2viewer.viewer.latest import LatestWork, trouble
 from her2viewer.viewer.overlays.cluster_outlines import ClusterLayer
@@ -43,6 +43,8 @@ class CellClusters(QWidget):
         self._work = LatestWork("find clusters of cells", self)
         self._of: tuple[object, ...] = ()
         """What the list speaks of: table, region, classes, pixel size, distance, least size."""
+        self._slide = ""
+        """On which they were looked for."""
         self.clusters: tuple[CellCluster, ...] = ()
         self.classes = CalmCombo()
         self.classes.setAccessibleName("Class of the clustered cells")
@@ -64,6 +66,7 @@ class CellClusters(QWidget):
         self.list = QListWidget()
         self.list.setObjectName("clusterList")
         self.list.setAccessibleName("Clusters of cells")
+        self.list.setToolTip("Click one to go there. Cells written as CSV or GeoJSON carry these numbers.")
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFixedHeight(184)
@@ -86,6 +89,15 @@ class CellClusters(QWidget):
     def idle(self) -> bool:
         """True when nothing is being worked out."""
         return not self._work.busy
+
+    @property
+    def search(self) -> ClusterSearch | None:
+        """How the clusters of what is shown now are found; None where nobody looked at any on this slide."""
+        size = self._shown.pixel_size
+        if size is None or not self._slide or self._slide != self._shown.slide:
+            return None
+        codes: tuple[int, ...] = self.classes.currentData()
+        return ClusterSearch(codes, self._shown.region, size, self.link.value(), self.least.value())
 
     def restore(self, settings: Settings) -> None:
         """Distance and least size as they were chosen last."""
@@ -120,11 +132,12 @@ class CellClusters(QWidget):
         growing = self._shown.growing
         if not growing:
             say(self.summary, "Looking for clusters...")
+        search, self._slide = ClusterSearch(codes, region, size, link, least), self._shown.slide
         classes = [k for k, code in enumerate(table.scheme.her2) if code in codes]
 
         def work() -> tuple[tuple[CellCluster, ...], int]:
             every = int((np.isin(table.classes, classes) & inside(table, region)).sum())
-            return clusters(table, classes, region, size, link, least), every
+            return search.found(table), every
 
         self._work.order(work, lambda found: self._take(*found, growing=growing), self._fail)
 
