@@ -145,6 +145,41 @@ def test_dots_of_the_strongest_class_lie_on_top():
     assert image[12, 12].tolist() == [*COLORS[3][::-1].tolist(), 255]
 
 
+@pytest.mark.parametrize("on_screen", [3, 4, 5, 6, 7.5])
+def test_dots_are_round_as_large_as_before_and_premultiplied(on_screen):
+    downsample = 40 / on_screen
+    middle = (100.5 * downsample, 60.5 * downsample)
+    chunk = CellChunk.of(cells([middle[0]], [middle[1]], [3]))
+    side = 512 * downsample
+    image = draw_cells((chunk,), (0, 0, side, side), size=512, downsample=downsample, style=STYLE, cell_size=40)
+    assert image is not None
+    assert (image[..., :3].max(axis=-1) <= image[..., 3]).all()
+    alpha = image[..., 3].astype(float) / 255
+    rows, columns = np.nonzero(alpha)
+    away = np.hypot(rows - 60, columns - 100)
+    # The farther from the middle the less is covered, alike in all directions, and with no corner.
+    shares = {distance: set(alpha[rows, columns][np.isclose(away, distance)].round(3)) for distance in set(away)}
+    assert all(len(share) == 1 for share in shares.values())
+    falling = [min(shares[distance]) for distance in sorted(shares)]
+    assert falling == sorted(falling, reverse=True)
+    radius = 0.32 * on_screen
+    assert alpha.sum() == pytest.approx(np.pi * (radius + 0.2) ** 2, rel=0.25)
+
+
+def test_the_soft_rim_of_a_dot_leaves_a_dot_beside_it_as_it_is():
+    one = CellChunk.of(cells([804], [804], [0]))
+    both = CellChunk.of(cells([804, 844], [804, 804], [0, 3]))
+    images = [
+        draw_cells((chunk,), (0, 0, 4096, 4096), size=512, downsample=8.0, style=STYLE, cell_size=40)
+        for chunk in (one, both)
+    ]
+    assert images[0] is not None
+    assert images[1] is not None
+    full = images[0][..., 3] == 255
+    assert (images[1][full][:, 3] == 255).all()
+    assert (images[1][100, 100] == images[0][100, 100]).all()
+
+
 def test_a_hidden_class_is_not_drawn():
     shown = np.array([True, True, True, False, True])
     chunk = CellChunk.of(cells([100], [100], [3]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,14 @@ DOT_PX = 2.6
 """Below this width cells would run into each other as dots: their density is drawn."""
 _DENSITY_BLOCK_PX = 3.0
 """Smallest block of the density view, device px: finer ones would flicker."""
+
+ONE_PX = 0.6
+"""A dot of this radius is one px."""
+_SOFT = 0.7
+"""Px from the radius of a dot to where its rim ends: half the rim, and what makes it as large as its circle."""
+
+_SEEN = 0.15
+"""Shares of a px below this are not seen and left out."""
 
 _MARK, _EDGE = np.array([255, 255, 255], dtype=np.uint8), np.array([16, 16, 20], dtype=np.uint8)
 """RGB of what the reader has chosen: no class has these colours."""
@@ -93,7 +102,7 @@ def draw_cells(
     if not found and not any(len(at) for _, at in gone):
         return None
     image = np.zeros((size, size, 4), dtype=np.uint8)
-    radius = float(np.clip(0.32 * cell_size / downsample, 0.6, 3.0))
+    radius = float(np.clip(0.32 * cell_size / downsample, ONE_PX, 3.0))
     for code in style.order:
         color = style.colors[code]
         for chunk, at in found:
@@ -127,7 +136,7 @@ def draw_marked(chunk: CellChunk, box: Box, *, size: int, downsample: float, cel
     x, y = (chunk.x[at] - x0) / downsample, (chunk.y[at] - y0) / downsample
     if len(at) > (size / _CROWD_PX) ** 2:
         # From afar so many would cover all: one px each shows where they are dense.
-        _dots(image, x, y, _MARK, 0.6)
+        _dots(image, x, y, _MARK, ONE_PX)
         return image
     outlines = view_for(cell_size, downsample) is CellView.OUTLINES
     wide = 2 if cell_size / downsample > 40 else 1
@@ -199,20 +208,32 @@ def _outline(
 def _dots(
     image: BGRA, x: NDArray[np.float32], y: NDArray[np.float32], color: NDArray[np.uint8], radius: float
 ) -> None:
+    """Round dots with soft rims, their middles in the middles of px. Rims cover nothing that is fuller."""
     if len(x) == 0:
         return
     h, w = image.shape[:2]
     pixels = image.view(np.uint32).reshape(h * w)
-    ink = np.array([color[2], color[1], color[0], 255], dtype=np.uint8).view(np.uint32)[0]
+    ink = np.array([color[2], color[1], color[0], 255])
     cx, cy = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    reach = int(np.ceil(radius))
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            if dx * dx + dy * dy > radius * radius + 0.4:
-                continue
-            px, py = cx + dx, cy + dy
-            keep = (px >= 0) & (px < w) & (py >= 0) & (py < h)
-            pixels[py[keep] * w + px[keep]] = ink
+    for (dx, dy), share in _disc(radius).items():
+        px, py = cx + dx, cy + dy
+        keep = (px >= 0) & (px < w) & (py >= 0) & (py < h)
+        at = py[keep] * w + px[keep]
+        full = np.round(ink * share).astype(np.uint8)
+        if share < 1:
+            at = at[pixels[at] >> 24 < full[3]]
+        pixels[at] = full.view(np.uint32)[0]
+
+
+@cache
+def _disc(radius: float) -> dict[tuple[int, int], float]:
+    """How much of each px around its middle one a dot covers, 0 to 1, the rim first."""
+    if radius <= ONE_PX:
+        return {(0, 0): 1.0}
+    reach = int(np.ceil(radius + _SOFT))
+    around = range(-reach, reach + 1)
+    shares = {(dx, dy): min(1.0, radius + _SOFT - float(np.hypot(dx, dy))) for dx in around for dy in around}
+    return dict(sorted(((at, share) for at, share in shares.items() if share > _SEEN), key=lambda each: each[1]))
 
 
 def draw_density(

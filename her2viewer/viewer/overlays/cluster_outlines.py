@@ -19,12 +19,20 @@ from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 _EDGE, _LINE, _PICKED = (20, 16, 16, 255), (255, 255, 255, 255), (234, 168, 98, 255)
 """BGRA of the dark edge, the line, and the line of the one that was gone to."""
+_FAINT = (150, 150, 150, 150)
+"""BGRA, premultiplied: a thin white line that lets the tissue through."""
+_SMALL_PX, _LEAST_PX = 40, 5
+"""Below the first width on the screen the line is thin and faint, below the second there is none: from afar many
+small clusters would hide the slide.
+"""
 _LEAST_HOLE_PX = 14
 """Width on the screen from which holes are drawn."""
 
 
 class ClusterLayer(Layer):
-    """Draws clusters as white lines with a dark edge; the one that was gone to in the accent."""
+    """Draws clusters as white lines with a dark edge, from afar small ones fainter; the one that was gone to in the
+    accent.
+    """
 
     z = 30
     composed = True
@@ -72,8 +80,10 @@ def _render(clusters: tuple[CellCluster, ...], picked: int | None) -> Render:
 
         margin = 4 * downsample
         x0, y0, x1, y1 = box
+        sides = np.minimum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]) / downsample
         near = np.flatnonzero(
-            (bounds[:, 0] <= x1 + margin)
+            ((sides >= _LEAST_PX) | (np.arange(len(bounds)) == (-1 if picked is None else picked)))
+            & (bounds[:, 0] <= x1 + margin)
             & (bounds[:, 2] >= x0 - margin)
             & (bounds[:, 1] <= y1 + margin)
             & (bounds[:, 3] >= y0 - margin)
@@ -82,8 +92,11 @@ def _render(clusters: tuple[CellCluster, ...], picked: int | None) -> Render:
             return None
         pixels = np.zeros((size, size, 4), dtype=np.uint8)
         lines = {int(k): _rings(clusters[k], box, downsample) for k in near}
-        plain = [line for k, found in lines.items() if k != picked for line in found]
+        small = [line for k, found in lines.items() if k != picked and sides[k] < _SMALL_PX for line in found]
+        plain = [line for k, found in lines.items() if k != picked and sides[k] >= _SMALL_PX for line in found]
         own = lines.get(picked, []) if picked is not None else []
+        if small:
+            cv2.polylines(pixels, small, True, _FAINT, 1, cv2.LINE_AA, 4)
         for found, color in ((plain, _LINE), (own, _PICKED)):
             if found:
                 cv2.polylines(pixels, found, True, _EDGE, 4, cv2.LINE_AA, 4)
