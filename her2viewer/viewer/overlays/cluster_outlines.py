@@ -19,8 +19,8 @@ from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 _EDGE, _LINE, _PICKED = (20, 16, 16, 255), (255, 255, 255, 255), (234, 168, 98, 255)
 """BGRA of the dark edge, the line, and the line of the one that was gone to."""
-_FAINT = (150, 150, 150, 150)
-"""BGRA, premultiplied: a thin white line that lets the tissue through."""
+_FAINT = (22, 18, 18, 160)
+"""BGRA, premultiplied: a thin dark line that lets the tissue through; a white one is not seen on pale tissue."""
 _SMALL_PX, _LEAST_PX = 40, 5
 """Below the first width on the screen the line is thin and faint, below the second there is none: from afar many
 small clusters would hide the slide.
