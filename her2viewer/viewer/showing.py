@@ -114,7 +114,10 @@ class Showing(QObject):
     def show_device(self) -> None:
         """Where the chosen scorer works; nothing before that is known."""
         works = self._window.warming.working_on
-        self._window.status.set_device("" if works is None else works.chip)
+        if works is None:
+            self._window.status.set_device("", "")
+        else:
+            self._window.status.set_device(works.device, works.chip)
 
     def device_words(self) -> str:
         """Where it works and why, and what memory is held."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QStatusBar, QToolButton, QWidget
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.viewer.icons import set_icon
+
+_BAR_PX, _SLIM_BAR_PX, _ROOMY_PX = 120, 36, 1400
+_BESIDE = 8
+"""Room at either side of a text, px; as the style sheet has it."""
 
 
 class _ClickableLabel(QLabel):
@@ -22,11 +26,39 @@ class _ClickableLabel(QLabel):
 
 
 class _DeviceLabel(_ClickableLabel):
-    """What its tip says changes all the time: it is put together when somebody asks."""
+    """Where there is no room for the reason it says the device alone: it must not keep a window from a small screen.
+
+    What its tip says changes all the time, so that is put together when somebody asks.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.describe: Callable[[], str] = lambda: ""
+        self._short = self._long = ""
+
+    def say(self, short: str, long: str) -> None:
+        self._short, self._long = short, long
+        self.updateGeometry()
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        return self._room(self._long)
+
+    def minimumSizeHint(self) -> QSize:
+        return self._room(self._short)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        _put(self, self._long if self.width() >= self._room(self._long).width() else self._short)
+
+    def _room(self, text: str) -> QSize:
+        self.ensurePolished()
+        around = self.contentsMargins()
+        width = self.fontMetrics().horizontalAdvance(text) + around.left() + around.right() + 2 * _BESIDE
+        return QSize(width if text else 0, super().sizeHint().height())
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip:
@@ -69,7 +101,6 @@ class StatusBar(QStatusBar):
         self._readout.setProperty("role", "strong")
         self._stage = QLabel()
         self._bar = QProgressBar()
-        self._bar.setFixedWidth(120)
         self._bar.setTextVisible(False)
         self._left = QLabel()
         self._cancel = QToolButton()
@@ -105,6 +136,11 @@ class StatusBar(QStatusBar):
         self.set_view(None, None)
         self.set_colours("")
         self.set_position(None, None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # A run must not widen a window beyond a small screen.
+        self._bar.setFixedWidth(_BAR_PX if self.width() >= _ROOMY_PX else _SLIM_BAR_PX)
 
     def set_view(self, downsample: float | None, pixel_size: PixelSize | None) -> None:
         """Magnification and pixel size of the view; ``downsample`` None without a slide."""
@@ -173,9 +209,9 @@ class StatusBar(QStatusBar):
         _put(self._saved, text, tip)
         _set_role(self._saved, role)
 
-    def set_device(self, text: str) -> None:
-        """Where the scorer works, and why on no GPU."""
-        _put(self._device, text)
+    def set_device(self, device: str, with_reason: str) -> None:
+        """Where the scorer works, alone and with the reason why on no GPU; "" where that is not known."""
+        self._device.say(device, with_reason)
 
     def describe_device(self, describe: Callable[[], str]) -> None:
         """What the tip beside it says, asked when it is wanted."""

@@ -56,7 +56,7 @@ def tip(window: MainWindow) -> str:
 def test_the_chip_says_of_each_scorer_where_it_works_and_why_on_no_gpu(qtbot: QtBot, window: MainWindow) -> None:
     controller = window.controller
     assert controller.scorer == "membrane"
-    assert chip(window).text() == "CPU (no network)"
+    qtbot.waitUntil(lambda: chip(window).text() == "CPU (no network)")
     assert "has no network that a GPU could run" in tip(window)
     controller.set_scorer("surface")
     # Its networks are loaded at once, for a run that may follow.
@@ -64,13 +64,13 @@ def test_the_chip_says_of_each_scorer_where_it_works_and_why_on_no_gpu(qtbot: Qt
     reason = {check.name: check for check in run_checks()}["GPU"].detail
     assert reason.startswith("No GPU is used: ")
     assert reason in tip(window)
-    assert chip(window).text().endswith(")")
+    qtbot.waitUntil(lambda: chip(window).text().endswith(")"))
     controller.set_settings({**controller.settings_of("surface"), "device": "cpu"})
     qtbot.waitUntil(lambda: chip(window).text().endswith("(as chosen)"))
     assert "No GPU is used: the setting Device asks for CPU." in tip(window)
     # What is known of the other scorer still holds.
     controller.set_scorer("membrane")
-    assert chip(window).text() == "CPU (no network)"
+    qtbot.waitUntil(lambda: chip(window).text() == "CPU (no network)")
 
 
 def test_memory_and_the_limit_of_what_is_kept_are_told_where_the_chip_leads(qtbot: QtBot, window: MainWindow) -> None:
@@ -89,3 +89,19 @@ def test_memory_and_the_limit_of_what_is_kept_are_told_where_the_chip_leads(qtbo
     window.commands["mag_40"].trigger()
     qtbot.waitUntil(lambda: any(text.endswith(limit) and text != before for text in told()))
     about.reject()
+
+
+def test_while_a_run_goes_on_the_window_still_fits_a_small_screen(qtbot: QtBot, window: MainWindow) -> None:
+    window.controller.set_scorer("surface")
+    qtbot.waitUntil(lambda: chip(window).text().endswith(")") and "network" not in chip(window).text())
+    long = chip(window).text()
+    window.status.set_progress("Tumour and classes", 1.0, 3599, can_cancel=True)
+    assert window.minimumSizeHint().width() <= 1280
+    window.resize(window.minimumSizeHint().width(), 800)
+    qtbot.waitUntil(lambda: chip(window).text() != long)
+    # What there is no room for is in the tip.
+    assert long.startswith(chip(window).text())
+    assert "No GPU is used" in tip(window)
+    window.status.end_progress()
+    window.resize(1280, 800)
+    qtbot.waitUntil(lambda: chip(window).text() == long)

@@ -210,7 +210,7 @@ def _field(bounds: tuple[int, int], value: int, unit: str, name: str) -> CalmSpi
     made.setAccessibleName(name)
     made.setAlignment(Qt.AlignmentFlag.AlignRight)
     made.setButtonSymbols(CalmSpin.ButtonSymbols.NoButtons)
-    made.setFixedWidth(64)
+    made.setFixedWidth(58)
     return made
 
 
