@@ -303,7 +303,7 @@ class CanvasBench:
 
         # Once for the tiles.
         walk(2 * PAN_THERE)
-        self._wait(lambda: canvas.settled)
+        self.wait(lambda: canvas.settled)
         floor.clear()
         canvas.painted.clear()
         canvas.recording = True
@@ -330,13 +330,13 @@ class CanvasBench:
         """The whole slide, with nothing left of what was looked at before."""
         self.canvas.set_slide(None)
         self.canvas.set_slide(self.slide, self.slide.pixel_size)
-        self._wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
+        self.wait(lambda: self.canvas.sharp and self.canvas.loader.outstanding == 0)
 
     def settle(self, view: Viewport, done: Callable[[], bool] = lambda: True) -> None:
         """Show a view and wait until all of it and what is loaded ahead is there, and ``done``."""
         self.canvas.set_viewport(view)
-        self._wait(lambda: self.canvas.settled)
-        self._wait(done)
+        self.wait(lambda: self.canvas.settled)
+        self.wait(done)
 
     def _until_sharp(self) -> None:
         if self.canvas.sharp:
@@ -364,7 +364,8 @@ class CanvasBench:
         alarm.start(milliseconds)
         loop.exec()
 
-    def _wait(self, done: Callable[[], bool]) -> None:
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Let the program work until ``done``, for 20 s at most."""
         end = time.monotonic() + PATIENCE_MS / 1000
         while not done() and time.monotonic() < end:
             self._pass_time(5)

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.canvas.zooming import SPARE_BYTES, SPARE_FRAMES
 from tests.helpers.canvases import MakeCanvas, rgb, wait_idle
 from tests.helpers.gated_slide import GatedSlide
 
@@ -193,3 +194,38 @@ def test_the_view_can_go_in_the_middle_of_a_zoom(make_canvas: MakeCanvas, qtbot:
     canvas.shutdown()
     qtbot.wait(20)
     assert canvas.slide is None
+
+
+def test_memory_for_the_first_frames_is_there_before_a_zoom_and_after_it_and_goes_with_the_slide(
+    make_canvas: MakeCanvas, qtbot: QtBot
+) -> None:
+    canvas = settled(make_canvas, qtbot, GatedSlide(8000, 6000, (1, 4, 16)), 2.0)
+    zooming = canvas._zooming
+    pixels = canvas.viewport.width * canvas.viewport.height
+    qtbot.waitUntil(lambda: [len(memory) for memory in zooming._spare] == [pixels] * SPARE_FRAMES)
+    ready = {memory.ctypes.data for memory in zooming._spare}
+    canvas.zoom_by(0.1, smooth=False)
+    wait_frame(qtbot, canvas)
+    kept = canvas.ground.kept()
+    assert kept is not None
+    assert kept.ring.ctypes.data in ready
+    qtbot.waitUntil(lambda: not zooming.active)
+    wait_idle(qtbot, canvas)
+    assert 1 <= len(zooming._spare) <= SPARE_FRAMES
+    assert not any(canvas.ground.uses(memory) for memory in zooming._spare)
+    canvas.resize(500, 300)
+    canvas.repaint()
+    canvas.set_viewport(canvas.viewport.panned(300, 200))
+    wait_idle(qtbot, canvas)
+    smaller = canvas.viewport.width * canvas.viewport.height
+    assert smaller < pixels
+    qtbot.waitUntil(lambda: [len(memory) for memory in zooming._spare] == [smaller] * SPARE_FRAMES)
+    canvas.set_slide(None)
+    assert not zooming._spare
+
+
+def test_of_a_huge_view_no_memory_is_kept(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = settled(make_canvas, qtbot, GatedSlide(4000, 3000, (1, 4)), 2.0)
+    qtbot.waitUntil(lambda: bool(canvas._zooming._spare))
+    canvas._zooming.prepare(SPARE_BYTES // 4 + 1)
+    assert not canvas._zooming._spare

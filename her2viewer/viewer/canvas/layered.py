@@ -11,8 +11,10 @@ from PySide6.QtCore import QPointF, QRect, QRectF, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from her2viewer.domain.pixelsize import PixelSize
+from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import Pyramid, Scale
-from her2viewer.viewer.canvas.ground import Look
+from her2viewer.viewer.canvas.ground import Look, rim_of
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.requests import tiles_in_view
@@ -40,6 +42,7 @@ class LayeredView(TiledView):
         self._scale_bar_visible = True
         self._zooming = Zooming(self.store, self)
         self._zooming.ready.connect(self._zoom_came)
+        self.sharpened.connect(self._prepare_zoom)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
@@ -54,6 +57,11 @@ class LayeredView(TiledView):
         self._between.stop()
         self._zooming.stop()
         super().shutdown()
+
+    def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
+        if slide is None:
+            self._zooming.forget()
+        super().set_slide(slide, pixel_size)
 
     # -- layers ---------------------------------------------------------------------------------------------------
 
@@ -191,6 +199,11 @@ class LayeredView(TiledView):
             images = takewhile(lambda each: each is not None, (layer.rasters() for layer in kept))
             self._rasters = (look.rest, tuple(each for each in images if each is not None))
         self._zooming.ask(self.scene(scale, aim), look, pyramid, self.ground, self._rasters[1])
+
+    def _prepare_zoom(self) -> None:
+        view = self.frame_view
+        if not self._zooming.active and not view.rotation:
+            self._zooming.prepare((view.width + 2 * rim_of(view)) * (view.height + 2 * rim_of(view)))
 
     def _zoom_came(self) -> None:
         frame = self._zooming.take()

@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 IDLE_S = 2.0
 """The worker ends when nothing was zoomed for this long."""
 SPARE_FRAMES = 2
+SPARE_BYTES = 72 << 20
+"""So much of their memory is kept when a zoom is over, two frames of 4K: touching fresh memory takes longer."""
+TOUCH = 1024
+"""Px from one place to the next in order to touch all pages of memory."""
 LEAST_AHEAD_S = 0.012
 """So long the worker composes ahead though a frame is asked for, where frames have to be put together from tiles
 until that is done: they would never leave it the time.
@@ -141,6 +145,23 @@ class Zooming(QObject):
             if len(self._spare) < SPARE_FRAMES:
                 self._spare.append(memory)
 
+    def prepare(self, pixels: int) -> None:
+        """Before a zoom of views of so many px (with the rim): have memory for its frames, touched by a thread."""
+        with self._lock:
+            self._spare = [memory for memory in self._spare if len(memory) == pixels]
+            most = min(SPARE_FRAMES, SPARE_BYTES // (4 * pixels))
+            if self._stopping or len(self._spare) >= most:
+                return
+        threading.Thread(target=self._touch, args=(pixels, most), name="zoom memory", daemon=True).start()
+
+    def _touch(self, pixels: int, most: int) -> None:
+        while len(self._spare) < most and not self._stopping:
+            memory = screen_memory(pixels)
+            memory[::TOUCH] = 0
+            with self._lock:
+                if not self._stopping and len(self._spare) < SPARE_FRAMES:
+                    self._spare.append(memory)
+
     def drop(self) -> None:
         """Another view is shown: frames that are under way are of no use."""
         with self._lock:
@@ -148,10 +169,17 @@ class Zooming(QObject):
             self._stale = self._drawing
 
     def end(self) -> None:
-        """The zoom is over: give the memory back."""
+        """The zoom is over: give the memory back but for what the next one begins with."""
         self.drop()
         self.active = False
         self._kept = self._source = None
+        with self._lock:
+            if self._spare:
+                del self._spare[SPARE_BYTES // max(1, self._spare[0].nbytes) :]
+
+    def forget(self) -> None:
+        """There is nothing to be zoomed: give all the memory back."""
+        self.end()
         with self._lock:
             self._spare.clear()
 
@@ -160,6 +188,7 @@ class Zooming(QObject):
         self.end()
         with self._lock:
             self._stopping = True
+            self._spare.clear()
             thread = self._thread
             self._lock.notify_all()
         if thread is not None:
