@@ -1,18 +1,16 @@
-"""Keeps the case of the open slide on disk: loads it, saves changes within a second, says whether all is saved."""
+"""Keeps the case of the open slide on disk: saves changes within a second, says whether all is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from her2viewer.domain.annotation import AnnotationSet
-from her2viewer.domain.cell_corrections import NO_CELL_CORRECTIONS, REMOVED, CellCorrections
-from her2viewer.domain.corrections import NO_CORRECTIONS, Corrections
-from her2viewer.slides.slide import Slide
+from her2viewer.domain.cell_corrections import REMOVED
+from her2viewer.viewer.case_loading import LoadedCase, closing_key
 from her2viewer.viewer.session import Session
 from her2viewer.viewer.storage import Storage
 
@@ -29,80 +27,6 @@ SAVE_AFTER_MS = 500
 RETRY_AFTER_MS = 15_000
 # Looking about is no edit: it is kept in the background, without a word in the window.
 REVIEWED_AFTER_MS = 2000
-
-
-@dataclass(frozen=True)
-class LoadedCase:
-    """All that the disk knows of a slide's case."""
-
-    store: CaseStore
-    case: Case
-    annotations: AnnotationSet
-    results: tuple[Result, ...]
-    problems: tuple[str, ...]
-    """Sentences about what could not be read."""
-    reviewed: ReviewedMap | None = None
-    """Which places were looked at; None where nothing is known of it."""
-    alignments: tuple[AlignedSlide, ...] = ()
-    """Slides that were aligned with this one."""
-    views: KeptViews | None = None
-    """Which views stood side by side; None where nothing is known of it."""
-    corrections: Corrections = NO_CORRECTIONS
-    cell_corrections: CellCorrections = NO_CELL_CORRECTIONS
-    """Of the tumour mask."""
-
-    def close(self) -> None:
-        """Let the case go; for a slide that is not shown after all."""
-        self.store.close()
-
-
-def closing_key(store: CaseStore) -> str:
-    """Key of the job that closes a case, the last one that touches it."""
-    return f"close {store.folder}"
-
-
-def load_case(slide: Slide, wait_for: Callable[[str], object] = lambda key: None) -> LoadedCase:
-    """Read the case of a slide; damaged parts are left out with a sentence. For worker threads.
-
-    Args:
-        slide: the open slide.
-        wait_for: called with ``closing_key`` before anything is read: a slide that is opened again at once may still
-            be being saved (``Storage.wait_for``).
-
-    Raises:
-        CaseError: there is no folder in which a case could be kept.
-    """
-    from her2viewer.cases.case import CaseError
-    from her2viewer.cases.store import CaseStore
-
-    store = CaseStore.for_slide(slide.path, slide.identity)
-    wait_for(closing_key(store))
-    problems: list[str] = []
-
-    def attempt(read: Callable[[], Any], otherwise: Any) -> Any:
-        try:
-            return read()
-        except CaseError as error:
-            problems.append(str(error))
-            return otherwise() if callable(otherwise) else otherwise
-
-    attempt(store.acquire, None)
-    # A damaged case.json was put aside: the second look gives an empty case.
-    case = attempt(store.load, lambda: attempt(store.load, None))
-    if case is None:
-        from her2viewer.cases.case import Case
-
-        case = Case(slide_path=str(slide.path), identity=slide.identity)
-    annotations = attempt(store.load_annotations, AnnotationSet())
-    reviewed = attempt(store.load_reviewed, None)
-    alignments = attempt(store.load_alignments, ())
-    views = attempt(store.load_views, None)
-    corrections = attempt(store.load_corrections, NO_CORRECTIONS)
-    cells = attempt(store.load_cell_corrections, NO_CELL_CORRECTIONS)
-    found = [attempt(partial(store.load_result, scorer), None) for scorer in store.scorers()]
-    results = tuple(r for r in found if r is not None)
-    told = tuple(problems)
-    return LoadedCase(store, case, annotations, results, told, reviewed, alignments, views, corrections, cells)
 
 
 class CaseKeeper(QObject):

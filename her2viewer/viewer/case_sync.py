@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 
 from her2viewer.domain.result import Result
-from her2viewer.viewer.case_keeper import CaseKeeper, LoadedCase
+from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.case_loading import LoadedCase
 from her2viewer.viewer.scoring_controller import ScoringController
 from her2viewer.viewer.scoring_model import Reading
 

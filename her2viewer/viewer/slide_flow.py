@@ -16,7 +16,8 @@ from her2viewer.domain.corrections import NO_CORRECTIONS
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.canvas import SlideCanvas
-from her2viewer.viewer.case_keeper import CaseKeeper, LoadedCase, load_case
+from her2viewer.viewer.case_keeper import CaseKeeper
+from her2viewer.viewer.case_loading import LoadedCase, load_case
 from her2viewer.viewer.case_sync import CaseSync
 from her2viewer.viewer.dialogs.pixel_size import PixelSizeDialog
 from her2viewer.viewer.messages import Messages
