@@ -26,6 +26,9 @@ from her2viewer.viewer.canvas.zooming import Zooming
 PAUSE_MS = 30
 """Tiles are ordered for a zoom that stays this long: those of one that is shown for a frame would come too late."""
 
+RESTING_MS = 400
+"""Memory for a zoom is touched so long after a view became sharp, when nothing else is to be done."""
+
 
 class LayeredView(TiledView):
     """A view of tissue with layers and scale bar. Main thread."""
@@ -42,7 +45,11 @@ class LayeredView(TiledView):
         self._scale_bar_visible = True
         self._zooming = Zooming(self.store, self)
         self._zooming.ready.connect(self._zoom_came)
-        self.sharpened.connect(self._prepare_zoom)
+        self._resting = QTimer(self)
+        self._resting.setSingleShot(True)
+        self._resting.setInterval(RESTING_MS)
+        self._resting.timeout.connect(self._prepare_zoom)
+        self.sharpened.connect(self._resting.start)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
@@ -55,11 +62,13 @@ class LayeredView(TiledView):
     def shutdown(self) -> None:
         self._pause.stop()
         self._between.stop()
+        self._resting.stop()
         self._zooming.stop()
         super().shutdown()
 
     def set_slide(self, slide: Slide | None, pixel_size: PixelSize | None = None) -> None:
         if slide is None:
+            self._resting.stop()
             self._zooming.forget()
         super().set_slide(slide, pixel_size)
 
@@ -202,7 +211,7 @@ class LayeredView(TiledView):
 
     def _prepare_zoom(self) -> None:
         view = self.frame_view
-        if not self._zooming.active and not view.rotation:
+        if self.slide is not None and not self._zooming.active and not view.rotation:
             self._zooming.prepare((view.width + 2 * rim_of(view)) * (view.height + 2 * rim_of(view)))
 
     def _zoom_came(self) -> None:
