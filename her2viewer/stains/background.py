@@ -49,11 +49,14 @@ def glass_colour(overview: NDArray[np.uint8], fill: tuple[int, int, int] | None 
         return None
     kernel = np.ones((3, 3), np.uint8)
     high, low = cv2.dilate(overview, kernel), cv2.erode(overview, kernel)
-    spread = (high.astype(np.int16) - low).max(axis=2)
-    grey = overview.mean(axis=2)
+    # Channel by channel: over an axis of three NumPy takes ten times as long, and a reader waits for this.
+    red, green, blue = cv2.split(cv2.subtract(high, low))
+    spread = np.maximum(np.maximum(red, green), blue)
+    red, green, blue = (overview[..., k] for k in range(3))
+    grey = (red.astype(np.uint16) + green + blue) / 3
     flat = (spread <= FLAT_RANGE) & (grey >= DARKEST_GLASS)
     if fill is not None:
-        exact = (spread == 0) & (overview == np.asarray(fill, np.uint8)).all(axis=2)
+        exact = (spread == 0) & (red == fill[0]) & (green == fill[1]) & (blue == fill[2])
         scanned = flat & ~cv2.dilate(exact.astype(np.uint8), kernel).astype(bool)
         found = _brightest_mode(overview, grey, scanned, SMALLEST_SHARE * (~exact).sum())
         if found is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -410,3 +412,19 @@ def test_on_the_command_line_missing_networks_are_a_sentence(
     path = write_strips(tmp_path / "strips.ome.tif")
     assert main(["score", str(path), "--whole-slide", "--scorer", "surface", "--out", str(tmp_path / "out")]) == 2
     assert "no trained model" in capsys.readouterr().err
+
+
+def test_a_scorer_that_was_prepared_compiles_nothing_more_when_it_tells_stains_apart() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from her2viewer_surface.scorer import SurfaceScorer\nfrom her2viewer.stains._kernels import unmix\n"
+            "before = len(unmix.signatures)\nSurfaceScorer().prepare({})\nprint(before, len(unmix.signatures))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert done.stdout.split() == ["0", "1"]
