@@ -478,3 +478,29 @@ def test_after_a_removal_chosen_cells_are_still_those_that_were_chosen(window: M
     press(window, "3")
     assert all(class_of(window, c, r) == "3+" for c in (4, 5) for r in (4, 5))
     assert len(window.session.cell_corrections) == 5
+
+
+def test_on_a_narrow_canvas_the_bar_has_two_rows_and_no_name_is_cut(qtbot: QtBot, window: MainWindow) -> None:
+    put_cells(window)
+    window.commands["tool_correct_cells"].trigger()
+    bar = window.correcting.bar
+    qtbot.waitUntil(bar.isVisible)
+
+    def rows() -> list[list[str]]:
+        buttons = sorted(bar.findChildren(QToolButton), key=lambda b: (b.y(), b.x()))
+        assert all(b.width() >= b.sizeHint().width() for b in buttons)
+        return [[b.accessibleName() for b in buttons if b.y() == y] for y in sorted({b.y() for b in buttons})]
+
+    whole = ["0", "1+", "2+", "3+", "artefact", "stroma", "immune", "Remove", "Back"]
+    window.resize(1900, 800)
+    qtbot.waitUntil(lambda: rows() == [whole])
+    # Fonts differ: narrower and narrower until one row is too long.
+    for width in range(1800, 1000, -20):
+        window.resize(width, 800)
+        qtbot.waitUntil(lambda: len(rows()) in (1, 2))
+        if len(rows()) == 2:
+            break
+    assert rows() == [whole[:4], whole[4:]]
+    assert bar.x() >= 0
+    window.resize(1900, 800)
+    qtbot.waitUntil(lambda: rows() == [whole])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Sequence
 
-from PySide6.QtCore import Qt, QTimer, qVersion
+from PySide6.QtCore import QSize, Qt, QTimer, qVersion
 from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QDialog,
@@ -36,6 +36,9 @@ _SHOWN_VERSIONS = (
     "reportlab",
 )
 _EVERY_MS = 1000
+_KEYS_PX, _WORDS_PX = 150, 240
+"""Widest a key and what it does stand in one line."""
+_AROUND_KEYS = 60
 
 
 def _closing_buttons(dialog: QDialog) -> QDialogButtonBox:
@@ -159,7 +162,7 @@ class ShortcutsDialog(QDialog):
         self.setWindowTitle("Keyboard shortcuts")
         body = QWidget()
         columns = QHBoxLayout(body)
-        columns.setSpacing(40)
+        columns.setSpacing(28)
         columns.setContentsMargins(16, 12, 16, 12)
         stacks = [QVBoxLayout(), QVBoxLayout(), QVBoxLayout()]
         heights = [0] * len(stacks)
@@ -179,7 +182,9 @@ class ShortcutsDialog(QDialog):
         outer = QVBoxLayout(self)
         outer.addWidget(area)
         outer.addWidget(_closing_buttons(self))
-        self.resize(1120, 640)
+        room = self.screen().availableSize()
+        wanted = body.sizeHint() + QSize(_AROUND_KEYS, 2 * _AROUND_KEYS)
+        self.resize(wanted.boundedTo(QSize(room.width() - _AROUND_KEYS, room.height() - 2 * _AROUND_KEYS)))
 
     @staticmethod
     def _group(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
@@ -194,7 +199,12 @@ class ShortcutsDialog(QDialog):
             key.setProperty("role", "muted")
             key.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             grid.addWidget(key, row, 0)
-            grid.addWidget(QLabel(what), row, 1)
+            told = QLabel(what)
+            grid.addWidget(told, row, 1)
+            for label, most in ((key, _KEYS_PX), (told, _WORDS_PX)):
+                if label.sizeHint().width() > most:
+                    label.setWordWrap(True)
+                    label.setFixedWidth(most)
         grid.setColumnStretch(1, 1)
         return grid
 

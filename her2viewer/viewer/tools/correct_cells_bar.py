@@ -1,4 +1,7 @@
-"""The small bar of the tool that corrects cells: what a key would speak of, and all classes with their keys."""
+"""The small bar of the tool that corrects cells: what a key would speak of, and all classes with their keys.
+
+Where the canvas is too narrow for one row, what is no HER2 class stands in a second one: no name is cut.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import partial
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from her2viewer.domain.cell_corrections import NO_CELL, count_text
 from her2viewer.domain.classes import ClassScheme
@@ -17,6 +20,8 @@ from her2viewer.viewer.tools.correct_cells import BACK_KEY, CorrectCellsTool, cl
 
 _SWATCH = 12
 _MARGIN, _GAP = 14, 8
+_AROUND = 16
+"""Beside the buttons of a row."""
 _SCALE_BAR = 140, 44
 """Width and height of the lower left corner, where the scale bar stands, logical px."""
 REMOVE, BACK = "Remove", "Back"
@@ -38,12 +43,21 @@ class CorrectCellsBar(QFrame):
         self._scheme: ClassScheme | None = None
         self._palette = DEFAULT_PALETTE
         self._buttons: list[QToolButton] = []
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(10, 4, 6, 4)
-        self._row.setSpacing(0)
-        self._target = QLabel()
+        self._lesser: list[QToolButton] = []
+        """Those that go into the second row."""
+        self._rows = QHBoxLayout(), QHBoxLayout()
+        self._two = False
+        self._target, self._indent = QLabel(), QWidget()
         self._target.setObjectName("correctTarget")
-        self._row.addWidget(self._target)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 4, 6, 4)
+        column.setSpacing(0)
+        for row, first in zip(self._rows, (self._target, self._indent), strict=True):
+            row.setSpacing(0)
+            row.addWidget(first)
+            row.addStretch(1)
+            column.addLayout(row)
+        self._indent.hide()
         canvas.installEventFilter(self)
         tool.target_changed.connect(self.refresh)
         self.hide()
@@ -69,6 +83,7 @@ class CorrectCellsBar(QFrame):
         texts = ("9,999 cells  ", *(f"{_ONE} {name}  " for name in scheme.names))
         width = max(self._target.fontMetrics().horizontalAdvance(text) for text in texts)
         self._target.setMinimumWidth(width)
+        self._indent.setFixedWidth(width)
         words = count_text(count) if count else _NO_CELL
         self._target.setText(self._named(scheme, int(targets[0])) if count == 1 else words)
         for button in self._buttons:
@@ -120,10 +135,12 @@ class CorrectCellsBar(QFrame):
 
     def _fill(self, scheme: ClassScheme) -> None:
         for old in self._buttons:
-            self._row.removeWidget(old)
+            for row in self._rows:
+                row.removeWidget(old)
             old.hide()
             old.deleteLater()
-        self._buttons = []
+        self._buttons, self._lesser, self._two = [], [], False
+        self._indent.hide()
         for text, key, do, color in self._choices(scheme):
             button = QToolButton()
             # The figure of a HER2 class is its key.
@@ -137,14 +154,31 @@ class CorrectCellsBar(QFrame):
                 button.setIconSize(QSize(_SWATCH, _SWATCH))
                 button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.clicked.connect(lambda _=False, do=do: do())
-            self._row.addWidget(button)
+            _append(self._rows[0], button)
             self._buttons.append(button)
+            if not key.isdigit():
+                self._lesser.append(button)
+
+    def _use_rows(self, room: int) -> None:
+        """One row where ``room`` (logical px) is wide enough for it, else two."""
+        around = self.contentsMargins()
+        needed = self._target.minimumWidth() + around.left() + around.right() + _AROUND
+        two = needed + sum(button.sizeHint().width() for button in self._buttons) > room
+        if two == self._two:
+            return
+        self._two = two
+        before, after = self._rows if two else self._rows[::-1]
+        for button in self._lesser:
+            before.removeWidget(button)
+            _append(after, button)
+        self._indent.setVisible(two)
 
     def _place(self) -> None:
         if self.isHidden():
             return
-        self.adjustSize()
         room = self._canvas.width() - 2 * _MARGIN
+        self._use_rows(room)
+        self.adjustSize()
         width = min(self.width(), room)
         # To the right of the scale bar, or above it where there is no room beside it.
         raised = _SCALE_BAR[1] if width + _SCALE_BAR[0] > room else 0
@@ -152,6 +186,11 @@ class CorrectCellsBar(QFrame):
         top = self._canvas.height() - self.height() - _MARGIN - raised
         self.setGeometry(self._canvas.width() - width - _MARGIN, top, width, self.height())
         self.raise_()
+
+
+def _append(row: QHBoxLayout, button: QToolButton) -> None:
+    # The last thing in a row is what takes the room that is left.
+    row.insertWidget(row.count() - 1, button)
 
 
 def _swatch(color: QColor) -> QIcon:
