@@ -118,6 +118,22 @@ def test_of_what_was_composed_ahead_that_which_changes_is_dropped(make_canvas: M
     assert (shown(canvas)[60:400, 480:] == (1, 2, 3)).all()
 
 
+def test_a_layer_that_was_taken_away_is_not_painted_between_frames(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 620, 430)
+    layer = Squares()
+    canvas.add_layer(layer)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, cx=4000, cy=3000))
+    wait_idle(qtbot, canvas)
+    for _ in range(3):
+        canvas.set_viewport(canvas.viewport.panned(-4, 0))
+        canvas.repaint()
+    assert canvas.ground.work_ahead(), "there is something to be composed"
+    layer.parts.clear()
+    canvas.remove_layer(layer)
+    assert not canvas.ground.work_ahead()
+    assert not layer.parts
+
+
 def test_a_strip_is_cut_into_pieces_that_cover_it_once() -> None:
     for area in (QRect(-5, 7, 40, 1272), QRect(3, -900, 2112, 16), QRect(0, 0, 20, 21)):
         pieces = list(_pieces(area))

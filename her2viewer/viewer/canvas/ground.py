@@ -186,6 +186,10 @@ class Ground:
         """Between two frames of a pan: compose a little of what the next ones will need; False where it is enough."""
         return self._beyond is not None and self._strips.work_ahead(self._beyond)
 
+    def leave_off(self) -> None:
+        """Compose nothing more between frames until the next one: something that took part in the last one goes."""
+        self._beyond = None
+
     def _begin_at(self, origin: tuple[int, int], rim: int) -> None:
         # One block from the first byte on: memory that does not begin as that of the screen does, in multiples of a
         # line of the processor's cache, is copied half as fast.

@@ -95,6 +95,7 @@ class LayeredView(TiledView):
         """Take a layer away; nothing happens where it is not there."""
         if layer in self._layers:
             self._layers.remove(layer)
+            self.ground.leave_off()
             layer.changed.disconnect(self._layer_changed)
             layer.changed_in.disconnect(self._layer_changed_in)
             self.schedule()
