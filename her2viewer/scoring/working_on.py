@@ -1,4 +1,4 @@
-"""Where networks run, in the words of the window, of ``her2viewer doctor`` and of nobody else."""
+"""Where networks run and why on no GPU: the words of the window and of ``her2viewer doctor``."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ NVIDIA = frozenset({"nvidia"})
         (Signs(drivers=frozenset({"amd"})), "PyTorch not installed", "an AMD card", "PyTorch for ROCm"),
         (Signs(cards=frozenset({"amd"})), "no GPU driver", "no driver for computing", ""),
         (Signs(cards=frozenset({"intel"})), "no Intel driver", "OpenVINO finds no driver", "compute runtime"),
-        (Signs("Darwin", apple=True), "PyTorch not installed", "a GPU of Apple's", "PyTorch for macOS"),
+        (Signs(apple=True), "PyTorch not installed", "a GPU of Apple's", "PyTorch for macOS"),
         # The stronger card is the one to mend.
         (Signs(cards=frozenset({"intel", "nvidia"})), "no NVIDIA driver", "NVIDIA", "NVIDIA"),
     ],

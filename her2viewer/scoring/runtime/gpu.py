@@ -23,8 +23,6 @@ _HOW = "docs/training.md says how"
 class Signs:
     """What was found on this computer."""
 
-    system: str = "Linux"
-    """As ``platform.system()`` has it."""
     apple: bool = False
     """A processor of Apple's own, whose GPU PyTorch can use."""
     cards: frozenset[str] = frozenset()
@@ -106,7 +104,7 @@ def signs() -> Signs:
     apple = system == "Darwin" and platform.machine() == "arm64"
     drivers = frozenset(_drivers(system))
     torch, said = _torch() if apple or drivers else ("missing", "")
-    return Signs(system, apple, frozenset(_cards()), drivers, torch, said)
+    return Signs(apple, frozenset(_cards()), drivers, torch, said)
 
 
 def _drivers(system: str) -> list[str]:
