@@ -61,9 +61,10 @@ def pick_device(wish: str = "auto") -> Device:
 
 
 def precisions(device: Device) -> tuple[str, ...]:
-    """The precisions of floating point that a network may run at on a device, full precision first."""
+    """The precisions that a network may run at on a device: the full one, then those that a trial tries, in turn."""
     if not device.by_torch:
-        return precisions_of(device.kind.upper())
+        full, *low = precisions_of(device.kind.upper())
+        return (full, *(("int8",) if device.kind == "cpu" else ()), *low)
     if device.kind != "cuda":
         return ("fp32",)
     import torch
@@ -72,7 +73,7 @@ def precisions(device: Device) -> tuple[str, ...]:
 
 
 def precisions_of(name: str) -> tuple[str, ...]:
-    """As ``precisions``, of a device of OpenVINO: "CPU", "GPU" or "NPU"."""
+    """Those of floating point, of a device of OpenVINO: "CPU", "GPU" or "NPU"."""
     if name == "NPU":
         # It knows nothing else.
         return ("fp16",)

@@ -76,11 +76,11 @@ def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -
 
 
 def _worth_a_trial(model: ModelFolder, device: Device) -> list[str]:
-    """Full precision, then what may be faster, the fastest first."""
+    """Full precision, then what may be faster with this model, the fastest first."""
     full, *low = precisions(device)
     if not model.more.get("bf16"):
         low = []
-    return [full, *(["int8"] if device.kind == "cpu" and input_ranges(model) else []), *low]
+    return [full, *(p for p in low if p != "int8" or input_ranges(model))]
 
 
 def _chosen(made: Callable[[str], Loaded], tried: list[str], model: ModelFolder, kept: Kept, where: str) -> Loaded:
