@@ -83,6 +83,12 @@ class SidePanels(QObject):
             # A list of regions may be long: it gets the room that the others leave.
             column.add(panel, grows=title == "Regions", holds=title in ("Cells", "Your reading", "Other profiles"))
 
+        # After the panels themselves, which were connected before.
+        controller.decision_changed.connect(self._settle)
+
+    def _settle(self, *_: object) -> None:
+        self.right.settle()
+
     def __getitem__(self, title: str) -> CollapsiblePanel:
         return self._panels[title]
 

@@ -115,6 +115,20 @@ class SideColumn(QScrollArea):
             self._grow(panel)
             panel.toggled.connect(lambda _: self._grow(panel))
 
+    def settle(self) -> None:
+        """Lay out at once what has changed. Left to itself Qt does so from the inside out, one event after the other,
+        and what is painted in between has rows on top of one another."""
+        body = self.widget()
+        if body is None:
+            return
+        # Parents come before their children.
+        for widget in (*reversed(body.findChildren(QWidget)), body):
+            layout = widget.layout()
+            if layout is not None:
+                layout.activate()
+        # This is how the area learns of the new height.
+        QApplication.sendEvent(self, QEvent(QEvent.Type.LayoutRequest))
+
     def set_least(self, width: int) -> None:
         """Never narrower than this, nor than its panels need beside the scroll bar: what is cut off is lost."""
         self._least = width

@@ -133,6 +133,8 @@ class _TraceRow:
             cell.setFixedHeight(24)
             cell.setObjectName("traceCell")
             grid.addWidget(cell, at, column)
+            # A layout shows what is new in it only later: it would take no room until then.
+            cell.show()
 
     @property
     def texts(self) -> tuple[str, str, str]:
