@@ -13,7 +13,7 @@ MOST_BYTES = 1 << 30
 LEAST_BYTES = 128 << 20
 """Two views of 4K and what was decoded for them: below this the canvas would decode the same tiles all the time."""
 SHARE_OF_MEMORY = 10
-SHARE_COUNTED = 0.75
+SHARE_COUNTED = 0.65
 """Of the whole; the rest is for what lies between the pictures in their memory, see ``slides.pixel_memory``."""
 SHARE_DECODED = 3
 """One part in three goes to decoded blocks, the rest to tiles at the size of the screen."""
