@@ -130,7 +130,9 @@ def _may_saturate() -> bool:
     return not flags.is_file() or "vnni" not in flags.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.mark.skipif(_may_saturate(), reason="this processor has no VNNI: whether integers do is for the trial to find")
+@pytest.mark.skipif(
+    _may_saturate(), reason="this processor has no VNNI: whether integers do is for the trial to find"
+)
 @pytest.mark.parametrize("name", ["segmenter", "classifier"])
 def test_the_networks_of_surface_give_the_labels_of_full_precision_in_integers(name: str, tmp_path: Path) -> None:
     model = read_model(resource_path("models", "surface", name))
