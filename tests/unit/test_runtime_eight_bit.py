@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from her2viewer.resources import resource_path
+from her2viewer.scoring.contract import ScorerError
 from her2viewer.scoring.model_folder import ModelFolder, read_model
 from her2viewer.scoring.runtime.devices import Device
 from her2viewer.scoring.runtime.eight_bit import _with_zero, input_ranges, with_eight_bits
@@ -163,3 +164,17 @@ def test_what_a_trial_has_found_holds_until_another_precision_can_be_tried(tmp_p
     kept.keep_note(path.name, {where: {"precision": "fp32", "tried": ["fp32", "bf16"]}})
     make_network(model, device, 2, kept)
     assert kept.note(path.name)[where]["tried"] == found["tried"]
+
+
+def test_a_precision_that_was_asked_for_is_taken_without_a_trial_or_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_model(resource_path("models", "surface", "classifier"))
+    kept, device = Kept(tmp_path), Device("cpu", "CPU")
+    for wish in ("fp32", " INT8"):
+        monkeypatch.setenv("HER2VIEWER_PRECISION", wish)
+        assert make_network(model, device, 2, kept).precision == wish.strip().lower()
+    assert not list(tmp_path.glob("*-precision.json"))
+    monkeypatch.setenv("HER2VIEWER_PRECISION", "int4")
+    with pytest.raises(ScorerError, match="asks for int4; the network classifier runs at fp32 or int8"):
+        make_network(model, device, 2, kept)

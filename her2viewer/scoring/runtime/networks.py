@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from her2viewer.scoring.runtime.kept import Kept
 from her2viewer.scoring.runtime.openvino_network import OpenVinoNetwork
 from her2viewer.scoring.runtime.trial import Runs, better, trial_images
 
+PRECISION_VARIABLE = "HER2VIEWER_PRECISION"
+"""Environment variable that says at which precision networks run, in place of a trial: to compare, to repeat."""
 MOST_LOADED = 4
 """Networks that stay in memory from one run to the next."""
 
@@ -39,7 +42,7 @@ def load_network(model: ModelFolder, device: Device, threads: int, kept: Kept | 
     Raises:
         ScorerError: it cannot run there.
     """
-    key = (str(model.weights), model.sha256, device, threads)
+    key = (str(model.weights), model.sha256, device, threads, _wish())
     with _loading:
         network = _loaded.pop(key, None)
         if network is None:
@@ -72,7 +75,18 @@ def make_network(model: ModelFolder, device: Device, threads: int, kept: Kept) -
             return OpenVinoNetwork(core, source, model, device=name, precision=precision, threads=threads, kept=kept)
 
     tried = _worth_a_trial(model, device)
+    if wish := _wish():
+        if wish not in tried:
+            raise ScorerError(
+                f"The environment variable {PRECISION_VARIABLE} asks for {wish}; the network {model.name} runs at "
+                f"{' or '.join(tried)} on {device.title}. Change the variable or remove it."
+            )
+        return made(wish)
     return made(tried[0]) if len(tried) == 1 else _chosen(made, tried, model, kept, where)
+
+
+def _wish() -> str:
+    return os.environ.get(PRECISION_VARIABLE, "").strip().lower()
 
 
 def _worth_a_trial(model: ModelFolder, device: Device) -> list[str]:
