@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from the program's own sample: ``python packaging/readme_pictures.py``.
+"""Makes two pictures of the README, window and report, from the program's own sample: ``python packaging/readme_pictures.py``.
 
 Runs the trip without a screen and shrinks what it leaves. The page of the report needs ``pdftoppm`` (poppler-utils).
 """
@@ -26,7 +26,6 @@ def main() -> int:
         for source, target in (("4-answer", "window"), ("report", "report")):
             colours = Image.open(folder / f"{source}.png").convert("RGB").quantize(256, dither=Image.Dither.NONE)
             colours.save(TARGET / f"{target}.png", optimize=True)
-        Image.open(folder / "5-cells.png").convert("RGB").save(TARGET / "cells.jpg", quality=85, optimize=True)
     return 0
 
 
