@@ -1,4 +1,4 @@
-"""Makes two pictures of the README, window and report, from the program's own sample: ``python packaging/readme_pictures.py``.
+"""Makes the window and the report of the README from the sample: ``python packaging/readme_pictures.py``.
 
 Runs the trip without a screen and shrinks what it leaves. The page of the report needs ``pdftoppm`` (poppler-utils).
 """
