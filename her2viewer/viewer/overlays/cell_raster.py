@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -225,7 +225,7 @@ def _dots(
         pixels[at] = full.view(np.uint32)[0]
 
 
-@cache
+@lru_cache(maxsize=64)
 def _disc(radius: float) -> dict[tuple[int, int], float]:
     """How much of each px around its middle one a dot covers, 0 to 1, the rim first."""
     if radius <= ONE_PX:
