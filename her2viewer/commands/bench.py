@@ -190,11 +190,12 @@ def _application() -> Any:
         elif system_libraries.missing_libraries(system_libraries.screen().kind):
             raise CommandError(exit_codes.PROBLEM, "Qt lacks system libraries. her2viewer doctor says which.")
     from her2viewer.commands.trip import _silence_the_offscreen_platform
+    from her2viewer.turns import answer_at_once
     from her2viewer.viewer.app import make_application
 
     _silence_the_offscreen_platform()
     # As the window does, see viewer.app.
-    sys.setswitchinterval(0.0005)
+    answer_at_once()
     return make_application()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,10 +54,10 @@ def run(path: Path | None, sample: bool = False) -> int:
     libraries.start()
     from PySide6.QtCore import QTimer
 
+    from her2viewer.turns import answer_at_once
     from her2viewer.viewer.startup import ErrorCatcher, FirstPaint, start_logging
 
-    # Python workers hand the lock over sooner, so that the main thread paints on time.
-    sys.setswitchinterval(0.0005)
+    answer_at_once()
     handler = start_logging()
     app = make_application()
     # Ctrl+C in the terminal ends the program at once: what was drawn is already saved.

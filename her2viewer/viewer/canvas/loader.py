@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from her2viewer.slides.slide import Slide
+from her2viewer.turns import worker
 from her2viewer.viewer.canvas.cores import Place
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
@@ -205,8 +206,7 @@ class TileLoader(QObject):
         """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         crew = [
-            threading.Thread(target=self._work, args=(self._crew, i), name=f"tile reader {i + 1}", daemon=True)
-            for i in range(self._workers + self._helpers)
+            worker(self._work, f"tile reader {i + 1}", self._crew, i) for i in range(self._workers + self._helpers)
         ]
         self._threads += crew
         for thread in crew:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRect, Qt, Signal
 
+from her2viewer.turns import worker
 from her2viewer.viewer.canvas.grid import Pyramid
 from her2viewer.viewer.canvas.ground import Ground, Kept, Look, screen_memory
 from her2viewer.viewer.canvas.rasters import LayerRasters
@@ -111,7 +112,7 @@ class Zooming(QObject):
                 return
             self._order = Order(scene, look, self._source if alike else None, tuple(overlays), pyramid)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
+                self._thread = worker(self._work, "zoom")
                 self._thread.start()
             self._lock.notify_all()
 
@@ -152,7 +153,7 @@ class Zooming(QObject):
             most = min(SPARE_FRAMES, SPARE_BYTES // (4 * pixels))
             if self._stopping or len(self._spare) >= most:
                 return
-        threading.Thread(target=self._touch, args=(pixels, most), name="zoom memory", daemon=True).start()
+        worker(self._touch, "zoom memory", pixels, most).start()
 
     def _touch(self, pixels: int, most: int) -> None:
         while len(self._spare) < most and not self._stopping:

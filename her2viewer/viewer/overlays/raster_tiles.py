@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QTransform
 
+from her2viewer.turns import worker
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.cell_index import Box
 from her2viewer.viewer.overlays.tile_shelf import TILE, Key, TileShelf, stand_ins
@@ -180,7 +181,7 @@ class RasterTiles(QObject):
 
     def _set_to_work(self) -> None:
         if self._wanted and self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="overlay tiles", daemon=True)
+            self._thread = worker(self._work, "overlay tiles")
             self._thread.start()
 
     def _work(self) -> None:
