@@ -105,7 +105,8 @@ class CanvasBench:
             busy = self.pan(5 * self.unit)
         memory = {"after_panning_mb": memory_now()}
         self.say("Frames ...")
-        rounds = max(20, round(100 * self.unit))
+        # A 99th percentile of fewer would be that of one or two frames.
+        rounds = max(20, round(300 * self.unit))
         frames = list(self.frames(rounds))
         self.say("Cells and patches ...")
         overlays = bench_overlays.measure(self, rounds)

@@ -157,7 +157,13 @@ def test_strips_lie_right_beyond_the_edge_towards_which_the_view_moves(edge: tup
 def test_nothing_is_composed_ahead_where_tiles_are_missing() -> None:
     strips, view = Strips(), Viewport(0.0, 0.0, 1.0, 400, 300)
     asked: list[QRect] = []
-    beyond = Beyond(view, QRect(-200, -150, 400, 300), lambda painter, of, part: asked.append(part), lambda _: False)
+    beyond = Beyond(
+        view,
+        QRect(-200, -150, 400, 300),
+        lambda painter, of, part: asked.append(part),
+        lambda *_: False,
+        lambda _: False,
+    )
     strips.begin((-203, -150))
     strips.begin((-200, -150))
     assert strips.find(QRect(197, -150, 3, 300), beyond) == []

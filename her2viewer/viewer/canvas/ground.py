@@ -211,7 +211,7 @@ class Ground:
         self._valid &= shown
         missing = QRegion(there) - self._valid
         self._strips.begin(origin)
-        beyond = self._beyond = Beyond(view, shown, compose, at_hand)
+        beyond = self._beyond = Beyond(view, shown, compose, self._copy, at_hand)
         for rect in missing:  # type: ignore[attr-defined]
             strips = self._strips.find(rect, beyond)
             for block in self._blocks:
@@ -233,6 +233,21 @@ class Ground:
         missed = QRegion(shown) - self._valid
         self._complete = origin if missed.isEmpty() else None
         self._whole = whole if missed.intersected(whole).isEmpty() else None
+
+    def _copy(self, painter: QPainter, area: QRect) -> bool:
+        """Paint ``area`` of what is kept; False where it is not all there. Both in px of the endless picture."""
+        origin = self._blocks_of
+        if origin is None or not (QRegion(area) - self._valid).isEmpty():
+            return False
+        for block in self._blocks:
+            part = area.intersected(block.area.translated(*origin))
+            if not part.isEmpty():
+                painter.drawImage(
+                    part.topLeft(),
+                    block.image,
+                    part.translated(-block.area.topLeft()).translated(-origin[0], -origin[1]),
+                )
+        return True
 
 
 def screen_memory(pixels: int) -> NDArray[np.uint8]:

@@ -277,6 +277,7 @@ class LayeredView(TiledView):
         self._between.start()
 
     def _work_ahead(self) -> None:
+        self._painted()
         if not self._zooming.active and self.ground.work_ahead():
             self._between.start()
 

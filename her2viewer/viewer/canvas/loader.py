@@ -206,7 +206,8 @@ class TileLoader(QObject):
         """New threads for a new slide: those of the last one may hang on a drive that does not answer."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         crew = [
-            worker(self._work, f"tile reader {i + 1}", self._crew, i) for i in range(self._workers + self._helpers)
+            threading.Thread(target=self._work, args=(self._crew, i), name=f"tile reader {i + 1}", daemon=True)
+            for i in range(self._workers + self._helpers)
         ]
         self._threads += crew
         for thread in crew:

@@ -1,13 +1,15 @@
 """What lies beyond the edges of a view that is panned, composed ahead. Main thread.
 
 The first step of a pan composes a narrow strip beyond the edge. While the next steps use it up, the strip that
-follows it is composed between the frames, piece by piece, so that no step waits for long. All rectangles are in px of
-the endless picture of the screen.
+follows it is composed between the frames, piece by piece, so that no step waits for long. What is about to leave the
+view at the other edges is copied, for a pan that turns back. All rectangles are in px of the endless picture of the
+screen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,8 @@ from her2viewer.viewer.canvas.viewport import Viewport
 
 Compose = Callable[[QPainter, Viewport, QRect], None]
 """Paint this part of a view; painter and rectangle in device px of that view."""
+Copy = Callable[[QPainter, QRect], bool]
+"""Copy this part of what is kept of the view; False where it is not all there. Both in px of the endless picture."""
 AtHand = Callable[[Viewport], bool]
 """Whether all tiles of a view are there, so that it can be composed ahead."""
 
@@ -37,7 +41,10 @@ ENDS = 96
 """Px. A strip is so much longer at both ends: a pan is seldom quite along an edge."""
 THIN = 48
 """Px. A part of the view that is wider than this is composed by itself, and steps of more are no pan."""
-MOST_STRIPS = 6
+BACK, BACK_STEPS = 24, 4
+"""Px, and steps of the pan: after the larger of both what is about to leave the view is copied again."""
+MOST_STRIPS, MOST_COPIES = 6, 2
+"""For each edge: those that follow, the one in use, and some before it, which the corners need."""
 
 Edge = tuple[int, int]
 """Direction in which it lies from the middle of the view."""
@@ -68,9 +75,10 @@ class _Growing(NamedTuple):
 class Beyond:
     """How a frame composes what lies beyond the edges of its view."""
 
-    def __init__(self, view: Viewport, shown: QRect, compose: Compose, at_hand: AtHand) -> None:
+    def __init__(self, view: Viewport, shown: QRect, compose: Compose, copy: Copy, at_hand: AtHand) -> None:
         self.shown = shown
         """What the view shows, its rim included."""
+        self._copy = copy
         self._compose = compose
         self._at_hand = at_hand
         self._view = view.resized(view.width + 2 * WIDER, view.height + 2 * WIDER, view.dpr)
@@ -90,24 +98,40 @@ class Beyond:
         painter.end()
         return True
 
+    def copied(self, area: QRect) -> Strip | None:
+        """A part of what is shown; None where it is not all there."""
+        strip = Strip.of(area)
+        painter = QPainter(strip.image)
+        painter.translate(-area.x(), -area.y())
+        there = self._copy(painter, area)
+        painter.end()
+        return strip if there else None
+
 
 class Strips:
     """Strips beyond the edges of one view."""
 
     def __init__(self) -> None:
-        self._done: list[Strip] = []
+        self._done: dict[Edge, list[Strip]] = {}
+        self._copies: dict[Edge, list[Strip]] = {}
+        """What was about to leave the view by an edge."""
         self._growing: dict[Edge, _Growing] = {}
         self._last: tuple[int, int] | None = None
         self._step = (0, 0)
         self._may_add = True
+        self._copied_at: tuple[int, int] | None = None
+        """Upper left corner of the view whose edges were copied last."""
 
     def clear(self) -> None:
         """Everything shows something else now."""
-        self._done, self._growing = [], {}
+        self._done, self._copies, self._growing = {}, {}, {}
+        self._copied_at = None
 
     def drop(self, area: QRect) -> None:
         """Something else is to be seen in ``area``."""
-        self._done = [strip for strip in self._done if not strip.area.intersects(area)]
+        for kept in (self._done, self._copies):
+            for edge, strips in kept.items():
+                kept[edge] = [strip for strip in strips if not strip.area.intersects(area)]
         self._growing = {e: grown for e, grown in self._growing.items() if not grown.strip.area.intersects(area)}
 
     def begin(self, origin: tuple[int, int]) -> None:
@@ -136,10 +160,11 @@ class Strips:
             if found:
                 return found
         strip = Strip.of(_strip_at(beyond.shown, edge, 0, self._width(edge, FIRST, FIRST_STEPS)).united(rect))
-        return [self._kept(strip)] if beyond.draw(strip, strip.area) else []
+        return [_keep(self._done, edge, strip, MOST_STRIPS)] if beyond.draw(strip, strip.area) else []
 
     def _covering(self, rect: QRect) -> list[Strip]:
-        parts = [strip for strip in self._done if strip.area.intersects(rect)]
+        kept = chain(*self._done.values(), *self._copies.values())
+        parts = [strip for strip in kept if strip.area.intersects(rect)]
         for strip in parts:
             if strip.area.contains(rect):
                 return [strip]
@@ -161,12 +186,28 @@ class Strips:
             if lead and steps <= LOW_STEPS and width > 0:
                 due.append((steps, edge, lead, width))
         if not due:
+            self._copy_what_leaves(beyond)
             return False
         _, edge, lead, width = min(due)
         if edge not in self._growing:
             area = _strip_at(beyond.shown, edge, lead, width)
             self._growing[edge] = _Growing(Strip.of(area), list(_pieces(area)))
         return self._grow(edge, beyond)
+
+    def _copy_what_leaves(self, beyond: Beyond) -> None:
+        """For a pan that turns back: its first steps find what they uncover."""
+        if self._last is None or self._step == (0, 0):
+            return
+        far = max(BACK, BACK_STEPS * max(map(abs, self._step)))
+        at = self._copied_at
+        if at is not None and max(abs(self._last[0] - at[0]), abs(self._last[1] - at[1])) < far:
+            return
+        self._copied_at = self._last
+        for x, y in self._edges():
+            # Just inside of the edge that they leave by; it is twice as wide since the next copy may come late.
+            strip = beyond.copied(_strip_at(beyond.shown, (-x, -y), -2 * far, 2 * far, ends=0))
+            if strip is not None:
+                _keep(self._copies, (-x, -y), strip, MOST_COPIES)
 
     def _grow(self, edge: Edge, beyond: Beyond) -> bool:
         """Compose a piece more. Where that cannot be the strip is given up, and False."""
@@ -175,12 +216,8 @@ class Strips:
         if not drawn or not left:
             del self._growing[edge]
         if drawn and not left:
-            self._kept(strip)
+            _keep(self._done, edge, strip, MOST_STRIPS)
         return drawn
-
-    def _kept(self, strip: Strip) -> Strip:
-        self._done = [*self._done[1 - MOST_STRIPS :], strip]
-        return strip
 
     def _edges(self) -> Iterator[Edge]:
         """Those towards which the view moves."""
@@ -198,12 +235,16 @@ class Strips:
         """How far beyond an edge everything is composed, px."""
         lead = 0
         while lead < WIDER:
-            line = _strip_at(shown, edge, lead, 1, ends=0)
-            reach = max((_reach(s.area, shown, edge) for s in self._done if s.area.contains(line)), default=0)
-            if reach <= lead:
+            parts = self._covering(_strip_at(shown, edge, lead, 1, ends=0))
+            if not parts:
                 break
-            lead = reach
+            lead = min(_reach(strip.area, shown, edge) for strip in parts)
         return lead
+
+
+def _keep(kept: dict[Edge, list[Strip]], edge: Edge, strip: Strip, most: int) -> Strip:
+    kept[edge] = [*kept.get(edge, ())[1 - most :], strip]
+    return strip
 
 
 def _strip_at(shown: QRect, edge: Edge, lead: int, width: int, ends: int = ENDS) -> QRect:

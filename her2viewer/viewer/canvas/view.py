@@ -36,6 +36,10 @@ FEW_PX = 24.0
 """A pan by less than this orders no tiles where all were at hand at the last order, those around the view as well."""
 STOPPED_MS = 50
 """It is ordered for after all when the view has stayed for so long."""
+LATER_PX = 96.0
+"""After a pan by less than this, where all were at hand at the last order, the frame is painted before tiles are
+ordered: nothing in it depends on them.
+"""
 PAUSE_MS = 100
 """A move of the view after this long is no step of many."""
 
@@ -228,7 +232,10 @@ class TiledView(MovableView):
 
     def _next_frame(self) -> None:
         self._since_frame.start()
-        if self._orders_due and self._order(may_wait=True) and self._alone:
+        if self._orders_due and self._dirty is not None and self._complete and self._near(self.aim, LATER_PX):
+            # Should nothing be painted, as in a hidden window.
+            self._stopped.start()
+        elif self._orders_due and self._order(may_wait=True) and self._alone:
             # After a jump the readers have the processor for one frame: mostly all is there then, and no stand-ins
             # were painted for nothing.
             self._alone = False
@@ -242,6 +249,11 @@ class TiledView(MovableView):
     def _order_at_rest(self) -> None:
         self._order()
 
+    def _painted(self) -> None:
+        """A frame is on the screen, and there is time."""
+        if self._orders_due:
+            self._order(may_wait=True)
+
     def _order(self, may_wait: bool = False) -> bool:
         """Order tiles; whether most of what is visible is missing. With ``may_wait`` in a pan not at each step."""
         self._orders_due = False
@@ -249,7 +261,7 @@ class TiledView(MovableView):
             self.loader.set_wanted([])
             return False
         view = self._ordered_view()
-        if may_wait and self._complete and self._near(view):
+        if may_wait and self._complete and self._near(view, FEW_PX):
             self._prepare_layers(view)
             self._check_sharp()
             self._stopped.start()
@@ -264,12 +276,12 @@ class TiledView(MovableView):
         self._check_sharp()
         return 2 * urgent > len(tiles_in_view(view, self.pyramid.scale(view.downsample)))
 
-    def _near(self, view: Viewport) -> bool:
-        """Whether a view is a few px beside the one that tiles were ordered for."""
+    def _near(self, view: Viewport, px: float) -> bool:
+        """Whether a view is less than so many px beside the one that tiles were ordered for."""
         last = self._ordered
         if last is None or replace(last, cx=view.cx, cy=view.cy) != view:
             return False
-        return max(abs(view.cx - last.cx), abs(view.cy - last.cy)) < FEW_PX * view.downsample
+        return max(abs(view.cx - last.cx), abs(view.cy - last.cy)) < px * view.downsample
 
     def _ordered_view(self) -> Viewport:
         """The view whose tiles are needed first."""
