@@ -16,7 +16,7 @@ from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.strips import PIECE, Beyond, Strips, _pieces, _strip_at
-from her2viewer.viewer.canvas.view import FEW_PX, STOPPED_MS
+from her2viewer.viewer.canvas.view import FEW_PX, LATER_PX, STOPPED_MS
 from her2viewer.viewer.canvas.viewport import Viewport
 from tests.helpers.canvases import MakeCanvas, rgb, wait_idle
 from tests.helpers.gated_slide import GatedSlide
@@ -100,6 +100,31 @@ def test_what_comes_into_view_was_composed_between_the_frames_in_short_pieces(
     assert sum(in_frames) == 0
     assert len(between) > 3
     assert max(max(part.width(), part.height()) for part in between) <= 1.5 * PIECE
+
+
+@pytest.mark.parametrize("there", [(-3.0, 0.0), (0.0, 2.0), (3.0, -1.0), (-20.0, -5.0)])
+def test_a_pan_that_turns_back_composes_nothing_in_its_frames(
+    make_canvas: MakeCanvas, qtbot: QtBot, there: tuple[float, float]
+) -> None:
+    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 900, 700)
+    layer = Squares()
+    canvas.add_layer(layer)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, cx=4000, cy=3000))
+    wait_idle(qtbot, canvas)
+    canvas.ground.invalidate()
+    canvas.repaint()
+    assert layer.parts
+    in_frames = []
+    for way in (1, -1, 1, -1):
+        for _ in range(20):
+            layer.parts.clear()
+            canvas.set_viewport(canvas.viewport.panned(way * there[0], way * there[1]))
+            canvas.repaint()
+            in_frames.append(len(layer.parts))
+            while canvas.ground.work_ahead():
+                pass
+    # The very first steps have nothing to go by.
+    assert sum(in_frames[20:]) == 0
 
 
 def test_of_what_was_composed_ahead_that_which_changes_is_dropped(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
@@ -191,6 +216,7 @@ def test_small_steps_over_tiles_at_hand_order_nothing_until_the_view_stays(
     for _ in range(7):
         canvas.set_viewport(canvas.viewport.panned(-3, 1))
         canvas._next_frame()
+        canvas._painted()
     assert FEW_PX > 7 * 3
     assert not orders
     qtbot.waitUntil(lambda: len(orders) == 1)
@@ -198,7 +224,31 @@ def test_small_steps_over_tiles_at_hand_order_nothing_until_the_view_stays(
     orders.clear()
     canvas.set_viewport(canvas.viewport.panned(-FEW_PX - 1, 0))
     canvas._next_frame()
+    assert not orders, "the frame is painted first"
+    canvas._painted()
     assert len(orders) == 1
+    assert canvas._ordered == canvas.aim
+
+
+def test_where_nothing_is_painted_tiles_are_ordered_all_the_same(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 620, 430)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, cx=4000, cy=3000))
+    wait_idle(qtbot, canvas)
+    qtbot.wait(2 * STOPPED_MS)
+    canvas._order()
+    canvas.hide()
+    canvas.set_viewport(canvas.viewport.panned(-FEW_PX - 1, 0))
+    assert canvas._ordered != canvas.aim
+    qtbot.waitUntil(lambda: canvas._ordered == canvas.aim, timeout=1000)
+
+
+def test_a_jump_orders_its_tiles_before_anything_is_painted(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    canvas = make_canvas(GatedSlide(8000, 6000, (1, 4)), 620, 430)
+    canvas.set_viewport(replace(canvas.viewport, downsample=1.0, cx=4000, cy=3000))
+    wait_idle(qtbot, canvas)
+    canvas.set_viewport(replace(canvas.viewport, cx=4000 + 2 * LATER_PX))
+    canvas._next_frame()
+    assert canvas._ordered == canvas.aim
 
 
 def test_in_a_turned_view_a_tile_is_painted_where_it_lies(make_canvas: MakeCanvas, qtbot: QtBot) -> None:

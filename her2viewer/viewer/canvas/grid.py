@@ -197,6 +197,7 @@ def block_side(level: Level) -> int:
     return 256
 
 
+@lru_cache(maxsize=8)
 def aligned(view: Viewport) -> Viewport:
     """The view moved by at most half a device pixel, so that tiles fall on whole pixels.
 

@@ -20,7 +20,7 @@ from PySide6.QtGui import QImage, QPainter, QRegion
 
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Scale, screen_origin
-from her2viewer.viewer.canvas.strips import AtHand, Beyond, Compose, Strips
+from her2viewer.viewer.canvas.strips import AtHand, Beyond, Compose, Strip, Strips, copy_part
 from her2viewer.viewer.canvas.viewport import Viewport
 
 PAGE, IN_PAGE = 4096, 16
@@ -221,32 +221,28 @@ class Ground:
                 if not strips:
                     _compose(block.image, block.area, part, partial(_painted, compose, view, part))
                     continue
-                target = QPainter(block.image)
-                target.translate(-block.area.x() - left, -block.area.y() - top)
+                part.translate(left, top)
+                area = block.area.translated(left, top)
                 for strip in strips:
-                    at = part.translated(left, top).intersected(strip.area)
+                    at = part.intersected(strip.area)
                     if not at.isEmpty():
-                        target.drawImage(at.topLeft(), strip.image, at.translated(-strip.area.topLeft()))
-                target.end()
+                        copy_part(at, strip.pixels, strip.area, block.pixels, area)
         self._valid |= there
         whole = QRect(left, top, view.width, view.height)
         missed = QRegion(shown) - self._valid
         self._complete = origin if missed.isEmpty() else None
         self._whole = whole if missed.intersected(whole).isEmpty() else None
 
-    def _copy(self, painter: QPainter, area: QRect) -> bool:
-        """Paint ``area`` of what is kept; False where it is not all there. Both in px of the endless picture."""
+    def _copy(self, strip: Strip) -> bool:
+        """Fill a strip that lies in the view with what is kept; False where it is not all there."""
         origin = self._blocks_of
-        if origin is None or not (QRegion(area) - self._valid).isEmpty():
+        if origin is None or not (QRegion(strip.area) - self._valid).isEmpty():
             return False
         for block in self._blocks:
-            part = area.intersected(block.area.translated(*origin))
+            area = block.area.translated(*origin)
+            part = strip.area.intersected(area)
             if not part.isEmpty():
-                painter.drawImage(
-                    part.topLeft(),
-                    block.image,
-                    part.translated(-block.area.topLeft()).translated(-origin[0], -origin[1]),
-                )
+                copy_part(part, block.pixels, area, strip.pixels, strip.area)
         return True
 
 

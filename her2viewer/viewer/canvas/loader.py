@@ -16,7 +16,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from her2viewer.slides.slide import Slide
-from her2viewer.turns import worker
 from her2viewer.viewer.canvas.cores import Place
 from her2viewer.viewer.canvas.grid import TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform

@@ -22,8 +22,8 @@ from her2viewer.viewer.canvas.viewport import Viewport
 
 Compose = Callable[[QPainter, Viewport, QRect], None]
 """Paint this part of a view; painter and rectangle in device px of that view."""
-Copy = Callable[[QPainter, QRect], bool]
-"""Copy this part of what is kept of the view; False where it is not all there. Both in px of the endless picture."""
+Copy = Callable[["Strip"], bool]
+"""Fill a strip that lies in the view with what is kept of it; False where it is not all there."""
 AtHand = Callable[[Viewport], bool]
 """Whether all tiles of a view are there, so that it can be composed ahead."""
 
@@ -81,31 +81,33 @@ class Beyond:
         self._copy = copy
         self._compose = compose
         self._at_hand = at_hand
-        self._view = view.resized(view.width + 2 * WIDER, view.height + 2 * WIDER, view.dpr)
-        self._left, self._top = screen_origin(self._view)
+        self._of = view
+        self._wider: tuple[Viewport, int, int] | None = None
+        """The view with what lies around it, and its upper left corner; most frames need none."""
 
     def draw(self, strip: Strip, area: QRect) -> bool:
         """Compose ``area`` of a strip; False where that cannot be."""
-        part = area.translated(-self._left, -self._top)
-        if not QRect(0, 0, self._view.width, self._view.height).contains(part):
+        if self._wider is None:
+            of = self._of
+            view = of.resized(of.width + 2 * WIDER, of.height + 2 * WIDER, of.dpr)
+            self._wider = (view, *screen_origin(view))
+        view, left, top = self._wider
+        part = area.translated(-left, -top)
+        if not QRect(0, 0, view.width, view.height).contains(part):
             return False
-        if not self._at_hand(self._view.part(part.x(), part.y(), part.width(), part.height())):
+        if not self._at_hand(view.part(part.x(), part.y(), part.width(), part.height())):
             return False
         painter = QPainter(strip.image)
-        painter.translate(self._left - strip.area.x(), self._top - strip.area.y())
+        painter.translate(left - strip.area.x(), top - strip.area.y())
         painter.setClipRect(part)
-        self._compose(painter, self._view, part)
+        self._compose(painter, view, part)
         painter.end()
         return True
 
     def copied(self, area: QRect) -> Strip | None:
         """A part of what is shown; None where it is not all there."""
         strip = Strip.of(area)
-        painter = QPainter(strip.image)
-        painter.translate(-area.x(), -area.y())
-        there = self._copy(painter, area)
-        painter.end()
-        return strip if there else None
+        return strip if self._copy(strip) else None
 
 
 class Strips:
@@ -181,9 +183,9 @@ class Strips:
         for edge in self._edges():
             lead = self._lead(beyond.shown, edge)
             steps = lead // abs(self._step[0] if edge[0] else self._step[1])
-            width = min(self._width(edge, AHEAD, AHEAD_STEPS), WIDER - lead)
+            width = self._width(edge, AHEAD, AHEAD_STEPS)
             # Where nothing is there the next step composes it at once.
-            if lead and steps <= LOW_STEPS and width > 0:
+            if lead and steps <= LOW_STEPS and lead + width <= WIDER:
                 due.append((steps, edge, lead, width))
         if not due:
             self._copy_what_leaves(beyond)
@@ -240,6 +242,17 @@ class Strips:
                 break
             lead = min(_reach(strip.area, shown, edge) for strip in parts)
         return lead
+
+
+def copy_part(part: QRect, source: BGRAImage, source_area: QRect, target: BGRAImage, target_area: QRect) -> None:
+    """Copy a part of one picture into another; all rectangles in px of the same picture.
+
+    As a painter does it, in a tenth of the time that a painter takes to begin.
+    """
+    width, height = part.width(), part.height()
+    x, y = part.x() - source_area.x(), part.y() - source_area.y()
+    left, top = part.x() - target_area.x(), part.y() - target_area.y()
+    target[top : top + height, left : left + width] = source[y : y + height, x : x + width]
 
 
 def _keep(kept: dict[Edge, list[Strip]], edge: Edge, strip: Strip, most: int) -> Strip:

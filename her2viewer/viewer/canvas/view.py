@@ -279,7 +279,9 @@ class TiledView(MovableView):
     def _near(self, view: Viewport, px: float) -> bool:
         """Whether a view is less than so many px beside the one that tiles were ordered for."""
         last = self._ordered
-        if last is None or replace(last, cx=view.cx, cy=view.cy) != view:
+        if last is None or (last.downsample, last.rotation) != (view.downsample, view.rotation):
+            return False
+        if (last.width, last.height, last.dpr) != (view.width, view.height, view.dpr):
             return False
         return max(abs(view.cx - last.cx), abs(view.cy - last.cy)) < px * view.downsample
 
