@@ -63,6 +63,8 @@ class SlideCanvas(LayeredView):
         """What moves by itself; ``motion.enabled`` switches it, off at first."""
         self._heading = Heading()
         self._expected: list[Viewport] = []
+        self._repeated: tuple[float, tuple[float, float]] | None = None
+        """The last step of a zoom, octaves and where: often it is followed by the same step."""
         self._navigator = Navigator(self)
         self.overview = OverviewMap(self)
         """The map in the corner; ``overview.shown`` switches it."""
@@ -73,7 +75,7 @@ class SlideCanvas(LayeredView):
         self._navigator.drop()
         self.motion.cancel()
         self._heading.clear()
-        self._expected = []
+        self._expect_nothing()
         super().set_slide(slide, pixel_size)
         self._navigator.update_cursor()
 
@@ -98,19 +100,23 @@ class SlideCanvas(LayeredView):
     def set_viewport(self, view: Viewport) -> None:
         self.motion.cancel()
         super().set_viewport(view)
-        self._expected = []
+        self._expect_nothing()
         self._heading.note(self.motion.clock(), self._viewport)
 
     def expect(self, *views: Viewport) -> None:
         """What the reader will probably look at next, the likeliest first: loaded ahead until the view moves."""
+        self._expect_nothing()
         self._expected = [self.limited(view) for view in views]
         self._orders_due = True
         self.start_frame()
 
+    def _expect_nothing(self) -> None:
+        self._expected, self._repeated = [], None
+
     def fit(self) -> None:
         self.motion.cancel()
         self._heading.clear()
-        self._expected = []
+        self._expect_nothing()
         super().fit()
 
     def rotate(self, degrees: float) -> None:
@@ -121,25 +127,21 @@ class SlideCanvas(LayeredView):
         super().zoom_by(octaves, at, smooth)
         if self.slide is None:
             return
-        # The same step again, by the same arithmetic: tiles of another last digit would be of no use.
-        goal = self.goal
-        following = self.limited(replace(goal, downsample=goal.downsample / 2**octaves))
-        if following.downsample != goal.downsample:
-            self._expected = [self.limited(goal.zoomed(following.downsample, *self._point(at)))]
-            if smooth:
-                self._order_soon()
+        self._repeated = (octaves, self._point(at))
+        if smooth:
+            self._order_soon()
 
     def _zoom_to(self, downsample: float, at: QPointF | None = None, smooth: bool = True) -> None:
         # In the middle of a drag the tissue sticks to the pointer, which leaves no room for a curve.
         if self.slide is not None and smooth and self.motion.enabled and not self._navigator.panning:
             self._heading.clear()
-            self._expected = []
+            self._expect_nothing()
             self.motion.zoom(downsample, *self._point(at))
             self._orders_due = True
             return
         self.motion.settle()
         if self.slide is not None and not smooth:
-            self._expected = []
+            self._expect_nothing()
             self.zoom_soon(self._viewport.zoomed(downsample, *self._point(at)))
             self._heading.note(self.motion.clock(), self._viewport)
             return
@@ -169,6 +171,13 @@ class SlideCanvas(LayeredView):
 
     def _expected_views(self) -> list[Viewport]:
         expected = list(self._expected)
+        if self._repeated is not None:
+            octaves, point = self._repeated
+            # The same step again, by the same arithmetic: tiles of another last digit would be of no use.
+            goal = self.goal
+            following = self.limited(replace(goal, downsample=goal.downsample / 2**octaves))
+            if following.downsample != goal.downsample:
+                expected.append(self.limited(goal.zoomed(following.downsample, *point)))
         rest = self.motion.goal
         gliding = rest is not None and not self.motion.zooming
         ahead = rest if gliding else self._heading.ahead(self.goal)
