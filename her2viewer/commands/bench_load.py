@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from her2viewer.scoring.runtime.local import usable_cores
-from her2viewer.turns import give_way
+from her2viewer.turns import work_in_the_background
 
 if TYPE_CHECKING:
     from her2viewer.domain.evidence import CellTable, ClassMap
@@ -87,7 +87,7 @@ def _never_rest(ready: Any) -> None:
     if hasattr(os, "nice"):
         # As the scoring process does.
         os.nice(5)
-    give_way()
+    work_in_the_background()
     ready.release()
     number = 1
     while True:

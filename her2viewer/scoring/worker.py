@@ -22,7 +22,7 @@ from her2viewer.scoring.model_store import find_model
 from her2viewer.scoring.registry import DEVICE_SETTING, find_scorer, load_scorer
 from her2viewer.scoring.runtime import LocalRuntime
 from her2viewer.slides.slide import Slide, SlideError
-from her2viewer.turns import give_way
+from her2viewer.turns import work_in_the_background
 
 OUT_OF_MEMORY = (
     "The memory of this computer was not enough for this run. Close other programs or outline a smaller region, "
@@ -170,7 +170,7 @@ def main() -> int:
         # The window keeps the first right to the processor.
         with contextlib.suppress(OSError):
             os.nice(5)
-    give_way()
+    work_in_the_background()
     try:
         _Worker(FrameReader(incoming), FrameWriter(outgoing)).serve()
     except (OSError, KeyboardInterrupt):

@@ -9,8 +9,6 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from her2viewer.turns import worker
-
 _LOG = logging.getLogger(__name__)
 _END_S = 2.0
 
@@ -88,7 +86,7 @@ class LatestWork(QObject):
             except RuntimeError:  # the window is gone
                 return
 
-        self._thread = worker(run, self._name)
+        self._thread = threading.Thread(target=run, name=self._name, daemon=True)
         self._thread.start()
 
     def _finished(self, number: int, result: Any, why: Exception | None) -> None:

@@ -16,7 +16,6 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from her2viewer.domain.pixelsize import PixelSize
 from her2viewer.slides.slide import RGBImage, Slide, SlideError
-from her2viewer.turns import worker
 from her2viewer.viewer.storage import sentence_of
 
 log = logging.getLogger(__name__)
@@ -134,7 +133,7 @@ class SlideOpener(QObject):
                     self._threads.discard(threading.current_thread())
 
         # A daemon: a network drive that does not answer must not keep the program alive.
-        thread = worker(run, name)
+        thread = threading.Thread(target=run, name=name, daemon=True)
         with self._lock:
             self._threads.add(thread)
         thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -15,7 +16,6 @@ from her2viewer.domain.region import Region
 from her2viewer.domain.result import Result
 from her2viewer.domain.shares import Shares
 from her2viewer.scoring.aggregate import Counts, ShareCounter
-from her2viewer.turns import worker
 from her2viewer.viewer.live_shares import LiveShares
 from her2viewer.viewer.scoring_model import STOPPED, shown_warnings
 
@@ -138,7 +138,7 @@ class Knowledge(QObject):
             held.live.set_whole(work(), result.evidence)
             return
         held.counting = True
-        worker(later, "count cells").start()
+        threading.Thread(target=later, name="count cells", daemon=True).start()
 
     def correct(self, corrections: Corrections, within: Bounds | None) -> None:
         """Other corrections of the tumour mask; ``within`` holds all that can differ from those before."""

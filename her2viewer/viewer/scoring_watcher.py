@@ -21,7 +21,6 @@ from her2viewer.scoring.manifest import Manifest
 from her2viewer.scoring.messages import Died, FromProcess, JobCancelled, JobFailed, JobSays, Prepared, Ready
 from her2viewer.scoring.process import ScoringProcess
 from her2viewer.scoring.working_on import WorkingOn
-from her2viewer.turns import give_way
 from her2viewer.viewer.scoring_model import STOPPED
 
 _POLL_S = 0.03
@@ -105,7 +104,6 @@ class ScoringWatcher(QThread):
 
     def run(self) -> None:
         """Serve orders until ``close``."""
-        give_way()
         waiting: list[Run] = []
         try:
             while True:

@@ -11,8 +11,6 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QObject, QThread, Signal
 
-from her2viewer.turns import give_way
-
 log = logging.getLogger(__name__)
 
 
@@ -125,7 +123,6 @@ class Storage(QThread):
 
     def run(self) -> None:
         """The thread itself."""
-        give_way()
         while True:
             with self._wake:
                 while not self._jobs and not self._closing:

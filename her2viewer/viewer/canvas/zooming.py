@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRect, Qt, Signal
 
-from her2viewer.turns import worker
+from her2viewer.turns import Turn
 from her2viewer.viewer.canvas.grid import Pyramid
 from her2viewer.viewer.canvas.ground import Ground, Kept, Look, screen_memory
 from her2viewer.viewer.canvas.rasters import LayerRasters
@@ -89,6 +89,7 @@ class Zooming(QObject):
         self._done: ZoomFrame | None = None
         self._spare: list[NDArray[np.uint8]] = []
         self._thread: threading.Thread | None = None
+        self._turn = Turn()
         self._stopping = False
         # Queued: the slot runs in the main thread, where this object lives.
         self._made.connect(self.ready, Qt.ConnectionType.QueuedConnection)
@@ -112,7 +113,7 @@ class Zooming(QObject):
                 return
             self._order = Order(scene, look, self._source if alike else None, tuple(overlays), pyramid)
             if self._thread is None:
-                self._thread = worker(self._work, "zoom")
+                self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
 
@@ -153,7 +154,7 @@ class Zooming(QObject):
             most = min(SPARE_FRAMES, SPARE_BYTES // (4 * pixels))
             if self._stopping or len(self._spare) >= most:
                 return
-        worker(self._touch, "zoom memory", pixels, most).start()
+        threading.Thread(target=self._touch, args=(pixels, most), name="zoom memory", daemon=True).start()
 
     def _touch(self, pixels: int, most: int) -> None:
         while len(self._spare) < most and not self._stopping:
@@ -199,6 +200,7 @@ class Zooming(QObject):
 
     def _work(self) -> None:
         one_thread_each()
+        self._turn.begin()
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping or self._order is not None, IDLE_S)
@@ -215,6 +217,7 @@ class Zooming(QObject):
             except Exception:
                 # The picture at rest is painted without a worker.
                 log.exception("a frame of a zoom could not be made")
+            self._turn.next()
             with self._lock:
                 self._drawing = False
                 if frame is None or self._stale:

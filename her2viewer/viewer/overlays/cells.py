@@ -12,7 +12,6 @@ from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.domain.classes import ClassScheme
 from her2viewer.domain.evidence import NOT_SCORED, CellTable
-from her2viewer.turns import worker
 from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import ClassLayer
@@ -70,7 +69,7 @@ class CellLayer(ClassLayer):
             with contextlib.suppress(RuntimeError):  # the layer is gone
                 done.emit(cells)
 
-        thread = worker(index, "index cells")
+        thread = threading.Thread(target=index, name="index cells", daemon=True)
         self._indexers = [t for t in self._indexers if t.is_alive()] + [thread]
         thread.start()
 

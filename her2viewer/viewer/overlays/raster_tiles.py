@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QTransform
 
-from her2viewer.turns import worker
+from her2viewer.turns import Turn
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.cell_index import Box
 from her2viewer.viewer.overlays.tile_shelf import TILE, Key, TileShelf, stand_ins
@@ -61,6 +61,7 @@ class RasterTiles(QObject):
         self._render: Render | None = None
         self._version = 0
         self._thread: threading.Thread | None = None
+        self._turn = Turn()
         self._results: deque[tuple[int, Key, QImage | None]] = deque()
         self._viewport: Viewport | None = None
         self._settle = QTimer(self)
@@ -181,10 +182,11 @@ class RasterTiles(QObject):
 
     def _set_to_work(self) -> None:
         if self._wanted and self._thread is None:
-            self._thread = worker(self._work, "overlay tiles")
+            self._thread = threading.Thread(target=self._work, name="overlay tiles", daemon=True)
             self._thread.start()
 
     def _work(self) -> None:
+        self._turn.begin()
         while True:
             with self._lock:
                 if not self._wanted or self._render is None:
@@ -201,6 +203,7 @@ class RasterTiles(QObject):
                 _LOG.exception("A tile of an overlay could not be drawn")
                 image = None
             self._results.append((version, key, image))
+            self._turn.next()
             try:
                 self._drawn.emit()
             except RuntimeError:  # the layer is gone
