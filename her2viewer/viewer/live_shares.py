@@ -37,6 +37,28 @@ class _Part:
     """The two as the scorer gave them."""
     of: tuple[CorrectedCells, ...] = ()
     """The tables of cells that are counted here, one after another."""
+    _counted: tuple[Region, ShareCounter, bool, Shares | None] | None = None
+    _changed: tuple[Region, ShareCounter, MaskChange] | None = None
+
+    def shares(self, region: Region, interval: bool) -> Shares | None:
+        """Shares in the region. Known while neither is another one: a new part does not make all others count."""
+        known = self._counted
+        # Regions and counters do not change: other ones take their place.
+        if known is None or known[0] is not region or known[1] is not self.counter or known[2] is not interval:
+            known = (region, self.counter, interval, self.counter.shares(region, interval=interval))
+            self._counted = known
+        return known[3]
+
+    def change(self, region: Region, pixel_size: PixelSize) -> MaskChange | None:
+        """How much of the mask the reader changed in the region; None where there is none."""
+        if self.surface is None or not isinstance(self.counter.counter, SurfaceCounter):
+            return None
+        known = self._changed
+        # A mask that is corrected has another counter, see ``follow``.
+        if known is None or known[0] is not region or known[1] is not self.counter:
+            change = self.surface.change(self.counter.counter.cover(region), pixel_size)
+            self._changed = known = (region, self.counter, change)
+        return known[2]
 
     def follow(self) -> None:
         """Count the class map as it is now."""
@@ -129,29 +151,10 @@ class LiveShares:
         known = self._known
         # Regions and counters do not change: other ones take their place.
         if known is None or known[0] is not region or not _same(known[1], counters):
-            self._known = known = (region, counters, self._counted(region, counters))
+            one = len(counters) == 1 and self._parts[0].cells is None
+            shares = _added([part.shares(region, one) for part in self._parts])
+            self._known = known = (region, counters, shares)
         return known[2]
-
-    def _counted(self, region: Region, counters: list[ShareCounter]) -> Shares | None:
-        one = len(counters) == 1 and self._parts[0].cells is None
-        found = [s for counter in counters if (s := counter.shares(region, interval=one)) is not None]
-        if not found:
-            return None
-        first = found[0]
-        if len(found) == 1:
-            return first
-        a, b, c, d = (sum(column) for column in zip(*(s.amounts for s in found), strict=True))
-        excluded, unclassified = sum(s.excluded for s in found), sum(s.unclassified for s in found)
-        left_out: dict[str, float] = {}
-        for name, amount in (pair for s in found for pair in s.left_out):
-            left_out[name] = left_out.get(name, 0.0) + amount
-        return Shares(
-            (a, b, c, d),
-            first.unit,
-            excluded=excluded,
-            unclassified=unclassified,
-            left_out=tuple(left_out.items()),
-        )
 
     # -- corrections of the tumour mask ---------------------------------------------------------------------------
 
@@ -181,11 +184,7 @@ class LiveShares:
 
     def change(self, region: Region) -> MaskChange:
         """How much of the mask the reader changed in a region."""
-        changes = [
-            part.surface.change(part.counter.counter.cover(region), self._pixel_size)
-            for part in self._parts
-            if part.surface is not None and isinstance(part.counter.counter, SurfaceCounter)
-        ]
+        changes = [c for part in self._parts if (c := part.change(region, self._pixel_size)) is not None]
         return MaskChange(sum(c.added for c in changes), sum(c.removed for c in changes))
 
     def current(self, item: Evidence) -> Evidence:
@@ -249,7 +248,8 @@ class LiveShares:
             if isinstance(counter.counter, CellCounter) and len(cells):
                 counter = ShareCounter(counter.counter.recoded(cells, found))
             counters.append(counter)
-        return self._counted(region, counters)
+        one = len(counters) == 1 and self._parts[0].cells is None
+        return _added([counter.shares(region, interval=one) for counter in counters])
 
     @property
     def corrected_cells(self) -> list[CellTable]:
@@ -298,3 +298,25 @@ class LiveShares:
 
 def _same(before: list[ShareCounter], now: list[ShareCounter]) -> bool:
     return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
+
+
+def _added(shares: list[Shares | None]) -> Shares | None:
+    """Shares of several parts together."""
+    found = [each for each in shares if each is not None]
+    if not found:
+        return None
+    first = found[0]
+    if len(found) == 1:
+        return first
+    a, b, c, d = (sum(column) for column in zip(*(s.amounts for s in found), strict=True))
+    excluded, unclassified = sum(s.excluded for s in found), sum(s.unclassified for s in found)
+    left_out: dict[str, float] = {}
+    for name, amount in (pair for s in found for pair in s.left_out):
+        left_out[name] = left_out.get(name, 0.0) + amount
+    return Shares(
+        (a, b, c, d),
+        first.unit,
+        excluded=excluded,
+        unclassified=unclassified,
+        left_out=tuple(left_out.items()),
+    )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import shapely
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from her2viewer.domain.classes import CELL_SCHEME
-from her2viewer.domain.evidence import CellTable, ClassMap, Grid, concatenated
+from her2viewer.domain.corrections import NO_CORRECTIONS
+from her2viewer.domain.evidence import CellTable, ClassMap, Evidence, Grid, concatenated
 from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit
-from her2viewer.scoring.aggregate import ShareCounter, shares_of
+from her2viewer.scoring.aggregate import ShareCounter, SurfaceCounter, shares_of
 from her2viewer.viewer.live_shares import LiveShares
 from her2viewer.viewer.scoring_progress import TimeLeft, duration_text
+from tests.helpers.surface_evidence import surface_evidence
 
 SIZE = PixelSize(0.5, 0.5, PixelSizeSource.USER)
 
@@ -121,3 +126,57 @@ def test_a_scorer_that_counts_nothing_has_no_shares():
     live = LiveShares("nothing", SIZE)
     live.add((cells(5, 1),))
     assert live.shares(Region.rectangle(0, 0, 10, 10)) is None
+
+
+def parts_of_a_surface(count: int) -> list[tuple[Evidence, ...]]:
+    """Squares of 1 mm side by side."""
+    mask, class_map = surface_evidence(2000, 2000, 0.5)
+
+    def moved(item: Evidence, x: float) -> Evidence:
+        return replace(item, grid=replace(item.grid, x=x))
+
+    return [tuple(moved(item, 2000.0 * i) for item in (mask, class_map)) for i in range(count)]
+
+
+def test_a_new_part_is_counted_and_not_all_others_again(monkeypatch):
+    counted = []
+    count = SurfaceCounter.shares
+
+    def noted(counter, *arguments, **options):
+        counted.append(counter)
+        return count(counter, *arguments, **options)
+
+    monkeypatch.setattr(SurfaceCounter, "shares", noted)
+    live, region = LiveShares("surface", SIZE), Region.rectangle(0, 0, 90_000, 3000)
+    for number, part in enumerate(parts_of_a_surface(30), 1):
+        live.add(part)
+        live.shares(region)
+        assert live.change(region).added == 0
+        # The first part alone has an interval, which the shares of several have not.
+        assert len(counted) <= number + 1
+    assert len(set(map(id, counted))) == 30
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["add", "correct", "region"]), st.integers(0, 5)), max_size=12))
+@example([("add", 1), ("correct", 2)])
+def test_shares_of_parts_are_the_same_however_they_were_asked_for_before(acts):
+    parts = parts_of_a_surface(6)
+    regions = [Region.rectangle(0, 0, 2000 * i + 700, 1500) for i in range(6)]
+    live, given_, corrections, region = LiveShares("surface", SIZE), [], NO_CORRECTIONS, regions[3]
+    for act, number in acts:
+        if act == "add":
+            given_.append(parts[number])
+            live.add(parts[number])
+        elif act == "correct":
+            corrections = corrections.after(
+                shapely.box(1000 * number, 100, 1000 * number + 900, 800), number % 2 == 0
+            )
+            live.correct(corrections)
+        else:
+            region = regions[number]
+        afresh = LiveShares("surface", SIZE, corrections)
+        for part in given_:
+            afresh.add(part)
+        assert live.shares(region) == afresh.shares(region)
+        assert live.change(region) == afresh.change(region)

@@ -66,6 +66,11 @@ class Layer(QObject):
     def viewport_changed(self, viewport: Viewport) -> None:
         """Called before a frame with a new view, to order raster tiles from workers. Must be quick."""
 
+    def leave_off(self) -> None:
+        """A zoom goes on: what was ordered for the view before is of no use any more. When a view stays,
+        ``viewport_changed`` is called.
+        """
+
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         """A few words on what lies at a slide point (level-0 px), for the status bar; None for nothing."""
         return None

@@ -16,6 +16,7 @@ from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.grid import Pyramid, Scale
 from her2viewer.viewer.canvas.ground import Look, rim_of
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.lull import Lull
 from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.requests import tiles_in_view
 from her2viewer.viewer.canvas.scalebar import ScaleBar
@@ -50,10 +51,8 @@ class LayeredView(TiledView):
         self._resting.setInterval(RESTING_MS)
         self._resting.timeout.connect(self._prepare_zoom)
         self.sharpened.connect(self._resting.start)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._order_soon)
+        self._pause = Lull(PAUSE_MS, self)
+        self._pause.come.connect(self._order_paused)
         self._between = QTimer(self)
         self._between.setSingleShot(True)
         self._between.setInterval(0)
@@ -189,11 +188,26 @@ class LayeredView(TiledView):
         self._viewport = view
         self._sharp = False
         if self._ordered != self._ordered_view():
+            if self._ordered is not None:
+                self._leave_off(self.pyramid.scale(view.downsample))
             self._pause.start()
         self.viewport_changed.emit(view)
         # At last: the worker is not to take Python away from what is done here.
         if self._viewport is view:
             self._order_zoom(self.pyramid)
+
+    def _leave_off(self, scale: Scale) -> None:
+        super()._leave_off(scale)
+        for layer in self._layers:
+            layer.leave_off()
+
+    def _order_paused(self) -> None:
+        if self._zooming.pending:
+            # On a busy machine the last step is not even shown, and the next one may be waiting already. What readers
+            # and overlays do now would hold up both.
+            self._pause.start()
+            return
+        self._order_soon()
 
     def _order_soon(self) -> None:
         self._orders_due = True

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -17,7 +17,7 @@ from PySide6.QtGui import QImage
 
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.canvas.cores import Place
-from her2viewer.viewer.canvas.grid import TileKey
+from her2viewer.viewer.canvas.grid import Scale, TileKey
 from her2viewer.viewer.canvas.render import Abandoned, Rendered, TileRenderer, Transform
 from her2viewer.viewer.canvas.scaling import one_thread_each
 from her2viewer.viewer.canvas.store import Tile
@@ -149,6 +149,15 @@ class TileLoader(QObject):
             self._wanted = set(keys)
             self._urgent = {key for key in keys[: len(keys) if urgent is None else urgent] if key not in waiting}
             self._jumped = len(self._urgent) >= JUMP_TILES or (self._jumped and bool(self._urgent))
+            self._lock.notify_all()
+
+    def keep_only(self, kept: Collection[Scale]) -> None:
+        """Give up the wanted tiles of other zooms than these."""
+        with self._lock:
+            self._queue = deque(key for key in self._queue if key.scale in kept)
+            self._wanted = {key for key in self._wanted if key.scale in kept}
+            self._urgent = {key for key in self._urgent if key.scale in kept}
+            self._jumped = self._jumped and bool(self._urgent)
             self._lock.notify_all()
 
     def set_decoded_bytes(self, max_bytes: int) -> None:

@@ -16,6 +16,7 @@ from her2viewer.viewer.canvas.budget import Budget, default_budget
 from her2viewer.viewer.canvas.grid import Pyramid, Scale, TileKey, aligned, view_box
 from her2viewer.viewer.canvas.ground import Ground
 from her2viewer.viewer.canvas.loader import LoadedTile, TileLoader
+from her2viewer.viewer.canvas.lull import Lull
 from her2viewer.viewer.canvas.movable import MovableView
 from her2viewer.viewer.canvas.render import BROKEN, Transform
 from her2viewer.viewer.canvas.requests import tiles_in_view, wanted
@@ -90,10 +91,8 @@ class TiledView(MovableView):
         """What the last frame took."""
         self._arriving = False
         """After a jump, until all of it is sharp."""
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._at_rest)
+        self._rest = Lull(REST_MS, self)
+        self._rest.come.connect(self._at_rest)
         self._dirty: QRect | None = None
         application = QCoreApplication.instance()
         if application is not None:
@@ -275,6 +274,12 @@ class TiledView(MovableView):
         self._prepare_layers(view)
         self._check_sharp()
         return 2 * urgent > len(tiles_in_view(view, self.pyramid.scale(view.downsample)))
+
+    def _leave_off(self, scale: Scale) -> None:
+        """Another zoom is shown: what was ordered for the last one would come too late. To be ordered anew."""
+        self._ordered = None
+        self._stopped.stop()
+        self.loader.keep_only({scale, *(key.scale for key in self._kept_tiles())})
 
     def _near(self, view: Viewport, px: float) -> bool:
         """Whether a view is less than so many px beside the one that tiles were ordered for."""

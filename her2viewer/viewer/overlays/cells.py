@@ -126,6 +126,9 @@ class CellLayer(ClassLayer):
     def viewport_changed(self, viewport: Viewport) -> None:
         self._tiles.set_viewport(viewport)
 
+    def leave_off(self) -> None:
+        self._tiles.leave_off()
+
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         reach = max(_READOUT_REACH_PX / viewport.scale, self._cell_size * 0.7)
         if self.view(viewport) is CellView.DENSITY:

@@ -61,6 +61,9 @@ class ChosenCellsLayer(Layer):
         # Also while nothing is chosen: tiles are ordered for the view of the moment in which something is.
         self._tiles.set_viewport(viewport)
 
+    def leave_off(self) -> None:
+        self._tiles.leave_off()
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if not len(self._chosen):
             return

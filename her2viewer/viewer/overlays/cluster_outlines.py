@@ -64,6 +64,9 @@ class ClusterLayer(Layer):
     def viewport_changed(self, viewport: Viewport) -> None:
         self._tiles.set_viewport(viewport)
 
+    def leave_off(self) -> None:
+        self._tiles.leave_off()
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if self.clusters:
             self._tiles.paint(painter, viewport)

@@ -104,6 +104,9 @@ class ClassMapLayer(ClassLayer):
         # Also before there is a mask: its tiles are ordered for the view of that moment.
         self._tiles.set_viewport(viewport)
 
+    def leave_off(self) -> None:
+        self._tiles.leave_off()
+
     def readout(self, x: float, y: float, viewport: Viewport) -> str | None:
         for part, _ in reversed(self._parts):
             at = part.grid.index(x, y)

@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage
 
 from her2viewer.domain.evidence import ClassMap, TissueMask
 from her2viewer.viewer.overlays.cell_index import Box
+from her2viewer.viewer.overlays.parts_within import PartsWithin
 from her2viewer.viewer.overlays.raster_tiles import Render
 from her2viewer.viewer.overlays.tissue_mask import sample_mask
 
@@ -27,7 +28,7 @@ def masked_render(
         colors: (classes, 3) RGB.
         shown: (classes,) which are drawn.
     """
-    maps, tumour = tuple(parts), tuple(masks)
+    maps, tumour = PartsWithin(parts), PartsWithin(masks)
     table = np.zeros((256, 4), dtype=np.uint8)
     count = len(colors)
     table[:count, 2::-1] = np.where(shown[:, None], colors, 0)
@@ -36,12 +37,12 @@ def masked_render(
     def render(box: Box, size: int, downsample: float) -> QImage | None:
         at = (np.arange(size) + 0.5) * downsample
         classes = np.full((size, size), _NONE, dtype=np.uint8)
-        for part in maps:
+        for part in maps.within(box):
             _sample_classes(part, classes, box[0] + at, box[1] + at)
         if (classes == _NONE).all():
             return None
         inside = np.zeros((size, size), dtype=np.uint8)
-        for mask in tumour:
+        for mask in tumour.within(box):
             sample_mask(mask, inside, box[0], box[1], downsample)
         classes[inside == 0] = _NONE
         pixels = table[classes]

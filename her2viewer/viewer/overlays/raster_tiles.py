@@ -68,6 +68,8 @@ class RasterTiles(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._order)
+        self._left_off = False
+        """No view stays for the moment: nothing is ordered."""
         self._ahead = ahead
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -108,18 +110,28 @@ class RasterTiles(QObject):
             left, top = column * span - margin, row * span - margin
             if left <= x1 and left + span + 2 * margin >= x0 and top <= y1 and top + span + 2 * margin >= y0:
                 tile.fresh = False
-        if not self._settle.isActive():
+        if not self._left_off and not self._settle.isActive():
             self._settle.start()
 
     def set_viewport(self, viewport: Viewport) -> None:
         """The canvas shows another part; orders the missing tiles, at once for a pan, settled for a zoom."""
         before, self._viewport = self._viewport, viewport
+        self._left_off = False
         if before is not None and before.downsample != viewport.downsample:
             self._settle.start()
         elif not self._settle.isActive():
             self._order()
         if self._ahead:
             self._later.start()
+
+    def leave_off(self) -> None:
+        """A zoom goes on: nothing is ordered until a view stays. What is drawn ahead is of use to it."""
+        self._left_off = True
+        self._settle.stop()
+        self._later.stop()
+        seen = None if self._viewport is None else self._viewport.downsample
+        with self._lock:
+            self._wanted = [key for key in self._wanted if key[0] != seen]
 
     @property
     def idle(self) -> bool:
@@ -145,7 +157,7 @@ class RasterTiles(QObject):
 
     def _order(self) -> None:
         viewport = self._viewport
-        if viewport is None or self._render is None:
+        if viewport is None or self._render is None or self._left_off:
             return
         missing = self._missing(_visible(viewport), viewport)
         with self._lock:

@@ -17,6 +17,7 @@ from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import EvidenceLayer, Legend, LegendRow, amount_texts
 from her2viewer.viewer.overlays.cell_index import Box
+from her2viewer.viewer.overlays.parts_within import PartsWithin
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
 COLOR: RGB = (20, 20, 30)
@@ -68,6 +69,9 @@ class TissueMaskLayer(EvidenceLayer):
     def viewport_changed(self, viewport: Viewport) -> None:
         self._tiles.set_viewport(viewport)
 
+    def leave_off(self) -> None:
+        self._tiles.leave_off()
+
     def set_shares(self, shares: Shares | None) -> None:
         if shares != self._shares:
             self._shares = shares
@@ -95,13 +99,14 @@ class TissueMaskLayer(EvidenceLayer):
 
 def mask_render(parts: Sequence[TissueMask]) -> Render:
     """Drawing function for the worker: a snapshot of the masks."""
-    masks = tuple(parts)
+    masks = PartsWithin(parts)
 
     def render(box: Box, size: int, downsample: float) -> QImage | None:
         wide = size + 2 * _MARGIN
-        left, top = box[0] - _MARGIN * downsample, box[1] - _MARGIN * downsample
+        rim = _MARGIN * downsample
+        left, top = box[0] - rim, box[1] - rim
         inside = np.zeros((wide, wide), dtype=np.uint8)
-        for mask in masks:
+        for mask in masks.within((left, top, box[2] + rim, box[3] + rim)):
             sample_mask(mask, inside, left, top, downsample)
         if not inside.any():
             return None
