@@ -13,6 +13,8 @@ from her2viewer.cases.case import CaseError
 from her2viewer.userdirs import data_dir
 
 SUFFIX = ".her2case"
+OWN_CASES = "HER2VIEWER_CASES"
+"""Environment: ``own`` keeps all cases in the user's data folder, whatever lies beside the slides."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def place_of_case(slide_path: Path, identity: str) -> CasePlace:
     """Look where the case of a slide lies or belongs; changes nothing.
 
     ``<slide name>.her2case`` beside the slide comes first, then the user's data folder. A folder beside the slide
-    that belongs to another slide of the same name is left alone.
+    that belongs to another slide of the same name is left alone. With ``OWN_CASES`` the data folder it is.
 
     Args:
         slide_path: the file.
@@ -39,6 +41,8 @@ def place_of_case(slide_path: Path, identity: str) -> CasePlace:
     slide_path = Path(slide_path).absolute()
     own = data_dir() / "cases" / (re.sub(r"[^0-9A-Za-z_-]", "_", identity)[:80] or "unknown")
     short = re.sub(r"[^0-9A-Za-z]", "", identity)[:12]
+    if os.environ.get(OWN_CASES) == "own":
+        return CasePlace(own)
     # Most file systems allow 255 bytes a name.
     name = os.fsencode(slide_path.name)[:200].decode("utf-8", errors="ignore")
     beside = [slide_path.with_name(f"{name}{SUFFIX}"), slide_path.with_name(f"{name}.{short}{SUFFIX}")]

@@ -2,6 +2,8 @@
 
 ``her2viewer bench score [SLIDE]``: how fast a scorer is and each of its parts.
 
+``her2viewer bench beside [SLIDE]``: from input to frame in the window while a scorer works.
+
 ``her2viewer bench endurance [SLIDE]``: whether the window holds more and more while it is used for long.
 """
 
@@ -31,19 +33,20 @@ def main(argv: Sequence[str]) -> int:
         prog="her2viewer bench",
         description="Measures the viewer on this machine: decoding, frames, time to sharp, panning, memory. Figures "
         "are compared with others of the same run: a raw JPEG decoder, OpenSlide, one blit of the whole view. "
-        "bench score measures a scorer: reading, each network, the whole.",
+        "bench score measures a scorer: reading, each network, the whole; bench beside, with the same options, the "
+        "real window while it works.",
     )
     parser.add_argument(
         "what",
-        choices=["viewer", "score", "endurance", "napari"],
-        help="the viewer, a scorer, memory over a long time, or napari",
+        choices=["viewer", "score", "beside", "endurance", "napari"],
+        help="the viewer, a scorer, the window beside a scorer at work, memory over a long time, or napari",
     )
     parser.add_argument(
         "slide",
         nargs="?",
         type=Path,
         metavar="SLIDE",
-        help="default: a slide of 12,288 px made from the sample; for score the sample itself",
+        help="default: a slide of 12,288 px made from the sample; for score and endurance the sample itself",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     parser.add_argument(
@@ -64,6 +67,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         if options.what == "score":
             return _score(options, output)
+        if options.what == "beside":
+            return _beside(options, output)
         if options.what == "endurance":
             return _endurance(options, output)
         if options.what == "napari":
@@ -88,6 +93,18 @@ def _score(options: argparse.Namespace, output: Output) -> int:
         output.machine({"ok": True, **figures})
     else:
         bench_score.show(output.people(), figures)
+    return exit_codes.OK
+
+
+def _beside(options: argparse.Namespace, output: Output) -> int:
+    from her2viewer.commands import bench_beside
+
+    options.seconds = _limited(options.seconds)
+    figures = bench_beside.measure(options, options.size, _application, output)
+    if options.json:
+        output.machine({"ok": True, **figures})
+    else:
+        bench_beside.show(output.people(), figures)
     return exit_codes.OK
 
 

@@ -6,26 +6,20 @@ import gc
 import os
 import random
 import statistics
-import tempfile
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from her2viewer.commands import exit_codes
 from her2viewer.commands.bench_machine import machine, memory_now, memory_peak
-from her2viewer.commands.output import CommandError
+from her2viewer.commands.bench_window import BenchWindow, bench_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtWidgets import QApplication
     from rich.console import Console
 
-    from her2viewer.viewer.main_window import MainWindow
-
-PATIENCE_S = 60.0
 STEP_S = 1 / 60
 WARM_SHARE = 0.25
 """Share of the time in which caches still fill: left out of the slope."""
@@ -62,36 +56,23 @@ def endurance(
     Raises:
         CommandError: the slide does not open.
     """
-    with tempfile.TemporaryDirectory(prefix="her2viewer-bench-") as home:
-        # Settings, recent files and cases of the person who runs this stay as they are.
-        os.environ["HER2VIEWER_HOME"] = home
-        app = application()
-        from her2viewer.viewer.main_window import MainWindow
-
-        window = MainWindow()
-        window.resize(*size)
-        window.show()
-        drive = _Drive(app, window)
-        try:
-            begun = time.monotonic()
-            drive.open(path)
-            opened, first = time.monotonic() - begun, memory_now()
-            samples = drive.go(minutes, path, say)
-            slide = window.session.slide
-            assert slide is not None
-            figures = {
-                "machine": machine(app.platformName()),
-                "slide": {"name": slide.path.name, "width": slide.width, "height": slide.height},
-                "opened_s": opened,
-                "after_opening_mb": first,
-                "peak_mb": memory_peak(),
-                "samples": [sample._asdict() for sample in samples],
-                "per_hour": _slopes(samples),
-            }
-        finally:
-            window.close()
-            app.processEvents()
-    return figures
+    with bench_window(size, application) as bench:
+        drive = _Drive(bench)
+        begun = time.monotonic()
+        drive.open(path)
+        opened, first = time.monotonic() - begun, memory_now()
+        samples = drive.go(minutes, path, say)
+        slide = bench.window.session.slide
+        assert slide is not None
+        return {
+            "machine": machine(bench.app.platformName()),
+            "slide": {"name": slide.path.name, "width": slide.width, "height": slide.height},
+            "opened_s": opened,
+            "after_opening_mb": first,
+            "peak_mb": memory_peak(),
+            "samples": [sample._asdict() for sample in samples],
+            "per_hour": _slopes(samples),
+        }
 
 
 def show(console: Console, figures: dict[str, Any]) -> None:
@@ -112,24 +93,11 @@ def show(console: Console, figures: dict[str, Any]) -> None:
 class _Drive:
     """Opens slides and moves the view as fast as a hand does."""
 
-    def __init__(self, app: QApplication, window: MainWindow) -> None:
-        self._app = app
-        self._window = window
+    def __init__(self, bench: BenchWindow) -> None:
+        self._window = bench.window
+        self._pass = bench.pass_time
+        self.open = bench.open
         self._pick = random.Random(7)
-
-    def open(self, path: Path | None) -> None:
-        """Open a slide and wait until it is whole on the screen."""
-        window = self._window
-        before = window.session.slide
-        if path is None:
-            window.open_sample()
-        else:
-            window.open_slide(path)
-        end = time.monotonic() + PATIENCE_S
-        while window.session.slide is None or window.session.slide is before or not window.canvas.sharp:
-            self._pass(0.02)
-            if time.monotonic() > end:
-                raise CommandError(exit_codes.SLIDE_UNREADABLE, f"{path or 'The sample'} did not open in the window.")
 
     def go(self, minutes: float, path: Path | None, say: Callable[[str], None]) -> list[Sample]:
         """Pan, zoom, turn, fit, hide overlays and open the slide again, in an order that is always the same."""
@@ -202,15 +170,6 @@ class _Drive:
             len(self._window.findChildren(QObject)),
             len(gc.get_objects()),
         )
-
-    def _pass(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            self._app.processEvents()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, 0.004))
 
 
 def _slopes(samples: list[Sample]) -> dict[str, float] | None:

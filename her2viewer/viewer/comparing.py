@@ -15,13 +15,13 @@ from her2viewer.domain.evidence import CellTable, Evidence
 from her2viewer.slides.slide import Slide
 from her2viewer.viewer.actions import Actions
 from her2viewer.viewer.canvas.canvas import SlideCanvas
-from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.compare.grid import CompareGrid
 from her2viewer.viewer.compare.keeping import ViewsKeeping
 from her2viewer.viewer.compare.view import FurtherView, Kind
 from her2viewer.viewer.desk import Desk, file_dialog
 from her2viewer.viewer.menus import Menus
 from her2viewer.viewer.opening import SlideExtras
+from her2viewer.viewer.overlays.annotation_layer import AnnotationLayer
 from her2viewer.viewer.slide_flow import SLIDE_FILTERS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Comparing(QObject):
         desk: Desk,
         *,
         grid: CompareGrid,
-        outlines: Layer,
+        outlines: AnnotationLayer,
     ) -> None:
         super().__init__(window)
         self._window = window
@@ -360,7 +360,7 @@ class Comparing(QObject):
             )
         view.show_other(slide, extras, known)
         view.set_icc(self.icc)
-        view.set_outlines(self._outlines)
+        view.set_outlines(self._outlines, self._outlines.texts)
         if view.aligner is not None:
             view.aligner.changed.connect(self._grid.show_landmarks)
         self._grid.show_landmarks()

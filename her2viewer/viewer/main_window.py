@@ -91,6 +91,7 @@ class MainWindow(QMainWindow):
         self.cells.follow_clicks(self.toolbox.select)
         self.outlines = AnnotationLayer(self.session, self.toolbox.state, self)
         self.canvas.add_layer(self.outlines)
+        self.canvas.add_layer(self.outlines.texts)
         self.looking = Looking(self.session, self.canvas, self.controller, self.messages, self)
         self.reviewing = Reviewing(self.session, self.canvas, self.keeper, self)
         self.flow.import_outlines = self.exporting.import_file

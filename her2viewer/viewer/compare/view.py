@@ -90,7 +90,7 @@ class FurtherView(QWidget):
         self.landmarks = LandmarkLayer(self)
         self.canvas.add_layer(self.landmarks)
         self.ghost = GhostLayer(self.canvas)
-        self._outlines: MappedLayer | None = None
+        self._outlines: list[MappedLayer] = []
         self._words = QLabel()
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._words.setWordWrap(True)
@@ -211,11 +211,12 @@ class FurtherView(QWidget):
         self._pages.setCurrentWidget(self.canvas)
         self._show_alignment()
 
-    def set_outlines(self, layer: Layer) -> None:
+    def set_outlines(self, *layers: Layer) -> None:
         """Draw the outlines of the main slide here too, as soon as it is known where they lie."""
-        self._outlines = MappedLayer(layer, self.canvas.leading_view, self)
-        self._outlines.visible = False
-        self.canvas.add_layer(self._outlines)
+        self._outlines = [MappedLayer(layer, self.canvas.leading_view, self) for layer in layers]
+        for mapped in self._outlines:
+            mapped.visible = False
+            self.canvas.add_layer(mapped)
         self._show_outlines()
 
     def set_icc(self, wanted: bool) -> None:
@@ -278,8 +279,8 @@ class FurtherView(QWidget):
         self.show_zoom()
 
     def _show_outlines(self) -> None:
-        if self._outlines is not None:
-            self._outlines.visible = self.aligner is not None and self.aligner.alignment.known
+        for mapped in self._outlines:
+            mapped.visible = self.aligner is not None and self.aligner.alignment.known
             self.canvas.schedule()
 
     def _tell_alignment(self) -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QGuiApplication, QPainter, QPen, QPolygonF, QTransform
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF, QTransform
 
-from her2viewer.domain.annotation import DEFAULT_CLASS, Annotation, AnnotationSet, Role
+from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
 from her2viewer.viewer.canvas.layer import Layer
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.annotation_texts import (
+    MANY,
+    SELECTED,
+    AnnotationTexts,
+    Named,
+    color_of,
+    paint_note_mark,
+)
 from her2viewer.viewer.overlays.outlines import Bounds, Outline, polygon_of
 from her2viewer.viewer.overlays.raster_tiles import seen
 from her2viewer.viewer.session import Session
-from her2viewer.viewer.theme import DARK, tokens
 from her2viewer.viewer.tools.drawing_state import DrawingState, title_of
 from her2viewer.viewer.tools.hit import annotation_at, screen_transform, screen_xy
 from her2viewer.viewer.tools.measure import area_text
@@ -25,20 +33,18 @@ LINE_PX = 2.0
 SEAM = QColor(0, 0, 0, 110)
 """Dark seam under every line: a pale outline stays visible on white glass."""
 SEAM_SELECTED = QColor(0, 0, 0, 190)
-# The slide is as bright in every theme: one colour for all.
-SELECTED = QColor(DARK.accent)
 SMALL_PX = 7.0
 """Areas smaller than this on the screen get a mark, so that they are not lost at low power."""
-CROWD = 6_000
-"""With more corners than this in view, lines are drawn plainer and faster."""
-NOTE_RADIUS = 7.0
-NOTE_WIDTH = 260.0
-MANY_NOTES = 40
-MANY = 300
-"""With more annotations than this names and texts are left out, and what does not change is kept between frames."""
+CROWD = 600
+"""With more corners than this in view, lines are drawn plainer and faster: smooth ones take 7 us a corner."""
+KEPT_FROM = 24
+KEPT_CORNERS = 2_000
+"""More annotations or corners are kept with the tissue below them: painting them in each frame would be felt."""
+KEPT_CROWD = 150
+"""``CROWD`` of what is kept, in a view of ``USUAL_VIEW`` px of outlines that are evenly spread; few are."""
+USUAL_VIEW = 2e6
 NO_MARK = -1
 """In place of a colour: notes are never too small."""
-PLATE = QColor(20, 20, 20, 190)
 MARGIN_PX = 16.0
 
 
@@ -50,6 +56,17 @@ class _Frame(NamedTuple):
     view: Bounds
     transform: QTransform
     crowded: bool = False
+
+
+class _Amount(NamedTuple):
+    """How much there is to be drawn of a set of annotations."""
+
+    of: AnnotationSet
+    heavy: bool
+    corners: int
+    area: float
+    """Of a box around all, px2 of level 0."""
+    notes: tuple[Annotation, ...]
 
 
 class AnnotationLayer(Layer):
@@ -64,6 +81,9 @@ class AnnotationLayer(Layer):
         self._show_names = True
         self._outlines: dict[str, Outline] = {}
         self._mark_colors: tuple[AnnotationSet, NDArray[np.int64]] | None = None
+        self._known_amount: _Amount | None = None
+        self.texts = AnnotationTexts(self, self)
+        """To be shown above this layer."""
         session.annotations_changed.connect(self._annotations_changed)
         session.selection_changed.connect(self._repaint)
         session.slide_changed.connect(self._slide_changed)
@@ -97,19 +117,37 @@ class AnnotationLayer(Layer):
 
     @property
     def composed(self) -> bool:  # type: ignore[override]
-        """Very many outlines are kept with the tissue below them, but while one of them is being changed."""
-        return len(self._session.annotations) > MANY and not (self._state is not None and self._state.live)
+        """Many outlines are kept with the tissue below them, but while one of them is being changed."""
+        return self._amount().heavy and not (self._state is not None and self._state.live)
+
+    def _amount(self) -> _Amount:
+        annotations, known = self._session.annotations, self._known_amount
+        if known is None or known.of is not annotations:
+            corners = int(shapely.get_num_coordinates([a.geometry for a in annotations]).sum())
+            bounds = annotations.bounds[~np.isnan(annotations.bounds).any(axis=1)]
+            width, height = (bounds[:, 2:].max(axis=0) - bounds[:, :2].min(axis=0)) if len(bounds) else (0.0, 0.0)
+            heavy = len(annotations) > KEPT_FROM or corners > KEPT_CORNERS
+            notes = annotations.with_role(Role.NOTE)
+            self._known_amount = known = _Amount(annotations, heavy, corners, float(width * height), notes)
+        return known
+
+    def _crowded(self, viewport: Viewport, pieces: Iterable[QPolygonF]) -> bool:
+        """Whether lines are drawn in the plainer way. Of what is kept it may not depend on the part painted."""
+        amount = self._amount()
+        if not amount.heavy:
+            return sum(piece.size() for piece in pieces) > CROWD
+        seen_share = min(1.0, USUAL_VIEW * viewport.downsample**2 / max(1.0, amount.area))
+        return amount.corners * seen_share > KEPT_CROWD
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         if not self.visible:
             return
-        many = len(self._session.annotations) > MANY
         margin = MARGIN_PX / viewport.scale
         x0, y0, x1, y1 = seen(painter, viewport)
         view = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         frame = _Frame(painter, viewport, view, screen_transform(viewport))
         selected = set(self._session.selection)
-        near = self._paint_marks(frame, selected) if many else self._shown(view)
+        near = self._paint_marks(frame, selected) if self.very_many else self._shown(view)
         shown = [(a, self._outline(a)) for a in near]
         shown = [(a, o) for a, o in shown if o.touches(view)]
         # What is selected is drawn last, above its neighbours.
@@ -117,21 +155,51 @@ class AnnotationLayer(Layer):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         areas = [(a, o) for a, o in shown if a.role is not Role.NOTE]
+        lines = [(a, o, o.pieces(view, viewport.scale)) for a, o in areas]
+        crowded = self._crowded(viewport, (piece for _, _, pieces in lines for piece in pieces))
+        frame = frame._replace(crowded=crowded)
+        # The edge of a hatched area lies under its line.
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not crowded)
         for a, outline in areas:
             if a.role is Role.EXCLUDE:
                 self._paint_hatch(frame, a, outline)
-        lines = [(a, o, o.pieces(view, viewport.scale)) for a, o in areas]
-        crowded = sum(piece.size() for _, _, pieces in lines for piece in pieces) > CROWD
-        frame = frame._replace(crowded=crowded)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for a, outline, pieces in lines:
             self._paint_outline(frame, a, outline, pieces, a.id in selected)
-        if self._show_names and not many:
-            for a, outline in areas:
-                self._paint_name(painter, a, outline, viewport)
         notes = [a for a, _ in shown if a.role is Role.NOTE]
         for a in notes:
-            self._paint_note(painter, a, a.id in selected, len(notes) <= MANY_NOTES and not many, viewport)
+            paint_note_mark(painter, a, a.id in selected, viewport)
+        if not self.composed:
+            # They keep to the view, so they cannot be kept with the outlines.
+            self.texts.draw(painter, viewport, areas, notes)
         painter.restore()
+
+    def texts_in(self, view: Bounds, least: float) -> tuple[list[Named], list[Annotation]]:
+        """What the layer above is to name: outlines of at least ``least`` level-0 px, and notes. None is left to it
+        where this layer draws the texts.
+        """
+        if not self.visible or not self.composed:
+            return [], []
+        chosen = set(self._session.selection)
+        # Of very many only the notes that are selected have a text.
+        notes = [a for a in self._amount().notes if not self.very_many or a.id in chosen]
+        areas: list[Named] = []
+        if self._show_names and not self.very_many:
+            annotations = self._session.annotations
+            near = annotations.touching(*view)
+            x0, y0, x1, y1 = annotations.bounds[near].T
+            large = [annotations.items[i] for i in near[x1 - x0 + y1 - y0 >= least]]
+            areas = [(a, self._outline(a)) for a in sorted(large, key=lambda a: a.id in chosen)]
+        return areas, sorted(notes, key=lambda a: a.id in chosen)
+
+    def is_selected(self, annotation: Annotation) -> bool:
+        """Whether the reader has selected it."""
+        return annotation.id in self._session.selection
+
+    @property
+    def very_many(self) -> bool:
+        """Whether texts are left out."""
+        return len(self._session.annotations) > MANY
 
     def _shown(self, view: Bounds) -> list[Annotation]:
         """What may be in view, in drawing order, in the shape that it has now."""
@@ -257,83 +325,6 @@ class AnnotationLayer(Layer):
         painter.setTransform(base)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
 
-    def _paint_name(self, painter: QPainter, annotation: Annotation, outline: Outline, viewport: Viewport) -> None:
-        if not annotation.name and annotation.role is Role.ROI:
-            return
-        corners = screen_xy(outline.corners(viewport.scale), viewport)
-        if len(corners) == 0:
-            return
-        (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
-        font = label_font()
-        metrics = QFontMetricsF(font)
-        text = title_of(annotation)
-        width = metrics.horizontalAdvance(text)
-        if right - left < width + 12 or bottom - top < 2 * metrics.height():
-            return
-        # Inside the view where the outline begins outside it.
-        highest = corners[corners[:, 1] < top + 4, 0]
-        x = max((highest.min() + highest.max() - width) / 2, 8.0)
-        y = max(top - metrics.height() - 5, 6.0)
-        if y > bottom or x > viewport.width / viewport.dpr:
-            return
-        self._plate(painter, QRectF(x - 5, y - 1, width + 10, metrics.height() + 2), color_of(annotation))
-        painter.setFont(font)
-        painter.setPen(QColor("white"))
-        painter.drawText(QPointF(x, y + metrics.ascent()), text)
-
-    def _paint_note(
-        self, painter: QPainter, annotation: Annotation, selected: bool, with_text: bool, viewport: Viewport
-    ) -> None:
-        if annotation.geometry.is_empty:
-            return
-        point = annotation.geometry.centroid
-        at = QPointF(*viewport.to_screen(point.x, point.y))
-        color = color_of(annotation)
-        if with_text or selected:
-            self._paint_note_text(painter, annotation, selected, at, viewport)
-        if selected:
-            painter.setPen(QPen(SELECTED, 3.0))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(at, NOTE_RADIUS + 2, NOTE_RADIUS + 2)
-        painter.setPen(QPen(QColor(0, 0, 0, 200), 1.2))
-        painter.setBrush(color)
-        painter.drawEllipse(at, NOTE_RADIUS, NOTE_RADIUS)
-        for dy in (-2.5, 0.0, 2.5):
-            painter.drawLine(at + QPointF(-3.2, dy), at + QPointF(3.2, dy))
-
-    def _paint_note_text(
-        self, painter: QPainter, annotation: Annotation, selected: bool, at: QPointF, viewport: Viewport
-    ) -> None:
-        font = label_font()
-        metrics = QFontMetricsF(font)
-        text = " ".join((annotation.text or annotation.name).split())
-        if not text:
-            return
-        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        if selected:
-            flags |= int(Qt.TextFlag.TextWordWrap)
-            box = metrics.boundingRect(QRectF(0, 0, NOTE_WIDTH, 400), flags, text)
-        else:
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, NOTE_WIDTH)
-            box = QRectF(0, 0, metrics.horizontalAdvance(text), metrics.height())
-        width, height = math.ceil(box.width()) + 1, math.ceil(box.height())
-        x = at.x() + NOTE_RADIUS + 8
-        if x + width + 6 > viewport.width / viewport.dpr:
-            x = at.x() - NOTE_RADIUS - 8 - width
-        area = QRectF(x, at.y() - height / 2, width, height)
-        self._plate(painter, area.adjusted(-5, -2, 5, 2), color_of(annotation))
-        painter.setFont(font)
-        painter.setPen(QColor("white"))
-        painter.drawText(area, flags, text)
-
-    @staticmethod
-    def _plate(painter: QPainter, rect: QRectF, color: QColor) -> None:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(PLATE)
-        painter.drawRoundedRect(rect, 3, 3)
-        painter.setBrush(color)
-        painter.drawRect(QRectF(rect.left(), rect.top() + 3, 2, rect.height() - 6))
-
     # --- changes -----------------------------------------------------------------------------------------------
 
     def _annotations_changed(self, _annotations: object) -> None:
@@ -347,15 +338,3 @@ class AnnotationLayer(Layer):
 
     def _repaint(self, _what: object = None) -> None:
         self.changed.emit()
-
-
-def color_of(annotation: Annotation) -> QColor:
-    """The annotation's own colour, else that of its role."""
-    return QColor(*(annotation.color or DEFAULT_CLASS[annotation.role][1]))
-
-
-def label_font() -> QFont:
-    """Small text on the slide."""
-    font = QFont(QGuiApplication.font())
-    font.setPixelSize(tokens().font_small + 1)
-    return font

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont, QIcon, QKeyEvent, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeWidget
 
 from her2viewer.domain.annotation import Annotation, Role
-from her2viewer.viewer.overlays.annotation_layer import color_of
+from her2viewer.viewer.overlays.annotation_texts import color_of
 from her2viewer.viewer.theme import tokens
 
 REVIEWED_TIP = (
