@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from her2viewer.commands import exit_codes
 from her2viewer.commands.bench_figures import percentile, summary
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from her2viewer.domain.annotation import AnnotationSet
     from her2viewer.domain.pixelsize import PixelSize
 
+SIDE = 24_576
+"""Of the slide that is made, px: a scorer is not through with it at once."""
 HERTZ = 60
 ROUND_S = 5.0
 PAN_STEP = (20.0, 5.0)
 """Px of the screen a step."""
 EVIDENCE_S = 180.0
 """Until the first evidence: networks are compiled before."""
+WORKING = 0.8
+"""So much of the time of a round the scorer must have worked."""
 ANYWAY = "score_anyway"
 """What is measured is the window, on whatever slide."""
 
@@ -38,10 +42,10 @@ ANYWAY = "score_anyway"
 def measure(
     options: argparse.Namespace, size: tuple[int, int], application: Callable[[], Any], output: Output
 ) -> dict[str, Any]:
-    """Zoom and pan in turns, before the scorer runs and until it is through or the time is over.
+    """Zoom and pan in turns, before the scorer runs and while it does.
 
     Raises:
-        CommandError: slide, region or scorer cannot be used, or the scorer was done too soon.
+        CommandError: slide, region or scorer cannot be used, or the scorer was through too soon.
     """
     from her2viewer.commands.bench_machine import machine
     from her2viewer.commands.score_inputs import outlines_of, pixel_size_of, settings_of
@@ -53,6 +57,7 @@ def measure(
     try:
         manifest = find_scorer(options.scorer)
         settings = settings_of(options.set, manifest)
+        manifest.complete(settings)
     except (ScorerError, ValueError) as error:
         raise CommandError(exit_codes.USAGE, str(error)) from error
     if any(setting.id == ANYWAY for setting in manifest.settings):
@@ -65,7 +70,7 @@ def measure(
 
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="her2viewer-bench-"))) / "bench.tif"
             aside.print("Making a slide ...")
-            make_slide(path)
+            make_slide(path, SIDE)
         try:
             with open_slide(path) as slide:
                 pixel_size = pixel_size_of(slide, options.mpp)
@@ -82,8 +87,8 @@ def measure(
         if not all(beside.values()):
             raise CommandError(
                 exit_codes.USAGE,
-                f"The scorer was done before zooming and panning were measured for {ROUND_S:g} s each. Name a larger "
-                "slide or region, or give more --seconds.",
+                f"The scorer was through before zooming and panning were measured for {ROUND_S:g} s each. Name a "
+                "larger slide or region, or give more --seconds.",
             )
         about = bench.window.session.slide
         assert about is not None
@@ -150,13 +155,18 @@ class _Drive:
         self.acts: dict[str, Callable[[], _Round]] = {"zooming": self._zoom, "panning at 1:1": self._pan}
 
     def start(self, scorer: str, settings: dict[str, Any]) -> None:
-        """Run the scorer and wait for its first evidence."""
+        """Choose the scorer and run it."""
         from her2viewer.viewer.scoring_model import ScoringState
 
         controller = self._window.controller
         controller.set_scorer(scorer)
         controller.set_settings({**controller.settings_of(scorer), **settings})
         self._bench.wait(lambda: controller.state is not ScoringState.NO_ROI, 10)
+        self.run()
+
+    def run(self) -> None:
+        """Run the scorer, anew where it is through, and wait for its first evidence."""
+        controller = self._window.controller
         if not controller.run():
             raise CommandError(exit_codes.PROBLEM, f"The scorer did not start: {controller.obstacle}")
         self._bench.wait(lambda: bool(controller.evidence) or not self.running, EVIDENCE_S)
@@ -171,17 +181,18 @@ class _Drive:
         return self._window.controller.state is ScoringState.RUNNING
 
     def rounds(self, seconds: float) -> dict[str, list[_Round]]:
-        """Zoom and pan in turns until the scorer is through or the time is over."""
+        """Zoom and pan in turns until the time is over; a scorer that is through begins again."""
         end = time.monotonic() + seconds
         found: dict[str, list[_Round]] = {name: [] for name in self.acts}
         while True:
             for name, act in self.acts.items():
                 if time.monotonic() > end:
                     return found
-                one = act()
                 if not self.running:
-                    return found
-                found[name].append(one)
+                    self.run()
+                one = act()
+                if one.worked >= WORKING * one.steps:
+                    found[name].append(one)
 
     def _zoom(self) -> _Round:
         octaves = -STEP
@@ -215,6 +226,7 @@ class _Drive:
         self._bench.wait(lambda: self._canvas.sharp, 2)
         self._bench.pass_time(0.5)
         steps: list[Shown] = []
+        worked = 0
         self._clock.shown.clear()
         begun = time.perf_counter()
         for i in range(round(ROUND_S * HERTZ)):
@@ -222,20 +234,23 @@ class _Drive:
             asked = time.perf_counter()
             step()
             steps.append(Shown(asked, self._canvas.aim))
+            worked += self.running
         # The last ones come late on a busy machine.
         self._bench.wait(partial(self._at, steps[-1]), 1)
-        return _Round(len(steps), answers(steps, self._clock.shown))
+        return _Round(len(steps), worked, answers(steps, self._clock.shown))
 
     def _at(self, step: Shown) -> bool:
         return bool(self._clock.shown) and self._clock.shown[-1].view == step.view
 
 
-class _Round:
+class _Round(NamedTuple):
     """Some seconds of steps."""
 
-    def __init__(self, steps: int, milliseconds: list[float]) -> None:
-        self.steps = steps
-        self.milliseconds = milliseconds
+    steps: int
+    worked: int
+    """Steps during which the scorer worked."""
+    milliseconds: list[float]
+    """From steps to their frames."""
 
 
 def _together(rounds: list[_Round]) -> dict[str, Any]:

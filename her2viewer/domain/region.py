@@ -132,8 +132,13 @@ class Region:
         return Region(polygonal(self.geometry.intersection(other.geometry)))
 
     def difference(self, other: Region) -> Region:
-        """Area in this one and not in ``other``."""
-        return Region(polygonal(self.geometry.difference(other.geometry)))
+        """Area in this one and not in ``other``; the last one asked for is remembered."""
+        # While a scorer runs, several ask at each part what is left of a region of thousands of corners.
+        known: tuple[Region, Region] | None = self.__dict__.get("_last_difference")
+        if known is None or known[0] is not other:
+            known = (other, Region(polygonal(self.geometry.difference(other.geometry))))
+            self.__dict__["_last_difference"] = known
+        return known[1]
 
     def union(self, other: Region) -> Region:
         """Area in either."""

@@ -21,6 +21,12 @@ def coverage(region: Region, grid: Grid) -> NDArray[np.float64]:
     give the area, as renderers of fonts have it.
     """
     start, way, sign = _edges(region, grid)
+    end = start + way
+    # What lies above, below or to the right covers nothing here.
+    near = np.maximum(start[:, 1], end[:, 1]) > 0
+    near &= np.minimum(start[:, 1], end[:, 1]) < grid.rows
+    near &= np.minimum(start[:, 0], end[:, 0]) < grid.columns
+    start, way, sign = start[near], way[near], sign[near]
     whole: NDArray[np.float64] = np.zeros(grid.rows * grid.columns)
     rest: NDArray[np.float64] = whole
     if len(start):

@@ -204,7 +204,10 @@ class ScoringWatcher(QThread):
             self.progress.emit(run.number, event)
         elif isinstance(event, Partial):
             builder.add(event)
-            self.partial.emit(run.number, event.evidence, builder.covered)
+            covered = builder.covered
+            # The window asks for it next, and a region of thousands of corners takes 10 ms: it is remembered.
+            run.request.region.difference(covered)
+            self.partial.emit(run.number, event.evidence, covered)
         elif isinstance(event, JobDone):
             result = builder.result(event)
             if event.finished.evidence:

@@ -48,6 +48,7 @@ def test_its_window_stays_within_1500_mb_while_it_is_moved_about(giant: Path) ->
     assert figures["peak_mb"] < 1500
     files = [sample["files"] for sample in figures["samples"]]
     assert max(files) - files[0] <= 3
+    assert not list(giant.parent.glob("*.her2case")), "what was looked at here was not looked at by a reader"
 
 
 def test_endurance_says_what_it_wants(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from her2viewer.viewer.canvas.grid import Box
-from her2viewer.viewer.canvas.rasters import LayerRasters, Raster, lay_over
+from her2viewer.viewer.canvas.rasters import LayerRasters, Raster, Rings, lay_over
 
 
 class Still:
@@ -92,7 +92,7 @@ def test_nothing_is_drawn_outside_the_rings_and_in_their_holes() -> None:
     ink = np.full((10, 10, 4), (0, 0, 255, 255), dtype=np.uint8)
     outer = np.array([(20, 20), (80, 20), (80, 80), (20, 80), (20, 20)], dtype=float)
     hole = np.array([(40, 40), (60, 40), (60, 60), (40, 60), (40, 40)], dtype=float)
-    layer = LayerRasters(Still(Raster(ink, 0, 0, 10)), clip=(outer, hole))
+    layer = LayerRasters(Still(Raster(ink, 0, 0, 10)), clip=Rings((outer, hole)))
     red = (laid([layer], Box(0, 0, 50, 50), 2.0)[..., 2] == 255) & (
         laid([layer], Box(0, 0, 50, 50), 2.0)[..., 0] == 0
     )

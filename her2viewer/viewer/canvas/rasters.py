@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,31 @@ PIECE = 1 << 19
 """Px that are laid over at a time."""
 Ring = NDArray[np.float64]
 """(n, 2) corners in level-0 px."""
+RING_SHIFT = 4
+"""Bits of a px behind the point."""
+RING_LIMIT = 1 << 26
+
+
+class Rings:
+    """Many rings, prepared for masks at many zooms."""
+
+    def __init__(self, rings: Iterable[Ring]) -> None:
+        rings = tuple(rings)
+        self._points = np.concatenate(rings) if rings else np.empty((0, 2))
+        ends = np.cumsum([len(ring) for ring in rings], dtype=np.intp)
+        self._spans = np.column_stack([np.append(0, ends[:-1]), ends]) if rings else np.empty((0, 2), dtype=np.intp)
+        self._bounds = np.array([[*r.min(axis=0), *r.max(axis=0)] for r in rings]).reshape(-1, 4)
+
+    def on(self, box: Box, downsample: float) -> list[NDArray[np.int32]]:
+        """Those that reach into a box, px of a zoom, as OpenCV's polygons from its corner with ``RING_SHIFT``."""
+        x0, y0, x1, y1 = (edge * downsample for edge in box)
+        b = self._bounds
+        near = (b[:, 0] <= x1) & (b[:, 2] >= x0) & (b[:, 1] <= y1) & (b[:, 3] >= y0)
+        if not near.any():
+            return []
+        points = (self._points / downsample - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << RING_SHIFT)
+        whole = np.clip(points, -RING_LIMIT, RING_LIMIT).round().astype(np.int32)
+        return [whole[begin:end] for begin, end in self._spans[near].tolist()]
 
 
 class Raster(NamedTuple):
@@ -34,6 +59,8 @@ class Raster(NamedTuple):
     """What of it is drawn; None for all."""
     owner: Any = None
     """Keeps the memory alive."""
+    lines: bool = False
+    """Of its pixels few are seen, and those wholly: they take the place of what lies below."""
 
 
 class RasterSource(Protocol):
@@ -49,7 +76,7 @@ class LayerRasters:
 
     source: RasterSource
     opacity: float = 1.0
-    clip: tuple[Ring, ...] | None = None
+    clip: Rings | None = None
     """Shown only inside these rings, by the odd-even rule; None shows all."""
 
 
@@ -79,7 +106,11 @@ def lay_over(
             for target in _bands(_place(raster, downsample).intersected(box)):
                 left, top = target.x0 - origin[0], target.y0 - origin[1]
                 part = out[top : top + target.height, left : left + target.width]
-                _blend(part, _scaled(raster, target, downsample), layer.opacity, _cut(mask, target, box))
+                over, cut = _scaled(raster, target, downsample), _cut(mask, target, box)
+                if raster.lines and layer.opacity == 1:
+                    _copy_lines(part, over, cut)
+                else:
+                    _blend(part, over, layer.opacity, cut)
                 yield
 
 
@@ -111,6 +142,14 @@ def _blend(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.ui
     cv2.add(part, over, part)
 
 
+def _copy_lines(part: BGRAImage, over: BGRAImage, mask: NDArray[np.uint8] | None) -> None:
+    """A sixth of the time of ``_blend``."""
+    import cv2
+
+    there = cv2.extractChannel(over, 3)
+    cv2.copyTo(over, there if mask is None else cv2.bitwise_and(there, mask), part)
+
+
 def _scaled(raster: Raster, target: Box, downsample: float) -> BGRAImage:
     """The px of ``target`` with hard edges, since a blur would invent evidence."""
     words = raster.pixels.view(np.uint32)[..., 0]
@@ -131,18 +170,14 @@ def _under(begin: int, end: int, origin: float, ratio: float) -> NDArray[np.intp
     return np.asarray(np.floor((np.arange(begin, end) + 0.5 - origin) * ratio), dtype=np.intp)
 
 
-def _mask(rings: Sequence[Ring], box: Box, downsample: float) -> NDArray[np.uint8]:
+def _mask(rings: Rings, box: Box, downsample: float) -> NDArray[np.uint8]:
     """(height, width) 255 inside the rings, 0 outside."""
     import cv2
 
     mask = np.zeros((box.height, box.width), dtype=np.uint8)
-    shift, limit = 4, 1 << 26
-    lines = []
-    for ring in rings:
-        points = (ring / downsample - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << shift)
-        lines.append(np.clip(points, -limit, limit).round().astype(np.int32))
+    lines = rings.on(box, downsample)
     if lines:
-        cv2.fillPoly(mask, lines, (255,), lineType=cv2.LINE_8, shift=shift)
+        cv2.fillPoly(mask, lines, (255,), lineType=cv2.LINE_8, shift=RING_SHIFT)
     return mask
 
 

@@ -12,7 +12,9 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF, QTransform
 
 from her2viewer.domain.annotation import Annotation, AnnotationSet, Role
+from her2viewer.domain.editing import rings
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters, Rings
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.annotation_texts import (
     MANY,
@@ -22,6 +24,7 @@ from her2viewer.viewer.overlays.annotation_texts import (
     color_of,
     paint_note_mark,
 )
+from her2viewer.viewer.overlays.drawn_rings import Disc, DrawnRings, RingStyle, diagonal, premultiplied
 from her2viewer.viewer.overlays.outlines import Bounds, Outline, polygon_of
 from her2viewer.viewer.overlays.raster_tiles import seen
 from her2viewer.viewer.session import Session
@@ -43,6 +46,11 @@ KEPT_CORNERS = 2_000
 KEPT_CROWD = 150
 """``CROWD`` of what is kept, in a view of ``USUAL_VIEW`` px of outlines that are evenly spread; few are."""
 USUAL_VIEW = 2e6
+LINE_OF_A_ZOOM = 2
+"""Width of lines while a zoom goes on, px."""
+HATCH_PX = 8
+HATCH_ALPHA = 170
+NOTE_PX = 7
 NO_MARK = -1
 """In place of a colour: notes are never too small."""
 MARGIN_PX = 16.0
@@ -82,6 +90,7 @@ class AnnotationLayer(Layer):
         self._outlines: dict[str, Outline] = {}
         self._mark_colors: tuple[AnnotationSet, NDArray[np.int64]] | None = None
         self._known_amount: _Amount | None = None
+        self._drawn: tuple[AnnotationSet, tuple[str, ...], DrawnRings] | None = None
         self.texts = AnnotationTexts(self, self)
         """To be shown above this layer."""
         session.annotations_changed.connect(self._annotations_changed)
@@ -119,6 +128,15 @@ class AnnotationLayer(Layer):
     def composed(self) -> bool:  # type: ignore[override]
         """Many outlines are kept with the tissue below them, but while one of them is being changed."""
         return self._amount().heavy and not (self._state is not None and self._state.live)
+
+    def rasters(self) -> LayerRasters | None:
+        if not self.composed:
+            return None
+        annotations, selection = self._session.annotations, tuple(self._session.selection)
+        known = self._drawn
+        if known is None or known[0] is not annotations or known[1] != selection:
+            self._drawn = known = (annotations, selection, _drawn(annotations, set(selection)))
+        return LayerRasters(known[2], self.opacity)
 
     def _amount(self) -> _Amount:
         annotations, known = self._session.annotations, self._known_amount
@@ -263,12 +281,12 @@ class AnnotationLayer(Layer):
     def _paint_hatch(self, frame: _Frame, annotation: Annotation, outline: Outline) -> None:
         painter, viewport = frame.painter, frame.viewport
         color = color_of(annotation)
-        color.setAlpha(170)
+        color.setAlpha(HATCH_ALPHA)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QBrush(color, Qt.BrushStyle.BDiagPattern))
         # The hatch moves with the tissue.
         origin = viewport.to_screen(0, 0)
-        painter.setBrushOrigin(QPointF(round(origin[0]) % 8, round(origin[1]) % 8))
+        painter.setBrushOrigin(QPointF(round(origin[0]) % HATCH_PX, round(origin[1]) % HATCH_PX))
         painter.drawPath(frame.transform.map(outline.fill(frame.view, viewport.scale)))
 
     def _paint_outline(
@@ -338,3 +356,28 @@ class AnnotationLayer(Layer):
 
     def _repaint(self, _what: object = None) -> None:
         self.changed.emit()
+
+
+def _drawn(annotations: AnnotationSet, selected: set[str]) -> DrawnRings:
+    """For the frames of a zoom; what is selected comes last."""
+    groups: dict[tuple[bool, bool, tuple[int, int, int]], list[NDArray[np.float64]]] = {}
+    discs: list[Disc] = []
+    for a in annotations:
+        color = SELECTED if a.id in selected else color_of(a)
+        rgb = (color.red(), color.green(), color.blue())
+        if a.role is Role.NOTE:
+            if not a.geometry.is_empty:
+                discs.append(Disc(a.geometry.centroid.x, a.geometry.centroid.y, premultiplied(*rgb, 255), NOTE_PX))
+            continue
+        key = (a.id in selected, a.role is Role.EXCLUDE, rgb)
+        groups.setdefault(key, []).extend(xy for *_, xy in rings(a.geometry))
+    styles = [
+        RingStyle(
+            Rings(groups[key]),
+            premultiplied(*key[2], 255),
+            LINE_OF_A_ZOOM,
+            diagonal(HATCH_PX, ((HATCH_PX - 1, premultiplied(*key[2], 255)),)) if key[1] else None,
+        )
+        for key in sorted(groups)
+    ]
+    return DrawnRings(styles, discs)

@@ -54,7 +54,7 @@ class Owner(Protocol):
 class AnnotationTexts(Layer):
     """A layer right above that of the outlines. It draws what that one, which may be kept, does not draw itself."""
 
-    z = 101
+    z = 102
 
     def __init__(self, owner: Owner, parent: QObject) -> None:
         super().__init__(owner.title, parent)

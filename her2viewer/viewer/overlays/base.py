@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
-from her2viewer.viewer.canvas.rasters import LayerRasters, RasterSource, Ring
+from her2viewer.viewer.canvas.rasters import LayerRasters, RasterSource, Rings
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.outlines import path_of
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
@@ -56,6 +57,24 @@ def region_path(geometry: BaseGeometry) -> QPainterPath:
     return path
 
 
+class _Clip(NamedTuple):
+    """A region as painters and workers want it."""
+
+    region: Region
+    path: QPainterPath
+    rings: Rings
+
+
+_last_clip: list[_Clip] = []
+
+
+def _clip_of(region: Region) -> _Clip:
+    """The same one for all layers: they are clipped one after another. Main thread."""
+    if not _last_clip or _last_clip[0].region is not region:
+        _last_clip[:] = [_Clip(region, region_path(region.geometry), Rings(xy for *_, xy in rings(region.geometry)))]
+    return _last_clip[0]
+
+
 class EvidenceLayer(Layer):
     """A layer that shows what a scorer saw."""
 
@@ -66,8 +85,7 @@ class EvidenceLayer(Layer):
         super().__init__(title, parent)
         self._suppressed = False
         self._palette = DEFAULT_PALETTE
-        self._clip: QPainterPath | None = None
-        self._clip_rings: tuple[Ring, ...] | None = None
+        self._clip: _Clip | None = None
 
     @property
     def visible(self) -> bool:
@@ -102,10 +120,10 @@ class EvidenceLayer(Layer):
 
     def set_clip(self, region: Region | None) -> None:
         """Show only what lies in ``region``; None shows all."""
-        if region is None and self._clip is None:
+        if region is (None if self._clip is None else self._clip.region):
+            # As at each part that comes from a scorer.
             return
-        self._clip = None if region is None else region_path(region.geometry)
-        self._clip_rings = None if region is None else tuple(xy for _part, _ring, xy in rings(region.geometry))
+        self._clip = None if region is None else _clip_of(region)
         self.changed.emit()
 
     def set_shares(self, shares: Shares | None) -> None:
@@ -118,13 +136,13 @@ class EvidenceLayer(Layer):
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         painter.save()
         if self._clip is not None:
-            painter.setClipPath(slide_to_screen(viewport).map(self._clip), Qt.ClipOperation.IntersectClip)
+            painter.setClipPath(slide_to_screen(viewport).map(self._clip.path), Qt.ClipOperation.IntersectClip)
         self._paint(painter, viewport)
         painter.restore()
 
     def rasters(self) -> LayerRasters | None:
         source = self._raster_source()
-        return None if source is None else LayerRasters(source, self.opacity, self._clip_rings)
+        return None if source is None else LayerRasters(source, self.opacity, self._clip and self._clip.rings)
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
         raise NotImplementedError

@@ -7,13 +7,16 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from her2viewer.scoring.certainty import DecidingPatch
 from her2viewer.viewer.canvas.layer import Layer
+from her2viewer.viewer.canvas.rasters import LayerRasters
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.overlays.tile_shelf import StillRasters
 
 
 class PatchMarkLayer(Layer):
     """Draws one square."""
 
     z = 40
+    composed = True
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Patch", parent)
@@ -29,6 +32,10 @@ class PatchMarkLayer(Layer):
         if patch != self._patch:
             self._patch = patch
             self.changed.emit()
+
+    def rasters(self) -> LayerRasters | None:
+        # The frame is a line. Without one nothing keeps the layers above from the worker.
+        return LayerRasters(StillRasters(), self.opacity) if self._patch is None else None
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         patch = self._patch

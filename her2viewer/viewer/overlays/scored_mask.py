@@ -18,7 +18,8 @@ _HATCH = 14
 class ScoredMaskLayer(EvidenceLayer):
     """Hatches the part of the ROI that is not yet scored; while a scorer runs that part shrinks."""
 
-    z = 30
+    # Above the outlines: what is not kept may not lie below what is.
+    z = 101
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("Not yet scored", parent)
