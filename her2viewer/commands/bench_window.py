@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,10 +91,11 @@ class BenchWindow:
 @contextmanager
 def bench_window(size: tuple[int, int], application: Callable[[], Any]) -> Iterator[BenchWindow]:
     """A shown window of ``size`` px; settings, recent files, models and cases are those of a new user."""
-    with tempfile.TemporaryDirectory(prefix="her2viewer-bench-") as home:
-        os.environ["HER2VIEWER_HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="her2viewer-bench-") as home, ExitStack() as stack:
         # The case of a slide may lie beside it: what is looked at here is not what its reader looked at.
-        os.environ[OWN_CASES] = "own"
+        for name, value in (("HER2VIEWER_HOME", home), (OWN_CASES, "own")):
+            stack.callback(_set, name, os.environ.get(name))
+            os.environ[name] = value
         app = application()
         from her2viewer.viewer.main_window import MainWindow
 
@@ -106,6 +107,13 @@ def bench_window(size: tuple[int, int], application: Callable[[], Any]) -> Itera
         finally:
             window.close()
             app.processEvents()
+
+
+def _set(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 class Shown(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import shapely
@@ -121,3 +123,15 @@ def test_a_small_area_is_never_printed_as_nothing() -> None:
 def test_areas_below_one_another_have_the_same_decimals() -> None:
     assert mm2_column([0.0085, 0.024, 0.0]) == ("0.009 mm²", "0.024 mm²", "0.000 mm²")
     assert mm2_column([0.5, 0.004, 1234.5]) == ("0.50 mm²", "0.00 mm²", "1,234.50 mm²")
+
+
+def test_what_is_left_of_a_region_is_worked_out_once_for_the_same_other_one() -> None:
+    whole, part = Region.rectangle(0, 0, 100, 100), Region.rectangle(0, 0, 50, 100)
+    left = whole.difference(part)
+    assert left.area_px == 5000
+    assert whole.difference(part) is left
+    assert whole.difference(Region.rectangle(0, 0, 20, 100)).area_px == 8000
+    assert whole.difference(part).area_px == 5000
+    copy = pickle.loads(pickle.dumps(whole))
+    assert copy == whole
+    assert set(copy.__dict__) <= {"geometry", "hash"}

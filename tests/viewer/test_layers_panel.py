@@ -298,3 +298,15 @@ def test_the_palette_changes_all_layers(qtbot: QtBot, host: Host, layers: Eviden
     assert colored(settle(qtbot, host), her2_colors("qupath")[3], near=4) == 100 * 100
     layers.append((cells([250], [250], [1]),))
     assert layers.layers[1]._palette == "qupath"
+
+
+def test_the_same_region_again_paints_nothing_anew(qtbot: QtBot, host: Host, layers: EvidenceLayers) -> None:
+    layers.append((class_map(),))
+    part, whole = Region.rectangle(0, 0, 1000, 300), Region.rectangle(0, 0, 1000, 1000)
+    layers.set_region(part, whole)
+    changed = []
+    layers.layers[0].changed.connect(lambda: changed.append(True))
+    layers.set_region(part, whole)
+    assert changed == []
+    layers.set_region(Region.rectangle(0, 0, 1000, 400), whole)
+    assert changed == [True]
