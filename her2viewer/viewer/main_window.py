@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Qt
+from PySide6.QtCore import QByteArray, QElapsedTimer, QEvent, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
@@ -50,6 +50,8 @@ from her2viewer.viewer.tools.toolbox import ToolBox
 from her2viewer.viewer.warming import Warming
 
 _LEFT_WIDTH, _RIGHT_WIDTH = 284, 336
+_MOVING_MS = 200
+"""After the last step of a movement."""
 _HIDEABLE = ("left_column", "right_column", "toolbar", "overview")
 
 
@@ -67,6 +69,9 @@ class MainWindow(QMainWindow):
         self.toolbox = ToolBox(self.session, self)
         self.controller = ScoringController(self)
         self.controller.focus = lambda: (self.canvas.viewport.cx, self.canvas.viewport.cy)
+        moved = QElapsedTimer()
+        self.canvas.viewport_changed.connect(lambda _: moved.start())
+        self.controller.moving = lambda: moved.isValid() and moved.elapsed() < _MOVING_MS
         self.warming = Warming(self.controller, self)
         self.keeper = CaseKeeper(self.session, self.storage, self)
         self.sync = CaseSync(self.controller, self.keeper, self)

@@ -37,6 +37,8 @@ from her2viewer.viewer.session import Session
 _FRAME_MS = 16
 _RUNNING_MS = 120
 """While evidence streams in, numbers change about eight times a second: readable, and cheap."""
+_MOVING_MS = 500
+"""While the view moves nobody reads them, and the movement needs the main thread."""
 _RUNNING_SHARE = 12
 """So many times what they take is between two of them: regions of many corners take longer."""
 
@@ -52,6 +54,10 @@ class ScoringController(ScoringFacts):
         self._runs = 0
         self.focus: Callable[[], tuple[float, float] | None] = lambda: None
         """Where the reader looks, level-0 px: what lies there is scored first."""
+        self.moving: Callable[[], bool] = lambda: False
+        """Whether the reader is just moving the view: what comes from the scorer then is shown a little later."""
+        self._arrived: list[tuple[Evidence, ...]] = []
+        """Known, and not yet shown."""
         self._stroke: Bounds | None = None
         """A box around the strokes on the tumour mask that are still being drawn."""
         self._cells_open = False
@@ -130,7 +136,7 @@ class ScoringController(ScoringFacts):
         if request.scored.empty:
             previous = None
             self._known.begin(manifest.id, manifest.counts, session.pixel_size)
-            self.evidence_changed.emit(())
+            self._change_evidence(())
         self._runs += 1
         self._run = Run(self._runs, request, manifest, previous)
         self._failure = None
@@ -154,7 +160,7 @@ class ScoringController(ScoringFacts):
         session = self._session
         if result is None or session is None or session.pixel_size is None:
             self._known.clear()
-            self.evidence_changed.emit(())
+            self._change_evidence(())
             self._refresh()
             return
         scorer = result.provenance.scorer
@@ -235,7 +241,7 @@ class ScoringController(ScoringFacts):
         self._failure = None
         self._reading = Reading(profile=self._reading.profile)
         self.reading_changed.emit(self._reading)
-        self.evidence_changed.emit(())
+        self._change_evidence(())
         self.result_changed.emit(None)
         self._refresh()
 
@@ -298,22 +304,32 @@ class ScoringController(ScoringFacts):
     def _on_partial(self, number: int, evidence: tuple[Evidence, ...], covered: Region) -> None:
         if not self._mine(number):
             return
+        if self._held is not None:
+            self._held.add(evidence, covered)
+        self._arrived.append(evidence)
+        moving = self.moving()
+        if not moving:
+            self._show_arrived()
+        if not self._timer.isActive():
+            self._timer.start(max(_MOVING_MS if moving else _RUNNING_MS, round(_RUNNING_SHARE * self._update_ms)))
+
+    def _show_arrived(self) -> None:
         held = self._held
-        if held is None:
-            self.evidence_added.emit(evidence)
-        else:
-            held.add(evidence, covered)
+        arrived, self._arrived = self._arrived, []
+        for evidence in arrived:
+            if held is None:
+                self.evidence_added.emit(evidence)
+                continue
             self.evidence_added.emit(tuple(held.live.current(item) for item in evidence))
             for item in evidence:
                 # Removed cells are no evidence, but where they were is marked.
                 if (patch := held.live.patch_of(item)) is not None:
                     self.cells_corrected.emit(self.scorer, patch)
-        if not self._timer.isActive():
-            self._timer.start(max(_RUNNING_MS, round(_RUNNING_SHARE * self._update_ms)))
 
     def _on_finished(self, number: int, result: Result, counter: ShareCounter) -> None:
         if not self._mine(number):
             return
+        self._show_arrived()
         if self._held is not None:
             self._held.finish(result, counter)
         self._end_run()
@@ -322,6 +338,7 @@ class ScoringController(ScoringFacts):
 
     def _on_stopped(self, number: int, so_far: Result | None) -> None:
         if self._mine(number):
+            self._show_arrived()
             self._keep(so_far)
             self._end_run()
             self._refresh()
@@ -329,6 +346,7 @@ class ScoringController(ScoringFacts):
 
     def _on_failed(self, number: int, sentence: str, log: str, so_far: Result | None) -> None:
         if self._mine(number):
+            self._show_arrived()
             self._keep(so_far)
             self._end_run()
             self._failure = (sentence, log)
@@ -344,7 +362,7 @@ class ScoringController(ScoringFacts):
             held.finish(so_far)
         elif held.result is None:
             self._known.drop(self.scorer)
-            self.evidence_changed.emit(())
+            self._change_evidence(())
         elif held.evidence and self._run is not None:
             # Parts that came to nothing: what was known before them stands.
             request = self._run.request
@@ -354,8 +372,13 @@ class ScoringController(ScoringFacts):
     def _end_run(self) -> None:
         self._run, self._progress, self._cancelling = None, None, False
 
+    def _change_evidence(self, evidence: tuple[Evidence, ...]) -> None:
+        # What has arrived is among it, or of no use any more.
+        self._arrived.clear()
+        self.evidence_changed.emit(evidence)
+
     def _show_evidence(self) -> None:
-        self.evidence_changed.emit(self.evidence)
+        self._change_evidence(self.evidence)
         for patch in () if self._held is None else self._held.live.corrected_cells:
             # Removed cells are no evidence, but where they were is marked.
             self.cells_corrected.emit(self.scorer, patch)
@@ -373,6 +396,7 @@ class ScoringController(ScoringFacts):
         self._update_ms = 1000 * (time.perf_counter() - begun)
 
     def _follow(self) -> None:
+        self._show_arrived()
         shares = None if self._held is None else self._held.shares(self._region)
         self.scored_changed.emit(self._region, self.scored)
         if shares != self._shares:
