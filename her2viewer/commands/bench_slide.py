@@ -28,7 +28,8 @@ def make_slide(path: Path, side: int = SIDE) -> None:
     if process.exitcode or not path.exists():
         raise CommandError(
             exit_codes.PROBLEM,
-            f"The slide could not be written to {path.parent}. It needs about 50 MB and 1 GB of memory.",
+            f"The slide could not be written to {path.parent}. It needs about {side * side / 3e6:.0f} MB there and "
+            f"{7 * side * side / 1e9:.0f} GB of memory.",
         )
 
 

@@ -166,3 +166,13 @@ def test_notes_among_many_have_their_text_and_it_keeps_to_the_view(make_canvas: 
     assert columns.max() - columns.min() > 80, "more than its disc"
     assert abs(rows.mean() - y) < 12
     assert columns.max() < 700
+
+
+def test_notes_elsewhere_do_not_take_the_texts_of_those_in_view(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
+    far = [replace(Annotation.drawn(Point(20 * i, 8800), Role.NOTE), text="far away") for i in range(60)]
+    note = replace(Annotation.drawn(Point(6000, 4300), Role.NOTE), text="look here again, please")
+    sheet = Sheet(make_canvas, qtbot, *outlines(60), *far, note)
+    with_note = sheet.shown()
+    sheet.session.edit("gone", sheet.session.annotations.removed(note.id))
+    columns = np.nonzero((with_note != sheet.shown()).any(axis=2))[1]
+    assert columns.max() - columns.min() > 80, "more than its disc"

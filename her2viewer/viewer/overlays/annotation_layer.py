@@ -199,8 +199,10 @@ class AnnotationLayer(Layer):
         if not self.visible or not self.composed:
             return [], []
         chosen = set(self._session.selection)
-        # Of very many only the notes that are selected have a text.
-        notes = [a for a in self._amount().notes if not self.very_many or a.id in chosen]
+        notes = [a for a in self._amount().notes if self._outline(a).touches(view)]
+        if self.very_many:
+            # Only those that are selected have a text.
+            notes = [a for a in notes if a.id in chosen]
         areas: list[Named] = []
         if self._show_names and not self.very_many:
             annotations = self._session.annotations
