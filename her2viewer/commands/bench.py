@@ -46,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
         nargs="?",
         type=Path,
         metavar="SLIDE",
-        help="default: a slide of 12,288 px made from the sample, for beside of 24,576; for score and endurance the sample",
+        help="default: a slide of 12,288 px made from the sample, for beside of 24,576; for score and endurance "
+        "the sample",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     parser.add_argument(

@@ -59,8 +59,8 @@ class Raster(NamedTuple):
     """What of it is drawn; None for all."""
     owner: Any = None
     """Keeps the memory alive."""
-    lines: bool = False
-    """Of its pixels few are seen, and those wholly: they take the place of what lies below."""
+    solid: bool = False
+    """Each pixel is opaque or not there at all: quicker to be laid over."""
 
 
 class RasterSource(Protocol):
@@ -107,10 +107,7 @@ def lay_over(
                 left, top = target.x0 - origin[0], target.y0 - origin[1]
                 part = out[top : top + target.height, left : left + target.width]
                 over, cut = _scaled(raster, target, downsample), _cut(mask, target, box)
-                if raster.lines and layer.opacity == 1:
-                    _copy_lines(part, over, cut)
-                else:
-                    _blend(part, over, layer.opacity, cut)
+                (_lay_solid if raster.solid else _blend)(part, over, layer.opacity, cut)
                 yield
 
 
@@ -142,11 +139,13 @@ def _blend(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.ui
     cv2.add(part, over, part)
 
 
-def _copy_lines(part: BGRAImage, over: BGRAImage, mask: NDArray[np.uint8] | None) -> None:
-    """A sixth of the time of ``_blend``."""
+def _lay_solid(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None) -> None:
+    """As ``_blend``, in half of its time or less."""
     import cv2
 
     there = cv2.extractChannel(over, 3)
+    if opacity < 1:
+        over = np.asarray(cv2.addWeighted(part, 1 - opacity, over, opacity, 0), dtype=np.uint8)
     cv2.copyTo(over, there if mask is None else cv2.bitwise_and(there, mask), part)
 
 

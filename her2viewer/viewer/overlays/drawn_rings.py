@@ -75,7 +75,7 @@ class DrawnRings:
                 cv2.circle(image, (x, y), disc.radius, disc.color, cv2.FILLED)
         if image is None:
             return []
-        return [Raster(image, x0 * downsample, y0 * downsample, downsample, lines=self._solid)]
+        return [Raster(image, x0 * downsample, y0 * downsample, downsample, solid=self._solid)]
 
 
 def diagonal(side: int, lines: Sequence[tuple[int, BGRA]]) -> BGRAImage:

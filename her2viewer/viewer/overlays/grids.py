@@ -123,7 +123,8 @@ class ClassMapLayer(ClassLayer):
 
     def _raster_source(self) -> RasterSource:
         if self._masks:
-            return self._tiles.shelf()
+            # See ``masked_render``: half a patch of tumour is half drawn.
+            return self._tiles.shelf(solid=True)
         return StillRasters(_raster(part.grid, image) for part, image in self._drawn())
 
     def _drawn(self) -> list[tuple[ClassMap, QImage]]:
