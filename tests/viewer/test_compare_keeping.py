@@ -167,6 +167,8 @@ def test_a_view_of_a_scorer_follows_its_run(window, qtbot):
     )
     controller._known.begin(controller.scorer, "cells", session.pixel_size)
     controller._run = Run(1, request, controller.manifest, None)
+    # The slide was shown just now, and while the view moves parts wait a little.
+    controller.moving = lambda: False
     for number in (1, 2, 3):
         x = np.full(20, 100.0 * number, dtype=np.float32)
         y = np.linspace(100, 800, 20, dtype=np.float32)
