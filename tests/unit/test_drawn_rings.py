@@ -75,3 +75,12 @@ def test_rings_in_a_box_are_drawn_as_if_all_were(count: int, seed: int, x: int, 
     assert len(found) == len(near)
     for got, ring in zip(found, near, strict=True):
         assert np.abs(got / 16 - (ring / downsample - (box.x0 + 0.5, box.y0 + 0.5))).max() < 0.1
+
+
+def test_a_hatch_leaves_the_lines_below_it() -> None:
+    hatch = diagonal(8, ((7, premultiplied(0, 0, 200, 255)),))
+    line = RingStyle(Rings([SQUARE]), RED, 2)
+    over = RingStyle(Rings([SQUARE * 3 - 3000]), premultiplied(0, 0, 200, 255), 1, hatch)
+    picture = laid(DrawnRings([line, over]), Box(400, 400, 1600, 1600), 2.0)
+    red = (picture == (0, 0, 200)).all(axis=2)
+    assert red[300:900, 98:103].any(axis=1).mean() > 0.85

@@ -46,7 +46,7 @@ KEPT_CORNERS = 2_000
 KEPT_CROWD = 150
 """``CROWD`` of what is kept, in a view of ``USUAL_VIEW`` px of outlines that are evenly spread; few are."""
 USUAL_VIEW = 2e6
-LINE_OF_A_ZOOM = 3
+LINE_OF_A_ZOOM = 2
 """Width of lines while a zoom goes on, px; pictures of them are made smaller by leaving out pixels."""
 HATCH_PX = 8
 HATCH_ALPHA = 170

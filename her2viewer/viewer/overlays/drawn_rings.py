@@ -66,7 +66,9 @@ class DrawnRings:
             if style.hatch is not None:
                 mask = np.zeros(image.shape[:2], dtype=np.uint8)
                 cv2.fillPoly(mask, lines, (255,), lineType=cv2.LINE_8, shift=RING_SHIFT)
-                cv2.copyTo(_tiled(style.hatch, box), mask, image)
+                hatch = _tiled(style.hatch, box)
+                # Only its lines: between them lies what was drawn before.
+                cv2.copyTo(hatch, cv2.bitwise_and(mask, cv2.compare(hatch[..., 3], 0, cv2.CMP_NE)), image)
             cv2.polylines(image, lines, True, style.line, style.width, cv2.LINE_8, RING_SHIFT)
         for disc in self._discs:
             x, y = round(disc.x / downsample) - x0, round(disc.y / downsample) - y0
