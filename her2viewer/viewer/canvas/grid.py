@@ -52,6 +52,10 @@ class Box(NamedTuple):
         """Pixels in both; possibly empty."""
         return Box(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
 
+    def widened(self, margin: int) -> Box:
+        """With so many pixels more on each side."""
+        return Box(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
+
 
 class TileKey(NamedTuple):
     """One screen tile of one scale."""

@@ -16,6 +16,8 @@ class Layer(QObject):
     """The canvas repaints (coalesced to one a frame)."""
     changed_in = Signal(object)
     """Only what lies in these bounds (x0, y0, x1, y1 in level-0 px)."""
+    drawn_ahead = Signal()
+    """There is more for other zooms; nothing of what is seen changes."""
     always_visible = False
     """Stays when all overlays are hidden with one switch."""
     composed = False

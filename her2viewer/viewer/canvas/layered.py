@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable
 from itertools import takewhile
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QTimer, Signal
+from PySide6.QtCore import QObject, QPointF, QRect, QRectF, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
@@ -28,7 +28,7 @@ PAUSE_MS = 30
 """Tiles are ordered for a zoom that stays this long: those of one that is shown for a frame would come too late."""
 
 RESTING_MS = 400
-"""Memory for a zoom is touched so long after a view became sharp, when nothing else is to be done."""
+"""A zoom is prepared so long after a view became sharp, when nothing else is to be done."""
 
 
 class LayeredView(TiledView):
@@ -51,6 +51,7 @@ class LayeredView(TiledView):
         self._resting.setInterval(RESTING_MS)
         self._resting.timeout.connect(self._prepare_zoom)
         self.sharpened.connect(self._resting.start)
+        self.tiles_changed.connect(self._resting_soon)
         self._pause = Lull(PAUSE_MS, self)
         self._pause.come.connect(self._order_paused)
         self._between = QTimer(self)
@@ -86,6 +87,7 @@ class LayeredView(TiledView):
         self._layers.sort(key=lambda each: each.z)
         layer.changed.connect(self._layer_changed)
         layer.changed_in.connect(self._layer_changed_in)
+        layer.drawn_ahead.connect(self._resting_soon)
         if self.slide is not None:
             layer.viewport_changed(self.frame_view)
         self.schedule()
@@ -97,6 +99,7 @@ class LayeredView(TiledView):
             self.ground.leave_off()
             layer.changed.disconnect(self._layer_changed)
             layer.changed_in.disconnect(self._layer_changed_in)
+            layer.drawn_ahead.disconnect(self._resting_soon)
             self.schedule()
 
     def _prepare_layers(self, view: Viewport) -> None:
@@ -104,9 +107,12 @@ class LayeredView(TiledView):
             layer.viewport_changed(view)
 
     def _layer_changed(self) -> None:
-        layer = self.sender()
+        self._changed_all(self.sender())
+
+    def _changed_all(self, layer: QObject) -> None:
         if not isinstance(layer, Layer) or layer.composed:
             self._rasters = None
+            self._expect_anew()
             if self._zooming.active and _rest_of(self.frame_view, self._kept_layers()) == self.ground.rest:
                 # The next frames show what was kept; all is painted anew when the zoom is over.
                 if not self._rest.isActive():
@@ -116,17 +122,21 @@ class LayeredView(TiledView):
         self.schedule()
 
     def _layer_changed_in(self, bounds: tuple[float, float, float, float]) -> None:
-        view = self.frame_view
+        view, layer = self.frame_view, self.sender()
+        if isinstance(layer, Layer) and not self._shows(layer):
+            return
         if view.rotation or self._zooming.active:
-            self._layer_changed()
+            self._changed_all(layer)
             return
         corners = QPointF(*view.to_screen(*bounds[:2])), QPointF(*view.to_screen(*bounds[2:]))
         area = QRectF(*corners).toAlignedRect().adjusted(-1, -1, 1, 1).intersected(self.rect())
-        layer = self.sender()
         if not isinstance(layer, Layer) or layer.composed:
             self._rasters = None
+            # What was composed for a zoom lacks no more than a part that has just come.
+            self._resting_soon()
             self.ground.invalidate(view, self._device(area))
-        self.schedule(area)
+        if not area.isEmpty():
+            self.schedule(area)
 
     def _kept_layers(self) -> list[Layer]:
         """Those that are kept with the tissue below them."""
@@ -142,6 +152,7 @@ class LayeredView(TiledView):
         if hidden != self._overlays_hidden:
             self._overlays_hidden = hidden
             self.overlays_hidden_changed.emit(hidden)
+            self._expect_anew()
             self.schedule()
 
     @property
@@ -216,18 +227,38 @@ class LayeredView(TiledView):
     def _order_zoom(self, pyramid: Pyramid) -> None:
         aim = self.aim
         scale = pyramid.scale(aim.downsample)
+        look, images = self._images(aim, scale)
+        self._zooming.ask(self.scene(scale, aim), look, pyramid, self.ground, images)
+
+    def _prepare_zoom(self) -> None:
+        """A view rests: the first frames of a zoom out of it should not have to be put together."""
+        view, rim = self.frame_view, rim_of(self.frame_view)
+        if self.pyramid is None or self._zooming.active or view.rotation or not (self._sharp and self.isVisible()):
+            return
+        self._zooming.prepare((view.width + 2 * rim) * (view.height + 2 * rim))
+        scale = self.pyramid.scale(view.downsample)
+        look, images = self._images(view, scale)
+        self._zooming.expect(self.scene(scale, view), look, self.pyramid, images)
+        # Tiles that are drawn for other zooms come unnoticed.
+        self._rasters = None
+
+    def _resting_soon(self) -> None:
+        if not self._resting.isActive():
+            self._resting.start()
+
+    def _expect_anew(self) -> None:
+        """What was composed for a zoom looks otherwise now."""
+        self._zooming.outdate()
+        self._resting_soon()
+
+    def _images(self, view: Viewport, scale: Scale) -> tuple[Look, tuple[LayerRasters, ...]]:
         kept = self._kept_layers()
-        look = _look(aim, scale, kept)
+        look = _look(view, scale, kept)
         if self._rasters is None or self._rasters[0] != look.rest:
             # Those that lie on one that is no image are painted after it.
             images = takewhile(lambda each: each is not None, (layer.rasters() for layer in kept))
             self._rasters = (look.rest, tuple(each for each in images if each is not None))
-        self._zooming.ask(self.scene(scale, aim), look, pyramid, self.ground, self._rasters[1])
-
-    def _prepare_zoom(self) -> None:
-        view = self.frame_view
-        if self.slide is not None and not self._zooming.active and not view.rotation:
-            self._zooming.prepare((view.width + 2 * rim_of(view)) * (view.height + 2 * rim_of(view)))
+        return look, self._rasters[1]
 
     def _zoom_came(self) -> None:
         frame = self._zooming.take()
@@ -262,6 +293,9 @@ class LayeredView(TiledView):
 
     def _view_moved(self) -> None:
         self._zooming.drop()
+        self._zooming.outdate()
+        # Until it is sharp.
+        self._resting.stop()
         super()._view_moved()
 
     def _at_rest(self) -> None:

@@ -35,14 +35,31 @@ class Rings:
 
     def on(self, box: Box, downsample: float) -> list[NDArray[np.int32]]:
         """Those that reach into a box, px of a zoom, as OpenCV's polygons from its corner with ``RING_SHIFT``."""
-        x0, y0, x1, y1 = (edge * downsample for edge in box)
-        b = self._bounds
-        near = (b[:, 0] <= x1) & (b[:, 2] >= x0) & (b[:, 1] <= y1) & (b[:, 3] >= y0)
+        near = self._near(box, downsample)
         if not near.any():
             return []
-        points = (self._points / downsample - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << RING_SHIFT)
+        spans = self._spans[near]
+        lengths = spans[:, 1] - spans[:, 0]
+        ends = np.cumsum(lengths)
+        chosen = np.arange(ends[-1]) + np.repeat(spans[:, 0] - ends + lengths, lengths)
+        points = (self._points[chosen] / downsample - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << RING_SHIFT)
         whole = np.clip(points, -RING_LIMIT, RING_LIMIT).round().astype(np.int32)
-        return [whole[begin:end] for begin, end in self._spans[near].tolist()]
+        return [whole[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)]
+
+    def extent(self, box: Box, downsample: float, margin: int) -> Box:
+        """What of a box, px of a zoom, those that reach into it span, with so many px around them."""
+        wide = box.widened(margin)
+        near = self._bounds[self._near(wide, downsample)]
+        if not len(near):
+            return Box(box.x0, box.y0, box.x0, box.y0)
+        low, high = near[:, :2].min(axis=0) / downsample, near[:, 2:].max(axis=0) / downsample
+        x0, y0, x1, y1 = (int(np.clip(edge, -RING_LIMIT, RING_LIMIT)) for edge in (*np.floor(low), *np.ceil(high)))
+        return Box(x0, y0, x1, y1).widened(margin).intersected(box)
+
+    def _near(self, box: Box, downsample: float) -> NDArray[np.bool_]:
+        x0, y0, x1, y1 = (edge * downsample for edge in box)
+        b = self._bounds
+        return np.asarray((b[:, 0] <= x1) & (b[:, 2] >= x0) & (b[:, 1] <= y1) & (b[:, 3] >= y0))
 
 
 class Raster(NamedTuple):
@@ -66,8 +83,11 @@ class Raster(NamedTuple):
 class RasterSource(Protocol):
     """A snapshot of what a layer has at hand; safe to ask from a worker."""
 
-    def within(self, bounds: Bounds, downsample: float) -> Sequence[Raster]:
-        """What best fills ``bounds`` at ``downsample`` level-0 px per px, from the lowest to the highest."""
+    def within(self, bounds: Bounds, downsample: float) -> Iterable[Raster]:
+        """What best fills ``bounds`` at ``downsample`` level-0 px per px, from the lowest to the highest.
+
+        What has to be drawn first is drawn when the iterator comes to it, in small pieces.
+        """
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ def lay_over(
                 masks[id(layer.clip)] = _mask(layer.clip, box, downsample)
             mask = masks[id(layer.clip)]
         for raster in layer.source.within((x0, y0, x1, y1), downsample):
-            for target in _bands(_place(raster, downsample).intersected(box)):
+            for target in bands(_place(raster, downsample).intersected(box)):
                 left, top = target.x0 - origin[0], target.y0 - origin[1]
                 part = out[top : top + target.height, left : left + target.width]
                 over, cut = _scaled(raster, target, downsample), _cut(mask, target, box)
@@ -111,10 +131,10 @@ def lay_over(
                 yield
 
 
-def _bands(box: Box) -> Iterator[Box]:
+def bands(box: Box, most_rows: int = PIECE) -> Iterator[Box]:
     """Pieces that the processor's cache can hold."""
     if not box.empty:
-        rows = max(1, PIECE // box.width)
+        rows = min(most_rows, max(1, PIECE // box.width))
         for top in range(box.y0, box.y1, rows):
             yield Box(box.x0, top, box.x1, min(box.y1, top + rows))
 

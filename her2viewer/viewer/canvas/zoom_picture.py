@@ -19,9 +19,12 @@ from her2viewer.viewer.canvas.rasters import LayerRasters, lay_over
 from her2viewer.viewer.canvas.scaling import MOST_ROUGH, draw
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
+from her2viewer.viewer.canvas.viewport import Viewport
 
 MOST_ENLARGED = 2.0
 """A picture is enlarged by this much; then another one is composed of tiles."""
+MOST_ENLARGED_IN_NEED = 4.0
+"""But by this much before a frame has to wait until it is put together from tiles."""
 LEAST_SHARE = 0.45
 """Made smaller than this it is of little use."""
 NEXT = 2.0
@@ -30,6 +33,8 @@ DUE_OUT, DUE_IN = 1.5, 1.2
 """A picture is composed ahead as soon as the coarsest one at hand is no coarser than this many times the view, or the
 finest one is enlarged by so much.
 """
+LEAST_OUT = 1.1
+LATE_IN, LEAST_LATE_IN = 0.95, 0.8
 SPARE = 0.1
 """Of the view: what a picture that is composed ahead has on each side beyond what will be seen."""
 MOST_COMPOSED = 2
@@ -76,6 +81,15 @@ class _Middle(NamedTuple):
         return cls(downsample, (area.x0 + area.x1) / 2 * downsample, (area.y0 + area.y1) / 2 * downsample)
 
 
+class _Due(NamedTuple):
+    """A picture that is to be composed ahead; zooms as level-0 px per px, as multiples of the view's."""
+
+    zoom: float
+    least: float
+    most: float
+    """One that was begun with a zoom between these is as good."""
+
+
 class Painted(NamedTuple):
     """What a picture was made of."""
 
@@ -105,7 +119,14 @@ class ZoomPainter:
         self._kept = self._last = self._making = None
         self._composed, self._memory = [], []
 
-    def paint(self, scene: Scene, kept: Source | None, overlays: Sequence[LayerRasters], out: BGRAImage) -> Painted:
+    def paint(
+        self,
+        scene: Scene,
+        kept: Source | None,
+        overlays: Sequence[LayerRasters],
+        out: BGRAImage,
+        around: Source | None = None,
+    ) -> Painted:
         """Fill ``out`` with the view of a scene and its rim.
 
         Args:
@@ -113,16 +134,19 @@ class ZoomPainter:
             kept: what was on the screen when the zoom began, overlays included; None where that is of no use.
             overlays: what lies on the tissue where it is composed anew.
             out: (height, width, 4).
+            around: what ``around`` composed of what was on the screen.
         """
         if kept is not self._kept:
-            self._restart(kept)
+            self._restart(kept, around)
         shown = shown_box(scene)
         bare, left = [shown], [shown]
+        self.behind = False
         for source in self._sources(scene):
+            self.behind |= bool(left) and _factor(source, scene) > MOST_ENLARGED
             left = list(self._scaled(scene, source, left, shown, out))
             if source is kept:
                 bare = list(beside(edges(source.area, _factor(source, scene)).intersected(shown), shown))
-        self.behind = bool(left)
+        self.behind |= bool(left)
         for box in left:
             for _ in self._from_tiles(scene, box, overlays, shown, out):
                 pass
@@ -141,17 +165,12 @@ class ZoomPainter:
         now = scene.scale.downsample
         if before.downsample == now:
             return
-        zooms = [source.scale.downsample / now for source in (kept, *self._composed)]
-        if now > before.downsample:
-            last = max((z for z in zooms if LEAST_SHARE <= z < DUE_OUT), default=1.0)
-            due, target = not any(DUE_OUT <= z <= NEXT * MOST_ENLARGED for z in zooms), NEXT * last * now
-        else:
-            last = min((z for z in zooms if DUE_IN < z <= MOST_ENLARGED), default=1.0)
-            due, target = last > 1 and not any(LEAST_SHARE <= z <= DUE_IN for z in zooms), last * now / NEXT
-        if not due:
+        due = self._due(scene, before)
+        if due is None:
             return
-        if self._making is None or abs(self._making[0].scale.downsample / target - 1) > 1e-6:
-            self._making = self._begun(before, scene, target, overlays, pyramid)
+        if self._making is None or not due.least <= _factor(self._making[0], scene) <= due.most:
+            view = _expected(before, scene.view, due.zoom * now)
+            self._making = self._begun(view, scene, overlays, pyramid)
         source, steps = self._making
         for _ in steps:
             yield
@@ -162,38 +181,61 @@ class ZoomPainter:
             furthest = max(self._composed[:-1], key=lambda each: abs(np.log(_factor(each, scene))))
             self._drop(furthest)
 
-    def _restart(self, kept: Source | None) -> None:
+    def around(
+        self, scene: Scene, overlays: Sequence[LayerRasters], pyramid: Pyramid
+    ) -> tuple[Source, Iterator[None]]:
+        """Of a view that stays: the picture that a zoom out of it will need first, about whatever point, and the
+        steps that draw it.
+        """
+        self._restart(None, None)
+        view = scene.view
+        return self._begun(replace(view, downsample=NEXT * view.downsample), scene, overlays, pyramid)
+
+    def _restart(self, kept: Source | None, around: Source | None) -> None:
         self._kept, self._making, self._last = kept, None, None
         while self._composed:
             self._drop(self._composed[0])
+        if around is not None:
+            self._composed.append(around)
 
     def _drop(self, source: Source) -> None:
         self._composed = [each for each in self._composed if each is not source]
+        self.reuse(source)
+
+    def reuse(self, source: Source) -> None:
+        """A picture that was composed is of no use any more: its memory is."""
         if len(self._memory) < MOST_COMPOSED:
             self._memory.append(source.parts[0].pixels.reshape(-1, 4))
 
+    def _due(self, scene: Scene, before: _Middle) -> _Due | None:
+        """What is to be composed ahead now; None where there is enough."""
+        now = scene.scale.downsample
+        zooms = [_factor(source, scene) for source in self._known() if _serves(source, scene, before)]
+        if now > before.downsample:
+            last = max((z for z in zooms if 1 <= z <= NEXT * MOST_ENLARGED), default=1.0)
+            return None if last >= DUE_OUT else _Due(NEXT * last, LEAST_OUT, NEXT * MOST_ENLARGED)
+        last = min((z for z in zooms if 1 <= z <= MOST_ENLARGED), default=0.0)
+        if last == 0:
+            # It is late: what is composed now is to be of use at once.
+            return _Due(LATE_IN, LEAST_LATE_IN, DUE_IN)
+        if any(LEAST_SHARE <= z <= DUE_IN for z in zooms):
+            return None
+        return _Due(last / NEXT, LEAST_SHARE, DUE_IN)
+
+    def _known(self) -> list[Source]:
+        return [*self._composed] if self._kept is None else [self._kept, *self._composed]
+
     def _sources(self, scene: Scene) -> list[Source]:
-        """What the view can be scaled from, the finest first."""
-        known = [*self._composed] if self._kept is None else [self._kept, *self._composed]
-        fit = [source for source in known if LEAST_SHARE <= _factor(source, scene) <= MOST_ENLARGED]
+        """What the view can be scaled from: the finest first, what would have to be enlarged a lot last."""
+        fit = [s for s in self._known() if LEAST_SHARE <= _factor(s, scene) <= MOST_ENLARGED_IN_NEED]
         return sorted(fit, key=lambda source: source.scale.downsample)
 
     def _begun(
-        self, before: _Middle, scene: Scene, downsample: float, overlays: Sequence[LayerRasters], pyramid: Pyramid
+        self, view: Viewport, scene: Scene, overlays: Sequence[LayerRasters], pyramid: Pyramid
     ) -> tuple[Source, Iterator[None]]:
-        """The picture that a zoom about the same point will show at ``downsample``, and the steps that draw it."""
-        view = scene.view
-        # The middle of the view moves on a line, with the zoom.
-        on = (downsample - view.downsample) / (view.downsample - before.downsample)
-        wide = replace(
-            view,
-            cx=view.cx + on * (view.cx - before.cx),
-            cy=view.cy + on * (view.cy - before.cy),
-            downsample=downsample,
-            width=round((1 + 2 * SPARE) * view.width),
-            height=round((1 + 2 * SPARE) * view.height),
-        )
-        beyond = replace(scene, view=aligned(wide), scale=pyramid.scale(downsample))
+        """The picture of a view with something to spare, and the steps that draw it."""
+        wide = replace(view, width=round((1 + 2 * SPARE) * view.width), height=round((1 + 2 * SPARE) * view.height))
+        beyond = replace(scene, view=aligned(wide), scale=pyramid.scale(view.downsample))
         box = shown_box(beyond)
         size = box.width * box.height
         memory = next((m for m in self._memory if len(m) == size), None)
@@ -247,6 +289,13 @@ class ZoomPainter:
         yield from lay_over(overlays, out, box, (shown.x0, shown.y0), scene.scale.downsample)
 
 
+def _expected(before: _Middle, view: Viewport, downsample: float) -> Viewport:
+    """What a zoom about the same point will show at ``downsample``: the middle moves on a line, with the zoom."""
+    on = (downsample - view.downsample) / (view.downsample - before.downsample)
+    cx, cy = view.cx + on * (view.cx - before.cx), view.cy + on * (view.cy - before.cy)
+    return replace(view, cx=cx, cy=cy, downsample=downsample)
+
+
 def shown_box(scene: Scene) -> Box:
     """The view of a scene with its rim, px of its zoom."""
     view, rim = scene.view, rim_of(scene.view)
@@ -273,6 +322,16 @@ def beside(box: Box, whole: Box) -> Iterator[Box]:
     ):
         if not part.empty:
             yield part
+
+
+def _serves(source: Source, scene: Scene, before: _Middle) -> bool:
+    """Whether all of the view can be scaled from a picture, or will be when the zoom has come to it."""
+    if _factor(source, scene) < 1:
+        view = _expected(before, scene.view, source.scale.downsample)
+        scene = replace(scene, view=aligned(view), scale=source.scale)
+    area = edges(source.area, _factor(source, scene))
+    shown = shown_box(scene).intersected(scene.scale.extent)
+    return shown.empty or area.intersected(shown) == shown
 
 
 def _factor(source: Source, scene: Scene) -> float:

@@ -1,7 +1,8 @@
 """Pictures of a zoom, made by a worker thread; the main thread copies the newest one to the screen.
 
 The worker scales what was on the screen when the zoom began, overlays included, and puts tiles at hand around it,
-with what layers have at hand as images. Between two frames it composes what the zoom will need next. A frame is a
+with what layers have at hand as images. Between two frames it composes what the zoom will need next, and while the
+view rests what one out of it will need first. A frame is a
 whole picture of the view and becomes what is kept of it, see ``ground.py``: tiles that come are drawn onto it. OpenCV
 lets the main thread run meanwhile; Qt's painter would hold it up.
 """
@@ -50,6 +51,8 @@ class Order(NamedTuple):
     kept: Source | None
     overlays: tuple[LayerRasters, ...]
     pyramid: Pyramid
+    around: Source | None = None
+    """Composed while the view rested."""
 
 
 class ZoomFrame(NamedTuple):
@@ -87,6 +90,10 @@ class Zooming(QObject):
         self._stale = False
         """What is being drawn is no longer wanted."""
         self._done: ZoomFrame | None = None
+        self._resting: Order | None = None
+        """Of this view the picture around it is to be composed."""
+        self._around: tuple[Look, Source] | None = None
+        """Of that look."""
         self._spare: list[NDArray[np.uint8]] = []
         self._thread: threading.Thread | None = None
         self._turn = Turn()
@@ -111,11 +118,34 @@ class Zooming(QObject):
         with self._lock:
             if self._stopping:
                 return
-            self._order = Order(scene, look, self._source if alike else None, tuple(overlays), pyramid)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
-                self._thread.start()
-            self._lock.notify_all()
+            kept, around = (self._source, self._around_it()) if alike else (None, None)
+            self._order = Order(scene, look, kept, tuple(overlays), pyramid, around)
+            self._resting = None
+            self._set_to_work()
+
+    def expect(self, scene: Scene, look: Look, pyramid: Pyramid, overlays: Sequence[LayerRasters]) -> None:
+        """A view that is kept rests: have composed what a zoom out of it will need first."""
+        with self._lock:
+            if not (self._stopping or self.active):
+                self._resting = Order(scene, look, None, tuple(overlays), pyramid)
+                self._set_to_work()
+
+    def outdate(self) -> None:
+        """The view that rested is another one, or looks otherwise."""
+        with self._lock:
+            self._resting = self._around = None
+
+    def _set_to_work(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="zoom", daemon=True)
+            self._thread.start()
+        self._lock.notify_all()
+
+    def _around_it(self) -> Source | None:
+        """What was composed of the view that is kept now."""
+        if self._around is None or self._kept is None or self._around[0] != self._kept.look:
+            return None
+        return self._around[1]
 
     def _like(self, look: Look) -> bool:
         kept = self._kept
@@ -176,6 +206,7 @@ class Zooming(QObject):
         self.active = False
         self._kept = self._source = None
         with self._lock:
+            self._resting = self._around = None
             if self._spare:
                 del self._spare[SPARE_BYTES // max(1, self._spare[0].nbytes) :]
 
@@ -203,11 +234,17 @@ class Zooming(QObject):
         self._turn.begin()
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._stopping or self._order is not None, IDLE_S)
-                if self._stopping or self._order is None:
+                self._lock.wait_for(lambda: self._stopping or bool(self._order or self._resting), IDLE_S)
+                if self._stopping or not (self._order or self._resting):
                     self._thread = None
                     self._painter.forget()
                     return
+                resting, self._resting = self._resting, None
+            if resting is not None:
+                self._look_around(resting)
+            with self._lock:
+                if self._order is None:
+                    continue
                 order, self._order = self._order, None
                 self._drawing, self._stale = True, False
                 memory = self._spare.pop() if self._spare else None
@@ -242,12 +279,30 @@ class Zooming(QObject):
         except Exception:
             log.exception("a picture for a zoom could not be made")
 
+    def _look_around(self, resting: Order) -> None:
+        """Compose what a zoom out of a view that rests will need first, unless something else is asked for."""
+        try:
+            source, steps = self._painter.around(resting.scene, resting.overlays, resting.pyramid)
+            for _ in steps:
+                if self._order is not None or self._resting is not None or self._stopping:
+                    return
+                self._turn.next()
+        except Exception:
+            log.exception("a picture for a zoom could not be made")
+            return
+        with self._lock:
+            if self._order is not None or self.active:
+                return
+            if self._around is not None:
+                self._painter.reuse(self._around[1])
+            self._around = (resting.look, source)
+
     def _drawn(self, order: Order, memory: NDArray[np.uint8] | None) -> ZoomFrame:
         shown, view = shown_box(order.scene), order.scene.view
         if memory is None or len(memory) != shown.width * shown.height:
             memory = screen_memory(shown.width * shown.height)
         out = memory.reshape(shown.height, shown.width, 4)
-        bare, afresh = self._painter.paint(order.scene, order.kept, order.overlays, out)
+        bare, afresh = self._painter.paint(order.scene, order.kept, order.overlays, out, order.around)
         left, top = shown.x0 + (shown.width - view.width) // 2, shown.y0 + (shown.height - view.height) // 2
         rects = [QRect(box.x0 - left, box.y0 - top, box.width, box.height) for box in bare]
         return ZoomFrame(order.scene, order.look, memory, rects, len(order.overlays), afresh)

@@ -27,6 +27,8 @@ NOTE_WIDTH = 260.0
 MANY_NOTES = 40
 REACH_PX = 16.0
 MOST_WIDTHS = 500
+UPPER_EDGE_PX = 4.0
+"""So much below its highest corner."""
 LEAST_PX = 30.0
 """Width and height together of an outline that has room for a name: no name is narrower."""
 
@@ -99,15 +101,14 @@ class AnnotationTexts(Layer):
         # However it is turned there is no room in the smaller ones: most outlines from afar.
         if (x1 - x0 + y1 - y0) * viewport.scale < width + 12:
             return
-        corners = screen_xy(outline.corners(viewport.scale), viewport)
-        if len(corners) == 0:
+        place = _place_of_name(outline, viewport)
+        if place is None:
             return
-        (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+        left, top, right, bottom, middle = place
         if right - left < width + 12 or bottom - top < 2 * metrics.height():
             return
         # Inside the view where the outline begins outside it.
-        highest = corners[corners[:, 1] < top + 4, 0]
-        x = max((highest.min() + highest.max() - width) / 2, 8.0)
+        x = max(middle - width / 2, 8.0)
         y = max(top - metrics.height() - 5, 6.0)
         if y > bottom or x > viewport.width / viewport.dpr:
             return
@@ -123,6 +124,21 @@ class AnnotationTexts(Layer):
                 self._widths.clear()
             self._widths[key] = metrics.horizontalAdvance(text)
         return self._widths[key]
+
+
+def _place_of_name(outline: Outline, viewport: Viewport) -> tuple[float, float, float, float, float] | None:
+    """Left, top, right and bottom of an outline on the screen, and the middle of its upper edge; logical px."""
+    if viewport.rotation == 0 and outline.bounds[0] <= outline.bounds[2]:
+        # In the frames of a zoom each has another scale: nothing is thinned for it.
+        x0, y0, x1, y1 = outline.bounds
+        middle = sum(outline.top(UPPER_EDGE_PX / viewport.scale)) / 2
+        return *viewport.to_screen(x0, y0), *viewport.to_screen(x1, y1), viewport.to_screen(middle, y0)[0]
+    corners = screen_xy(outline.corners(viewport.scale), viewport)
+    if len(corners) == 0:
+        return None
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    highest = corners[corners[:, 1] < top + UPPER_EDGE_PX, 0]
+    return left, top, right, bottom, (highest.min() + highest.max()) / 2
 
 
 def paint_note_mark(painter: QPainter, note: Annotation, selected: bool, viewport: Viewport) -> None:

@@ -49,6 +49,7 @@ class CellLayer(ClassLayer):
         self._sized_at = 0
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed_in)
+        self._tiles.ready_ahead.connect(self.drawn_ahead)
         self._indexing = 0
         self._indexers: list[threading.Thread] = []
         self._patches: list[CellTable] = []

@@ -31,6 +31,7 @@ class ChosenCellsLayer(Layer):
         self._chosen = chosen
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed_in)
+        self._tiles.ready_ahead.connect(self.drawn_ahead)
         self._work = LatestWork("index chosen cells", self)
         self._current: tuple[float, float] | None = None
         self._cell_size = 1.0

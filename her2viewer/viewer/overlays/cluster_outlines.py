@@ -41,6 +41,7 @@ class ClusterLayer(Layer):
         super().__init__("Clusters", parent)
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed_in)
+        self._tiles.ready_ahead.connect(self.drawn_ahead)
         self.clusters: tuple[CellCluster, ...] = ()
         self.picked: int | None = None
 

@@ -62,13 +62,14 @@ class ClassMapLayer(ClassLayer):
         self._occurring: set[int] = set()
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed_in)
+        self._tiles.ready_ahead.connect(self.drawn_ahead)
 
     def append(self, part: ClassMap) -> None:
         """Add one part; it lies over earlier ones."""
         self._parts.append((part, None))
         self._note(part)
         self._order(part.grid.bounds)
-        self.changed.emit()
+        self.changed_in.emit(part.grid.bounds)
 
     def set_parts(self, parts: Sequence[ClassMap], box: Bounds) -> None:
         """Exactly these from now on; they differ from those before inside ``box`` (level-0 px) alone."""
@@ -77,7 +78,7 @@ class ClassMapLayer(ClassLayer):
         for part in parts:
             self._note(part)
         self._order(box)
-        self.changed.emit()
+        self.changed_in.emit(box)
 
     def set_masks(self, masks: Sequence[TissueMask], box: Bounds) -> None:
         """Colour only what these call tumour; they differ from those before inside ``box`` (level-0 px) alone."""
@@ -238,7 +239,7 @@ class HeatmapLayer(EvidenceLayer):
         """Add one part; it lies over earlier ones."""
         self._parts.append((part, None))
         self.legend_changed.emit()
-        self.changed.emit()
+        self.changed_in.emit(part.grid.bounds)
 
     def value_at(self, x: float, y: float) -> float | None:
         """The value at a slide point, level-0 px; None where there is none."""

@@ -91,6 +91,7 @@ class Outline:
         x0, y0, x1, y1 = geometry.bounds if not geometry.is_empty else (0.0, 0.0, -1.0, -1.0)
         self.bounds: Bounds = (x0, y0, x1, y1)
         self._levels: dict[int, _Level] = {}
+        self._from_top: NDArray[np.float64] | None = None
 
     def touches(self, view: Bounds) -> bool:
         """Whether anything may be in view."""
@@ -107,6 +108,16 @@ class Outline:
     def corners(self, scale: float) -> NDArray[np.float64]:
         """All corners that are drawn at this scale, (n, 2) level-0 px."""
         return np.vstack([np.empty((0, 2)), *self._level(scale).rings])
+
+    def top(self, depth: float) -> tuple[float, float]:
+        """From where to where (x, level-0 px) its corners reach that lie within ``depth`` px of its upper edge."""
+        if self._from_top is None:
+            xy = shapely.get_coordinates(self.geometry)
+            x, y = xy[np.argsort(xy[:, 1], kind="stable")].T
+            self._from_top = np.array([y, np.minimum.accumulate(x), np.maximum.accumulate(x)])
+        y, least, most = self._from_top
+        last = max(1, int(np.searchsorted(y, y[0] + depth))) - 1
+        return float(least[last]), float(most[last])
 
     def fill(self, view: Bounds, scale: float) -> QPainterPath:
         """The area, level-0 px, right within ``view``."""

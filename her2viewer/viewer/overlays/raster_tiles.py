@@ -49,6 +49,8 @@ class RasterTiles(QObject):
 
     ready = Signal(object)
     """New tiles are there; repaint these bounds (x0, y0, x1, y1 in level-0 px)."""
+    ready_ahead = Signal()
+    """New tiles of another zoom are there, for when the view changes."""
     _drawn = Signal()
 
     def __init__(self, parent: QObject | None = None, *, ahead: bool = True) -> None:
@@ -241,9 +243,12 @@ class RasterTiles(QObject):
             self._order()
         if self._viewport is not None and all(key in self._tiles for key in _visible(self._viewport)):
             # What was drawn ahead is not to be seen yet.
-            took = [key for key in took if key[0] == self._viewport.downsample]
-            if not took:
+            seen = [key for key in took if key[0] == self._viewport.downsample]
+            if len(seen) < len(took):
+                self.ready_ahead.emit()
+            if not seen:
                 return
+            took = seen
         edges = [(d * TILE * column, d * TILE * row, d * TILE) for d, column, row in took]
         self.ready.emit(
             (

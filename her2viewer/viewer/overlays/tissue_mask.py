@@ -40,6 +40,7 @@ class TissueMaskLayer(EvidenceLayer):
         self._shares: Shares | None = None
         self._tiles = RasterTiles(self)
         self._tiles.ready.connect(self.changed_in)
+        self._tiles.ready_ahead.connect(self.drawn_ahead)
 
     @property
     def parts(self) -> tuple[TissueMask, ...]:
@@ -55,7 +56,7 @@ class TissueMaskLayer(EvidenceLayer):
         self._parts = tuple(parts)
         step = max((part.grid.step for part in parts), default=1.0)
         self._tiles.update_render(mask_render(self._parts), box, margin=4 * step)
-        self.changed.emit()
+        self.changed_in.emit(box)
 
     @property
     def idle(self) -> bool:
