@@ -102,16 +102,18 @@ class LiveShares:
         """By ``id`` of what the scorer gave: all tables of cells with what the reader made of them."""
         self._cell_parts = CellParts(pixel_size, cell_corrections)
 
-    def add(self, evidence: Iterable[Evidence]) -> None:
-        """Take in the evidence of one more part."""
+    def add(self, evidence: Iterable[Evidence], counter: ShareCounter | None = None) -> None:
+        """Take in the evidence of one more part, with the counter of its class map where somebody has made one."""
         items = tuple(evidence)
-        if self._counts == "surface" and self._add_surface(items):
+        if counter is not None and counter.counter is None:
+            counter = None
+        if self._counts == "surface" and self._add_surface(items, counter):
             return
         for item in items:
             if self._counts == "cells" and isinstance(item, CellTable):
                 self._add_cells(self._hold(item))
             elif self._counts == "surface" and isinstance(item, ClassMap) and item.scheme.counted:
-                self._parts.append(_Part(self._counter(item)))
+                self._parts.append(_Part(counter or self._counter(item)))
 
     def set_whole(self, counter: ShareCounter | None, evidence: Iterable[Evidence] = ()) -> None:
         """Replace all parts by the whole evidence.

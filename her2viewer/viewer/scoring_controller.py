@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ _RUNNING_MS = 120
 """While evidence streams in, numbers change about eight times a second: readable, and cheap."""
 _MOVING_MS = 500
 """While the view moves nobody reads them, and the movement needs the main thread."""
+_END = object()
 _RUNNING_SHARE = 12
 """So many times what they take is between two of them: regions of many corners take longer."""
 
@@ -69,9 +70,12 @@ class ScoringController(ScoringFacts):
         self._watcher.finished_run.connect(self._on_finished)
         self._watcher.stopped_run.connect(self._on_stopped)
         self._watcher.failed_run.connect(self._on_failed)
+        self._following: Iterator[None] | None = None
+        """What is left of an update that is under way."""
+        self._outdated = False
+        """Something changed since that one began."""
         self._update_ms = 0.0
         """What following the evidence took last."""
-        # Many edits and parts within a frame are one update.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._update)
@@ -255,8 +259,7 @@ class ScoringController(ScoringFacts):
 
     def _on_region(self, region: Region) -> None:
         self._set_state()
-        if not self._timer.isActive():
-            self._timer.start(_FRAME_MS)
+        self._update_in(_FRAME_MS)
 
     def _on_stroke(self, area: BaseGeometry, tumour: bool) -> None:
         held = self._held
@@ -274,17 +277,15 @@ class ScoringController(ScoringFacts):
     def _on_cells(self, corrections: CellCorrections) -> None:
         self._known.correct_cells(corrections)
         self._cells_open = True
-        if not self._timer.isActive():
-            # A key is no drag: nothing more comes within this frame.
-            self._timer.start(0)
+        # A key is no drag: nothing more comes within this frame.
+        self._update_in(0)
 
     def _follow_mask(self, within: Bounds) -> None:
         held = self._held
         if held is None or not held.live.correctable:
             return
         self.evidence_corrected.emit(held.live.surface, within)
-        if not self._timer.isActive():
-            self._timer.start(_FRAME_MS)
+        self._update_in(_FRAME_MS)
 
     def _drop_run(self) -> None:
         if self._run is not None:
@@ -301,30 +302,36 @@ class ScoringController(ScoringFacts):
             self._progress = self._time_left.update(event.stage, event.done, event.total)
             self.progress.emit(self._progress)
 
-    def _on_partial(self, number: int, evidence: tuple[Evidence, ...], covered: Region) -> None:
+    def _on_partial(
+        self, number: int, evidence: tuple[Evidence, ...], covered: Region, counter: ShareCounter | None = None
+    ) -> None:
         if not self._mine(number):
             return
         if self._held is not None:
-            self._held.add(evidence, covered)
+            self._held.add(evidence, covered, counter)
         self._arrived.append(evidence)
-        moving = self.moving()
-        if not moving:
+        if not self.moving():
             self._show_arrived()
-        if not self._timer.isActive():
-            self._timer.start(max(_MOVING_MS if moving else _RUNNING_MS, round(_RUNNING_SHARE * self._update_ms)))
+        self._update_in(self._pause_ms())
+
+    def _pause_ms(self) -> int:
+        """Between two updates while a scorer runs."""
+        return max(_MOVING_MS if self.moving() else _RUNNING_MS, round(_RUNNING_SHARE * self._update_ms))
 
     def _show_arrived(self) -> None:
-        held = self._held
-        arrived, self._arrived = self._arrived, []
-        for evidence in arrived:
-            if held is None:
-                self.evidence_added.emit(evidence)
-                continue
-            self.evidence_added.emit(tuple(held.live.current(item) for item in evidence))
-            for item in evidence:
-                # Removed cells are no evidence, but where they were is marked.
-                if (patch := held.live.patch_of(item)) is not None:
-                    self.cells_corrected.emit(self.scorer, patch)
+        while self._arrived:
+            self._show_next()
+
+    def _show_next(self) -> None:
+        held, evidence = self._held, self._arrived.pop(0)
+        if held is None:
+            self.evidence_added.emit(evidence)
+            return
+        self.evidence_added.emit(tuple(held.live.current(item) for item in evidence))
+        for item in evidence:
+            # Removed cells are no evidence, but where they were is marked.
+            if (patch := held.live.patch_of(item)) is not None:
+                self.cells_corrected.emit(self.scorer, patch)
 
     def _on_finished(self, number: int, result: Result, counter: ShareCounter) -> None:
         if not self._mine(number):
@@ -387,18 +394,46 @@ class ScoringController(ScoringFacts):
 
     def _refresh(self) -> None:
         self._timer.stop()
+        self._following, self._outdated = None, False
         self._set_state()
         self._update()
 
-    def _update(self) -> None:
-        begun = time.perf_counter()
-        self._follow()
-        self._update_ms = 1000 * (time.perf_counter() - begun)
+    def _update_in(self, milliseconds: int) -> None:
+        """Many edits and parts within that time are one update."""
+        if self._following is not None:
+            self._outdated = True
+        elif not self._timer.isActive():
+            self._timer.start(milliseconds)
 
-    def _follow(self) -> None:
-        self._show_arrived()
-        shares = None if self._held is None else self._held.shares(self._region)
+    def _update(self) -> None:
+        """Follow what has changed; while the view moves beside a scorer piece by piece, between its frames."""
+        if self._following is None:
+            self._following, self._update_ms = self._follow(), 0.0
+        steps = self._following
+        while True:
+            begun = time.perf_counter()
+            more = next(steps, _END) is not _END
+            self._update_ms += 1000 * (time.perf_counter() - begun)
+            if self._following is not steps:
+                # Whoever was told made all of it follow.
+                return
+            if not more:
+                break
+            if self._run is not None and self.moving():
+                self._timer.start(_FRAME_MS)
+                return
+        self._following = None
+        if self._outdated:
+            self._outdated = False
+            self._timer.start(self._pause_ms())
+
+    def _follow(self) -> Iterator[None]:
+        while self._arrived:
+            self._show_next()
+            yield
         self.scored_changed.emit(self._region, self.scored)
+        yield
+        shares = None if self._held is None else self._held.shares(self._region)
         if shares != self._shares:
             self._shares = shares
             self.shares_changed.emit(shares)

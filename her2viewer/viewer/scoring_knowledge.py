@@ -38,9 +38,9 @@ class Held:
     counting: bool = False
     """A restored result is being sorted for counting; until then its saved shares are shown."""
 
-    def add(self, evidence: tuple[Evidence, ...], covered: Region) -> None:
-        """One more part; ``covered`` is all that is covered with it."""
-        self.live.add(evidence)
+    def add(self, evidence: tuple[Evidence, ...], covered: Region, counter: ShareCounter | None = None) -> None:
+        """One more part; ``covered`` is all that is covered with it, ``counter`` as for ``LiveShares.add``."""
+        self.live.add(evidence, counter)
         self.evidence.extend(evidence)
         self.scored = covered
 

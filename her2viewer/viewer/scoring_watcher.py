@@ -54,7 +54,7 @@ class ScoringWatcher(QThread):
     """Id of a scorer, ``WorkingOn`` of its networks."""
     progress = Signal(int, object)
     """Run number, ``Progress``."""
-    partial = Signal(int, object, object)
+    partial = Signal(int, object, object, object)
     """Run number, tuple[Evidence, ...], covered Region so far."""
     finished_run = Signal(int, object, object)
     """Run number, Result, ShareCounter."""
@@ -205,14 +205,19 @@ class ScoringWatcher(QThread):
         elif isinstance(event, Partial):
             builder.add(event)
             covered = builder.covered
-            # The window asks for it next, and a region of thousands of corners takes 10 ms: it is remembered.
-            run.request.region.difference(covered)
-            self.partial.emit(run.number, event.evidence, covered)
+            region = run.request.region
+            # The window asks for both next, and with thousands of corners each takes 5 to 10 ms: they are remembered.
+            region.difference(covered)
+            counter = None
+            if run.manifest.counts == "surface":
+                counter = ShareCounter.of(event.evidence, run.manifest.counts, run.request.pixel_size)
+                counter.shares(region, interval=False)
+            self.partial.emit(run.number, event.evidence, covered, counter)
         elif isinstance(event, JobDone):
             result = builder.result(event)
             if event.finished.evidence:
                 # Not tied to a part, so no partial has shown it yet.
-                self.partial.emit(run.number, event.finished.evidence, builder.covered)
+                self.partial.emit(run.number, event.finished.evidence, builder.covered, None)
             counter = ShareCounter.of(result.evidence, run.manifest.counts, run.request.pixel_size)
             self.finished_run.emit(run.number, result, counter)
             return True
