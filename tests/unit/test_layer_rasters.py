@@ -109,17 +109,3 @@ def test_nothing_is_drawn_outside_the_rings_and_in_their_holes() -> None:
 def test_a_layer_of_no_opacity_leaves_the_picture_as_it_is() -> None:
     ink = np.full((4, 4, 4), 255, dtype=np.uint8)
     assert (laid([LayerRasters(Still(Raster(ink, 0, 0, 10)), 0.0)], Box(0, 0, 9, 9), 1.0)[..., :3] == 200).all()
-
-
-@given(st.integers(0, 1000), st.sampled_from([1.0, 0.6, 0.25]), st.booleans())
-def test_what_is_solid_looks_as_if_it_were_blended(seed: int, opacity: float, clipped: bool) -> None:
-    rng = np.random.default_rng(seed)
-    ink = rng.integers(0, 256, (40, 50, 4), dtype=np.uint8)
-    ink[..., 3] = 255
-    ink[rng.random((40, 50)) < 0.5] = 0
-    clip = Rings((np.array([[30.0, 20], [400, 40], [350, 390], [60, 300]]),)) if clipped else None
-    blended, solid = (
-        laid([LayerRasters(Still(Raster(ink, 3, 7, 10, solid=each)), opacity, clip)], Box(0, 0, 120, 90), 4.0)
-        for each in (False, True)
-    )
-    assert np.abs(blended[..., :3].astype(int) - solid[..., :3]).max() <= 2

@@ -1,13 +1,19 @@
-"""What layers paint, as images that a worker lays over a picture of the tissue. No Qt here."""
+"""What layers paint, as images that a worker lays over a picture of the tissue.
+
+They are scaled by numpy, which lets the main thread run meanwhile. Qt blends them: it does not, but is through with a
+piece in 0.1 ms, a tenth of what the same takes in several passes over it.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtGui import QImage, QPainter
 
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box
@@ -76,8 +82,6 @@ class Raster(NamedTuple):
     """What of it is drawn; None for all."""
     owner: Any = None
     """Keeps the memory alive."""
-    solid: bool = False
-    """Each pixel is opaque or not there at all: quicker to be laid over."""
 
 
 class RasterSource(Protocol):
@@ -124,10 +128,10 @@ def lay_over(
             mask = masks[id(layer.clip)]
         for raster in layer.source.within((x0, y0, x1, y1), downsample):
             for target in bands(_place(raster, downsample).intersected(box)):
-                left, top = target.x0 - origin[0], target.y0 - origin[1]
-                part = out[top : top + target.height, left : left + target.width]
-                over, cut = _scaled(raster, target, downsample), _cut(mask, target, box)
-                (_lay_solid if raster.solid else _blend)(part, over, layer.opacity, cut)
+                cut = None if mask is None else _part(mask, target, box)
+                if cut is None or cut.any():
+                    over = _scaled(raster, target, downsample)
+                    _blend(out, (target.x0 - origin[0], target.y0 - origin[1]), over, layer.opacity, cut)
                 yield
 
 
@@ -147,26 +151,25 @@ def _place(raster: Raster, downsample: float) -> Box:
     return Box(x0, y0, x1, y1)
 
 
-def _blend(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None) -> None:
+def _blend(
+    out: BGRAImage, at: tuple[int, int], over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None
+) -> None:
+    """Lay a small premultiplied image, which is changed, over a place of a picture."""
     import cv2
 
-    if opacity < 1:
-        over = np.asarray(cv2.convertScaleAbs(over, alpha=opacity), dtype=np.uint8)
-    if mask is not None:
+    if mask is not None and not mask.all():
         over = np.asarray(cv2.bitwise_and(over, over, mask=mask), dtype=np.uint8)
-    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(over, 3)), cv2.COLOR_GRAY2BGRA)
-    cv2.multiply(part, rest, part, scale=1 / 255)
-    cv2.add(part, over, part)
+    picture = _image(out, QImage.Format.Format_RGB32)
+    painter = QPainter(picture)
+    painter.setOpacity(opacity)
+    painter.drawImage(*at, _image(over, QImage.Format.Format_ARGB32_Premultiplied))
+    painter.end()
 
 
-def _lay_solid(part: BGRAImage, over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None) -> None:
-    """As ``_blend``, in half of its time or less."""
-    import cv2
-
-    there = cv2.extractChannel(over, 3)
-    if opacity < 1:
-        over = np.asarray(cv2.addWeighted(part, 1 - opacity, over, opacity, 0), dtype=np.uint8)
-    cv2.copyTo(over, there if mask is None else cv2.bitwise_and(there, mask), part)
+def _image(pixels: BGRAImage, form: QImage.Format) -> QImage:
+    """Of the same memory."""
+    height, width = pixels.shape[:2]
+    return QImage(pixels.data, width, height, 4 * width, form)
 
 
 def _scaled(raster: Raster, target: Box, downsample: float) -> BGRAImage:
@@ -176,12 +179,42 @@ def _scaled(raster: Raster, target: Box, downsample: float) -> BGRAImage:
     columns = _under(target.x0, target.x1, raster.x / downsample, downsample / raster.step)
     rows, columns = np.clip(rows, 0, words.shape[0] - 1), np.clip(columns, 0, words.shape[1] - 1)
     # The cheaper way round; unlike indexing, both let other threads run.
+    room = _rooms()
     if len(rows) > rows[-1] - rows[0]:
-        few = words[rows[0] : rows[-1] + 1].take(columns, axis=1, mode="clip")
-        found = few.take(rows - rows[0], axis=0, mode="clip")
+        rows, first = rows - rows[0], rows[0]
+        few = room[0].take(words[first : first + rows[-1] + 1], columns, 1)
+        found = room[1].take(few, rows, 0)
     else:
-        found = words.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+        found = room[1].take(room[0].take(words, rows, 0), columns, 1)
     return np.asarray(found.view(np.uint8).reshape(target.height, target.width, 4))
+
+
+class _Room:
+    """Memory that is used again and again: fresh memory would take as long as what is done in it."""
+
+    def __init__(self) -> None:
+        self._words = np.empty(0, dtype=np.uint32)
+
+    def take(self, words: NDArray[np.uint32], places: NDArray[np.intp], axis: int) -> NDArray[np.uint32]:
+        """Some rows (axis 0) or columns (axis 1) of an image, valid until the next call."""
+        shape = (len(places), words.shape[1]) if axis == 0 else (words.shape[0], len(places))
+        size = shape[0] * shape[1]
+        if len(self._words) < size:
+            self._words = np.empty(size, dtype=np.uint32)
+        out = self._words[:size].reshape(shape)
+        words.take(places, axis=axis, out=out, mode="clip")
+        return out
+
+
+_threads = threading.local()
+
+
+def _rooms() -> tuple[_Room, _Room]:
+    """Those of this thread."""
+    if not hasattr(_threads, "rooms"):
+        _threads.rooms = (_Room(), _Room())
+    rooms: tuple[_Room, _Room] = _threads.rooms
+    return rooms
 
 
 def _under(begin: int, end: int, origin: float, ratio: float) -> NDArray[np.intp]:
@@ -200,8 +233,6 @@ def _mask(rings: Rings, box: Box, downsample: float) -> NDArray[np.uint8]:
     return mask
 
 
-def _cut(mask: NDArray[np.uint8] | None, target: Box, box: Box) -> NDArray[np.uint8] | None:
-    if mask is None:
-        return None
+def _part(mask: NDArray[np.uint8], target: Box, box: Box) -> NDArray[np.uint8]:
     left, top = target.x0 - box.x0, target.y0 - box.y0
     return np.ascontiguousarray(mask[top : top + target.height, left : left + target.width])

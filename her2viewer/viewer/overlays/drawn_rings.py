@@ -46,11 +46,6 @@ class DrawnRings:
     def __init__(self, styles: Sequence[RingStyle], discs: Sequence[Disc] = ()) -> None:
         self._styles = tuple((style, None if style.hatch is None else _Hatch(style.hatch)) for style in styles)
         self._discs = tuple(discs)
-        hatches = [style.hatch for style in styles if style.hatch is not None]
-        colors = [*(style.line for style in styles), *(disc.color for disc in discs)]
-        self._solid = all(color[3] == 255 for color in colors) and all(
-            np.isin(h[..., 3], (0, 255)).all() for h in hatches
-        )
 
     def within(self, bounds: Bounds, downsample: float) -> Iterator[Raster]:
         """Bands of ``bounds``, each as wide as what lies in it; none where nothing does."""
@@ -58,8 +53,7 @@ class DrawnRings:
         for band in bands(Box(x0, y0, x1, y1), MOST_ROWS):
             part = self._extent(band, downsample)
             if not part.empty:
-                corner = part.x0 * downsample, part.y0 * downsample
-                yield Raster(self._drawn(part, downsample), *corner, downsample, solid=self._solid)
+                yield Raster(self._drawn(part, downsample), part.x0 * downsample, part.y0 * downsample, downsample)
 
     def _extent(self, band: Box, downsample: float) -> Box:
         parts = [style.rings.extent(band, downsample, style.width) for style, _ in self._styles]
@@ -131,4 +125,3 @@ def diagonal(side: int, lines: Sequence[tuple[int, BGRA]]) -> BGRAImage:
 def premultiplied(red: int, green: int, blue: int, alpha: int) -> BGRA:
     """As images of overlays have it."""
     return (blue * alpha // 255, green * alpha // 255, red * alpha // 255, alpha)
-

@@ -124,8 +124,7 @@ class ClassMapLayer(ClassLayer):
 
     def _raster_source(self) -> RasterSource:
         if self._masks:
-            # See ``masked_render``: half a patch of tumour is half drawn.
-            return self._tiles.shelf(solid=True)
+            return self._tiles.shelf()
         return StillRasters(_raster(part.grid, image) for part, image in self._drawn())
 
     def _drawn(self) -> list[tuple[ClassMap, QImage]]:

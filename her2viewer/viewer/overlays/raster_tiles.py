@@ -264,9 +264,9 @@ class RasterTiles(QObject):
         if dropped is not None and dropped.image is not None:
             self._bytes -= dropped.image.sizeInBytes()
 
-    def shelf(self, *, solid: bool = False) -> TileShelf:
-        """All tiles at hand, for a worker; ``solid`` where each pixel of them is opaque or not there."""
-        return TileShelf({key: tile.image for key, tile in self._tiles.items()}, solid=solid)
+    def shelf(self) -> TileShelf:
+        """All tiles at hand, for a worker."""
+        return TileShelf({key: tile.image for key, tile in self._tiles.items()})
 
     # -- painting -------------------------------------------------------------------------------------------------
 

@@ -20,15 +20,13 @@ Key = tuple[float, int, int]
 class TileShelf:
     """A snapshot of tiles at all zooms; a ``RasterSource``."""
 
-    def __init__(self, tiles: Mapping[Key, QImage | None], *, solid: bool = False) -> None:
-        """``solid`` where each pixel of them is opaque or not there."""
+    def __init__(self, tiles: Mapping[Key, QImage | None]) -> None:
         self._tiles = dict(tiles)
-        self._solid = solid
 
     def within(self, bounds: Bounds, downsample: float) -> Sequence[Raster]:
         """Tiles and parts of tiles that do not overlap, see ``stand_ins``."""
         return [
-            Raster(pixels_of(image), key[1] * TILE * key[0], key[2] * TILE * key[0], key[0], part, image, self._solid)
+            Raster(pixels_of(image), key[1] * TILE * key[0], key[2] * TILE * key[0], key[0], part, image)
             for key, part in stand_ins(self._tiles, [bounds], downsample)
             if (image := self._tiles[key]) is not None
         ]
