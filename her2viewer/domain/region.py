@@ -25,6 +25,8 @@ RASTER_SHIFT = 6
 """Fractional bits of the points of ``Region.rings_on``."""
 
 
+SPLINTER_PX = 1e-3
+"""Mean width; of less nothing is left but the rounding of coordinates."""
 MANY_PARTS = 16
 """Of more polygons, points are looked up by a tree: a prepared MultiPolygon asks each part for each point."""
 
@@ -132,13 +134,25 @@ class Region:
         return Region(polygonal(self.geometry.intersection(other.geometry)))
 
     def difference(self, other: Region) -> Region:
-        """Area in this one and not in ``other``; the last one asked for is remembered."""
+        """Area in this one and not in ``other``, which remembers it."""
         # While a scorer runs, several ask at each part what is left of a region of thousands of corners.
-        known: tuple[Region, Region] | None = self.__dict__.get("_last_difference")
-        if known is None or known[0] is not other:
-            known = (other, Region(polygonal(self.geometry.difference(other.geometry))))
-            self.__dict__["_last_difference"] = known
+        known: tuple[Region, Region] | None = other.__dict__.get("_left")
+        if known is None or known[0] is not self:
+            known = (self, Region(polygonal(self.geometry.difference(other.geometry))))
+            other.__dict__["_left"] = known
         return known[1]
+
+    def leaving(self, whole: Region, rest: Region) -> Region:
+        """This region; from now on it is known what it leaves of ``whole``."""
+        self.__dict__["_left"] = (whole, rest)
+        return self
+
+    def without(self, other: Region) -> Region:
+        """As ``difference``, but for what rounding leaves along common outlines. Its cost follows what lies near
+        ``other``: one overlay of all edges takes 10 ms for 5,000 corners, and 20 times as long where nothing is left.
+        """
+        parts = NetArea.of(AreaUnion.apart(self.parts), AreaUnion.apart(other.parts)).parts
+        return Region(collected(parts[shapely.area(parts) > SPLINTER_PX * shapely.length(parts)]))
 
     def union(self, other: Region) -> Region:
         """Area in either."""

@@ -85,6 +85,12 @@ class AreaUnion:
         return ids_of(self.parts)
 
     @classmethod
+    def apart(cls, parts: Areas) -> AreaUnion:
+        """Of polygons whose interiors do not meet, each on its own."""
+        number = np.arange(len(parts))
+        return cls(parts, number, parts, number, _bounds(parts))
+
+    @classmethod
     def of(cls, geometries: Iterable[BaseGeometry]) -> AreaUnion:
         """The union of the area parts of geometries, repaired where they are not valid."""
         members = _array(geometries)
@@ -135,9 +141,7 @@ class AreaUnion:
         made = made[~shapely.is_empty(made)]
         stay = np.ones(len(self.parts), dtype=bool)
         stay[near] = False
-        parts = np.concatenate([self.parts[stay], made])
-        number = np.arange(len(parts))
-        return AreaUnion(parts, number, parts, number, np.concatenate([self.bounds[stay], _bounds(made)]))
+        return AreaUnion.apart(np.concatenate([self.parts[stay], made]))
 
     def _met_by(self, geometries: Areas) -> NDArray[np.int64]:
         """Positions of the parts that some of these geometries meet."""

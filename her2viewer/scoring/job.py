@@ -166,13 +166,14 @@ class ResultBuilder:
         self._previous = previous if previous is not None and not request.scored.empty else None
         self._store = EvidenceStore(self._previous.evidence if self._previous else ())
         self._covered = [self._previous.scored] if self._previous else []
+        self._missing = request.region.difference(self._previous.scored) if self._previous else request.region
 
     @property
     def covered(self) -> Region:
-        """What the evidence at hand completes."""
+        """What the evidence at hand completes. It knows what it leaves of the region of the run."""
         if len(self._covered) != 1:
             self._covered = [Region.of(part.geometry for part in self._covered)]
-        return self._covered[0]
+        return self._covered[0].leaving(self._request.region, self._missing)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -184,6 +185,7 @@ class ResultBuilder:
         if isinstance(event, Partial):
             self._store.add(event.evidence)
             self._covered.append(event.covered)
+            self._missing = self._missing.without(event.covered)
 
     def result(self, done: JobDone) -> Result:
         """The whole result after the last event."""
@@ -202,7 +204,7 @@ class ResultBuilder:
             kept = (w for w in self._previous.warnings if w.code not in known and not w.of_region)
             warnings = (*kept, *warnings)
         # A finished run has looked at the whole region, also where it found nothing worth a partial.
-        scored = self.covered.union(self._request.region)
+        scored = self.covered.union(self._request.region).leaving(self._request.region, Region.of(()))
         shares = None
         if not_assessable is None:
             shares = shares_of(evidence, self._request.region, self._manifest.counts, self._request.pixel_size)

@@ -205,13 +205,11 @@ class ScoringWatcher(QThread):
         elif isinstance(event, Partial):
             builder.add(event)
             covered = builder.covered
-            region = run.request.region
-            # The window asks for both next, and with thousands of corners each takes 5 to 10 ms: they are remembered.
-            region.difference(covered)
             counter = None
             if run.manifest.counts == "surface":
                 counter = ShareCounter.of(event.evidence, run.manifest.counts, run.request.pixel_size)
-                counter.shares(region, interval=False)
+                # The window asks next. With thousands of corners it takes 5 ms: the cover is remembered.
+                counter.shares(run.request.region, interval=False)
             self.partial.emit(run.number, event.evidence, covered, counter)
         elif isinstance(event, JobDone):
             result = builder.result(event)

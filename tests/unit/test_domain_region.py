@@ -135,3 +135,28 @@ def test_what_is_left_of_a_region_is_worked_out_once_for_the_same_other_one() ->
     copy = pickle.loads(pickle.dumps(whole))
     assert copy == whole
     assert set(copy.__dict__) <= {"geometry", "hash"}
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5))
+@settings(max_examples=25, deadline=None)
+def test_parts_taken_away_one_by_one_leave_what_all_leave_together(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    whole = Region.of(shapely.Point(*rng.uniform(0, 1000, 2)).buffer(rng.uniform(20, 300)) for _ in range(6))
+    side = 1700 / count
+    squares = [
+        Region.rectangle(-350 + side * i, -350 + side * j, side, side) for i in range(count) for j in range(count)
+    ]
+    parts = [whole.intersection(square) for square in squares]
+    left, taken = whole, Region.of(())
+    for part in parts:
+        left, taken = left.without(part), Region.of([taken.geometry, part.geometry])
+        assert left.area_px == pytest.approx(whole.difference(taken).area_px, abs=0.01)
+    assert left.empty, "no splinters along the common outlines"
+
+
+def test_a_region_remembers_what_it_leaves_of_another_one() -> None:
+    whole, part = Region.rectangle(0, 0, 100, 100), Region.rectangle(0, 0, 60, 100)
+    rest = whole.without(part)
+    assert part.leaving(whole, rest) is part
+    assert whole.difference(part) is rest
+    assert Region.rectangle(0, 0, 200, 100).difference(part).area_px == 14_000

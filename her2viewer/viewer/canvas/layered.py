@@ -279,21 +279,15 @@ class LayeredView(TiledView):
         if frame.afresh:
             self._zooming.keep(self.ground)
         self.tissue.begin(scene)
-        if self.store.has_any(scene.scale) and view == self.aim:
-            # What came meanwhile for this zoom.
-            keys = tiles_in_view(view, scene.scale)
-            there = [key for key in keys if key in self.store]
-            for key in there:
-                self.ground.invalidate(view, self._device(self._area_of(key)))
-            if len(there) == len(keys):
-                self._check_sharp()
         self._rest.start()
         self._dirty = None
         self.update()
 
     def _view_moved(self) -> None:
-        self._zooming.drop()
-        self._zooming.outdate()
+        if self._zooming.active:
+            # What is kept of its frames is rough.
+            self._rest.start()
+        self._zooming.end()
         # Until it is sharp.
         self._resting.stop()
         super()._view_moved()
@@ -305,6 +299,12 @@ class LayeredView(TiledView):
         self._zooming.end()
         self._rasters = None
         super()._at_rest()
+        self._check_sharp()
+
+    @property
+    def sharp(self) -> bool:
+        """See ``TiledView``; not before the picture at rest."""
+        return not self._zooming.active and super().sharp
 
     @property
     def zooms(self) -> bool:

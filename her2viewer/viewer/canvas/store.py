@@ -78,11 +78,6 @@ class TileStore(Generic[T]):
                 del self._scales[key.scale]
         return tile
 
-    def has_any(self, scale: Scale) -> bool:
-        """Whether there may be tiles of that scale."""
-        with self._lock:
-            return scale in self._scales
-
     def resize(self, max_bytes: int) -> None:
         """Another bound in bytes; what is too much is forgotten at once."""
         self._cache.resize(max_bytes)

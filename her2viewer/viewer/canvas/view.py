@@ -318,7 +318,10 @@ class TiledView(MovableView):
                 continue
             self.store.put(tile, tile.pixels.nbytes, pinned=tile.key.scale in pinned)
             self._retrying.note(tile.key, loaded.broken)
-            if tile.key.scale == scale:
+            if self.zooms:
+                # The picture at rest shows them: the main thread would compose parts of each frame anew.
+                pass
+            elif tile.key.scale == scale:
                 area = self._area_of(tile.key)
                 self.ground.invalidate(self.frame_view, self._device(area))
                 region = area if region is None else region.united(area)
@@ -332,8 +335,7 @@ class TiledView(MovableView):
             self._problems.discard(BROKEN)
         self.tiles_version += 1
         self.tiles_changed.emit()
-        # In a zoom the next frame shows them, or the picture at rest.
-        if whole and not self.zooms:
+        if whole:
             self.ground.invalidate()
             self.schedule()
         elif region is not None and region.intersects(self.rect()):
