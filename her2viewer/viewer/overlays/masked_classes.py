@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage
 
 from her2viewer.domain.evidence import ClassMap, TissueMask
 from her2viewer.viewer.overlays.cell_index import Box
+from her2viewer.viewer.overlays.lookup import looked_up, sampled
 from her2viewer.viewer.overlays.parts_within import PartsWithin
 from her2viewer.viewer.overlays.raster_tiles import Render
 from her2viewer.viewer.overlays.tissue_mask import sample_mask
@@ -45,7 +46,7 @@ def masked_render(
         for mask in tumour.within(box):
             sample_mask(mask, inside, box[0], box[1], downsample)
         classes[inside == 0] = _NONE
-        pixels = table[classes]
+        pixels = looked_up(table, classes)
         if not pixels.any():
             return None
         return QImage(pixels.data, size, size, 4 * size, QImage.Format.Format_ARGB32_Premultiplied).copy()
@@ -70,6 +71,6 @@ def _sample_classes(
     weight = part.weight[window]
     counts = (known != _NONE) & ((weight > part.least_weight) if part.least_weight > 0 else (weight > 0))
     codes = np.where(counts, known, _NONE).astype(np.uint8)
-    found = codes[np.ix_(rows[row_ok] - window[0].start, columns[column_ok] - window[1].start)]
+    found = sampled(codes, rows[row_ok] - window[0].start, columns[column_ok] - window[1].start)
     target = into[row_ok[0] : row_ok[-1] + 1, column_ok[0] : column_ok[-1] + 1]
     np.copyto(target, found, where=found != _NONE)

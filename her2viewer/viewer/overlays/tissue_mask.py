@@ -17,6 +17,7 @@ from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
 from her2viewer.viewer.overlays.base import EvidenceLayer, Legend, LegendRow, amount_texts
 from her2viewer.viewer.overlays.cell_index import Box
+from her2viewer.viewer.overlays.lookup import looked_up, sampled
 from her2viewer.viewer.overlays.parts_within import PartsWithin
 from her2viewer.viewer.overlays.raster_tiles import RasterTiles, Render
 
@@ -111,8 +112,7 @@ def mask_render(parts: Sequence[TissueMask]) -> Render:
             sample_mask(mask, inside, left, top, downsample)
         if not inside.any():
             return None
-        pixels = _drawn(inside)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        pixels = np.ascontiguousarray(pixels)
+        pixels = np.ascontiguousarray(_drawn(inside)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
         return QImage(pixels.data, size, size, 4 * size, QImage.Format.Format_ARGB32_Premultiplied).copy()
 
     return render
@@ -153,7 +153,7 @@ def sample_mask(mask: TissueMask, into: NDArray[np.uint8], left: float, top: flo
     column_ok = np.flatnonzero((columns >= c0) & (columns < c0 + crop.shape[1]))
     if not len(row_ok) or not len(column_ok):
         return
-    found = crop[np.ix_(rows[row_ok] - r0, columns[column_ok] - c0)]
+    found = sampled(crop, rows[row_ok] - r0, columns[column_ok] - c0)
     target = into[row_ok[0] : row_ok[-1] + 1, column_ok[0] : column_ok[-1] + 1]
     np.copyto(target, found, where=found != NOT_SCORED)
 
@@ -166,8 +166,7 @@ def _drawn(inside: NDArray[np.uint8]) -> NDArray[np.uint8]:
     core = cv2.erode(inside, cross, iterations=2, borderType=cv2.BORDER_REPLICATE)
     around = cv2.dilate(inside, cross, borderType=cv2.BORDER_REPLICATE)
     table = np.zeros((4, 4), dtype=np.uint8)
-    for row, (color, alpha) in enumerate(((COLOR, _TINT), (COLOR, _LINE), (_PALE, _HALO)), start=1):
+    # 3 inside, 2 the line on its edge, 1 the pale line beyond, 0 nothing.
+    for row, (color, alpha) in enumerate(((_PALE, _HALO), (COLOR, _LINE), (COLOR, _TINT)), start=1):
         table[row] = [*(channel * alpha // 255 for channel in reversed(color)), alpha]
-    # 1 inside, 2 the line on its edge, 3 the pale line beyond, 0 nothing.
-    kind = np.where(inside, np.where(core, 1, 2), np.where(around, 3, 0))
-    return table[kind]
+    return looked_up(table, cv2.add(cv2.add(inside, core), around))
