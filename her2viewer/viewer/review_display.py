@@ -17,7 +17,7 @@ from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.overview import LONGEST
 from her2viewer.viewer.field_walk import FieldWalk
 from her2viewer.viewer.messages import Messages
-from her2viewer.viewer.overlays.base import region_path
+from her2viewer.viewer.overlays.clip import region_path
 from her2viewer.viewer.panels.regions_panel import RegionsPanel
 from her2viewer.viewer.reviewed import Reviewing
 from her2viewer.viewer.session import Session

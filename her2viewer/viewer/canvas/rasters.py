@@ -37,7 +37,8 @@ class Rings:
         self._points = np.concatenate(rings) if rings else np.empty((0, 2))
         ends = np.cumsum([len(ring) for ring in rings], dtype=np.intp)
         self._spans = np.column_stack([np.append(0, ends[:-1]), ends]) if rings else np.empty((0, 2), dtype=np.intp)
-        self._bounds = np.array([[*r.min(axis=0), *r.max(axis=0)] for r in rings]).reshape(-1, 4)
+        self.bounds = np.array([[*r.min(axis=0), *r.max(axis=0)] for r in rings]).reshape(-1, 4)
+        """Of each, (n, 4) level-0 px."""
 
     def on(self, box: Box, downsample: float) -> list[NDArray[np.int32]]:
         """Those that reach into a box, px of a zoom, as OpenCV's polygons from its corner with ``RING_SHIFT``."""
@@ -55,7 +56,7 @@ class Rings:
     def extent(self, box: Box, downsample: float, margin: int) -> Box:
         """What of a box, px of a zoom, those that reach into it span, with so many px around them."""
         wide = box.widened(margin)
-        near = self._bounds[self._near(wide, downsample)]
+        near = self.bounds[self._near(wide, downsample)]
         if not len(near):
             return Box(box.x0, box.y0, box.x0, box.y0)
         low, high = near[:, :2].min(axis=0) / downsample, near[:, 2:].max(axis=0) / downsample
@@ -64,7 +65,7 @@ class Rings:
 
     def _near(self, box: Box, downsample: float) -> NDArray[np.bool_]:
         x0, y0, x1, y1 = (edge * downsample for edge in box)
-        b = self._bounds
+        b = self.bounds
         return np.asarray((b[:, 0] <= x1) & (b[:, 2] >= x0) & (b[:, 1] <= y1) & (b[:, 3] >= y0))
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QPainter, QPainterPath
-from shapely.geometry.base import BaseGeometry
 
 from her2viewer.domain.annotation import RGB
 from her2viewer.domain.classes import ClassScheme
-from her2viewer.domain.editing import rings
 from her2viewer.domain.palette import DEFAULT_PALETTE, class_colors
 from her2viewer.domain.pixelsize import mm2_column
 from her2viewer.domain.region import Region
 from her2viewer.domain.shares import CountedUnit, Shares, percent_text
 from her2viewer.viewer.canvas.layer import Layer
-from her2viewer.viewer.canvas.rasters import LayerRasters, RasterSource, Rings
+from her2viewer.viewer.canvas.rasters import LayerRasters, RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.overlays.outlines import path_of
-from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
+from her2viewer.viewer.overlays.clip import Clip
+from her2viewer.viewer.overlays.raster_tiles import seen, slide_to_screen
 
 
 @dataclass(frozen=True)
@@ -50,28 +47,13 @@ class Legend:
     note: str = ""
 
 
-def region_path(geometry: BaseGeometry) -> QPainterPath:
-    """Outline of a (multi-)polygon as a path in level-0 px, holes left out by the odd-even rule."""
-    path = path_of([xy for _part, _ring, xy in rings(geometry)])
-    path.setFillRule(Qt.FillRule.OddEvenFill)
-    return path
+_last_clip: list[Clip] = []
 
 
-class _Clip(NamedTuple):
-    """A region as painters and workers want it."""
-
-    region: Region
-    path: QPainterPath
-    rings: Rings
-
-
-_last_clip: list[_Clip] = []
-
-
-def _clip_of(region: Region) -> _Clip:
+def _clip_of(region: Region) -> Clip:
     """The same one for all layers: they are clipped one after another. Main thread."""
     if not _last_clip or _last_clip[0].region is not region:
-        _last_clip[:] = [_Clip(region, region_path(region.geometry), Rings(xy for *_, xy in rings(region.geometry)))]
+        _last_clip[:] = [Clip(region)]
     return _last_clip[0]
 
 
@@ -85,7 +67,7 @@ class EvidenceLayer(Layer):
         super().__init__(title, parent)
         self._suppressed = False
         self._palette = DEFAULT_PALETTE
-        self._clip: _Clip | None = None
+        self._clip: Clip | None = None
 
     @property
     def visible(self) -> bool:
@@ -134,15 +116,20 @@ class EvidenceLayer(Layer):
         return None
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        clip = True if self._clip is None else self._clip.within(seen(painter, viewport))
+        if clip is False:
+            return
         painter.save()
-        if self._clip is not None:
-            painter.setClipPath(slide_to_screen(viewport).map(self._clip.path), Qt.ClipOperation.IntersectClip)
+        if isinstance(clip, QPainterPath):
+            painter.setClipPath(slide_to_screen(viewport).map(clip), Qt.ClipOperation.IntersectClip)
         self._paint(painter, viewport)
         painter.restore()
 
     def rasters(self) -> LayerRasters | None:
         source = self._raster_source()
-        return None if source is None else LayerRasters(source, self.opacity, self._clip and self._clip.rings)
+        if source is None:
+            return None
+        return LayerRasters(source, self.opacity, None if self._clip is None else self._clip.rings)
 
     def _paint(self, painter: QPainter, viewport: Viewport) -> None:
         raise NotImplementedError

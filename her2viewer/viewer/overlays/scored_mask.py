@@ -8,7 +8,8 @@ from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen, QPixmap
 from her2viewer.domain.region import Region
 from her2viewer.viewer.canvas.rasters import RasterSource
 from her2viewer.viewer.canvas.viewport import Viewport
-from her2viewer.viewer.overlays.base import EvidenceLayer, region_path
+from her2viewer.viewer.overlays.base import EvidenceLayer
+from her2viewer.viewer.overlays.clip import region_path
 from her2viewer.viewer.overlays.raster_tiles import slide_to_screen
 from her2viewer.viewer.overlays.tile_shelf import StillRasters
 
