@@ -35,8 +35,7 @@ def test_a_part_is_inside_outside_or_cut_as_the_region_says(seed: int, x: float,
         view = QPainterPath()
         view.addRect(QRectF(x, y, side, side))
         cut = found.intersected(view)
-        middles = np.random.default_rng(seed).uniform(0, side, (40, 2)) + (x, y)
-        for px, py in middles.tolist():
+        for px, py in np.random.default_rng(seed).uniform((x, y), (x + side, y + side), (40, 2)).tolist():
             point = shapely.Point(px, py)
             if whole.geometry.boundary.distance(point) > 1e-6 * side + 1e-3 and part.boundary.distance(point) > 1e-3:
                 assert cut.contains(QPointF(px, py)) == whole.geometry.contains(point)
