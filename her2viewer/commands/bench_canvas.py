@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -13,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from her2viewer.commands import bench_overlays, bench_zoom
+from her2viewer.commands.bench_clock import pass_time, until
 from her2viewer.commands.bench_decode import raw_rates
 from her2viewer.commands.bench_figures import beside_blit, summary
 from her2viewer.commands.bench_load import busy_cores
@@ -69,7 +69,7 @@ class CanvasBench:
         self.scaled = ScaledBlit(*size)
         self.scaled.resize(*size)
         self.scaled.show()
-        self._pass_time(200)
+        pass_time(200)
         # As the window does, see viewer.app.
         gc.freeze()
 
@@ -173,7 +173,7 @@ class CanvasBench:
                 downsample=zoom,
             )
             # As when somebody looked for a while: no frame is just being painted, no step of a pan is just over.
-            self._pass_time(LOOK_MS)
+            pass_time(LOOK_MS)
             begun = time.perf_counter()
             self.canvas.set_viewport(view)
             pyramid = self.canvas.pyramid
@@ -229,7 +229,7 @@ class CanvasBench:
             )
             steps.append(time.perf_counter())
             canvas.set_viewport(view.panned(-dx, -dy))
-        self._pass_time(50)
+        pass_time(50)
         canvas.recording = False
         latencies, sharp = _answers(steps, canvas.painted)
         costs = [frame.cost for frame in canvas.painted]
@@ -300,7 +300,7 @@ class CanvasBench:
                 floor.append(1000 * (time.perf_counter() - before))
                 there = next(steps)
                 canvas.count(partial(canvas.set_viewport, canvas.viewport.panned(3 * there, there)))
-            self._pass_time(50)
+            pass_time(50)
 
         # Once for the tiles.
         walk(2 * PAN_THERE)
@@ -350,26 +350,13 @@ class CanvasBench:
 
     def until(self, moment: float) -> None:
         """Let the program work until ``moment`` of ``time.perf_counter``."""
-        left = math.floor(1000 * (moment - time.perf_counter()))
-        if left > 0:
-            self._pass_time(left)
-        while time.perf_counter() < moment:
-            self.application.processEvents()
-
-    def _pass_time(self, milliseconds: int) -> None:
-        loop = QEventLoop()
-        alarm = QTimer(loop)
-        alarm.setTimerType(Qt.TimerType.PreciseTimer)
-        alarm.setSingleShot(True)
-        alarm.timeout.connect(loop.quit)
-        alarm.start(milliseconds)
-        loop.exec()
+        until(self.application, moment)
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Let the program work until ``done``, for 20 s at most."""
         end = time.monotonic() + PATIENCE_MS / 1000
         while not done() and time.monotonic() < end:
-            self._pass_time(5)
+            pass_time(5)
 
 
 def _answers(steps: list[float], painted: list[Frame]) -> tuple[list[float], int]:

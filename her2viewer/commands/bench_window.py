@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 import time
@@ -11,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PySide6.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject
 
 from her2viewer.cases.places import OWN_CASES
 from her2viewer.commands import exit_codes
+from her2viewer.commands.bench_clock import until
 from her2viewer.commands.output import CommandError
 
 if TYPE_CHECKING:
@@ -65,17 +65,7 @@ class BenchWindow:
 
     def until(self, moment: float) -> None:
         """Let the program work until ``moment`` of ``time.perf_counter``."""
-        left = math.floor(1000 * (moment - time.perf_counter()))
-        if left > 0:
-            loop = QEventLoop()
-            alarm = QTimer(loop)
-            alarm.setTimerType(Qt.TimerType.PreciseTimer)
-            alarm.setSingleShot(True)
-            alarm.timeout.connect(loop.quit)
-            alarm.start(left)
-            loop.exec()
-        while time.perf_counter() < moment:
-            self.app.processEvents()
+        until(self.app, moment)
 
     def pass_time(self, seconds: float) -> None:
         """Let the program work for so long."""

@@ -6,14 +6,22 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import shiboken6
+import tifffile
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from her2viewer.domain.annotation import AnnotationSet
+from her2viewer.domain.pixelsize import PixelSize, PixelSizeSource
+from her2viewer.slides.open import open_slide
+from her2viewer.viewer.scoring_controller import ScoringController
+from her2viewer.viewer.session import Session
 from tests.helpers.canvases import MakeCanvas, canvases
 from tests.helpers.gated_slide import GatedSlide
 
@@ -65,6 +73,30 @@ def make_canvas(qtbot: QtBot) -> Iterator[MakeCanvas]:
     """``make_canvas(slide, width, height)`` gives a shown canvas that is shut down after the test."""
     with canvases(qtbot) as make:
         yield make
+
+
+@pytest.fixture
+def session(tmp_path: Path, qtbot: QtBot) -> Iterator[Session]:
+    """A session on a pale slide of 2048 x 2048 px, without annotations."""
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, np.full((2048, 2048, 3), 240, np.uint8), tile=(256, 256), photometric="rgb")
+    slide = open_slide(path)
+    made = Session()
+    made.set_slide(slide, PixelSize(0.5, 0.5, PixelSizeSource.USER), AnnotationSet())
+    yield made
+    slide.close()
+
+
+@pytest.fixture
+def controller(session: Session, trial_scorers: Path) -> Iterator[ScoringController]:
+    """Of that session, with the scorer ``grid`` chosen; its process is real."""
+    made = ScoringController()
+    made.set_session(session)
+    made.set_scorer("grid")
+    yield made
+    made.shutdown()
+    assert not made._watcher.isRunning()
+    assert made.scoring_pid is None
 
 
 _started_timers: weakref.WeakSet[QTimer] = weakref.WeakSet()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from pytestqt.qtbot import QtBot
 from shapely import box
 
@@ -32,28 +31,6 @@ LONG = 30_000
 
 def roi(x0: float, y0: float, x1: float, y1: float) -> Annotation:
     return Annotation.drawn(box(x0, y0, x1, y1), Role.ROI)
-
-
-@pytest.fixture
-def session(tmp_path: Path, qtbot: QtBot) -> Iterator[Session]:
-    path = tmp_path / "slide.tif"
-    tifffile.imwrite(path, np.full((2048, 2048, 3), 240, np.uint8), tile=(256, 256), photometric="rgb")
-    slide = open_slide(path)
-    made = Session()
-    made.set_slide(slide, SIZE, AnnotationSet())
-    yield made
-    slide.close()
-
-
-@pytest.fixture
-def controller(session: Session, trial_scorers: Path) -> Iterator[ScoringController]:
-    made = ScoringController()
-    made.set_session(session)
-    made.set_scorer("grid")
-    yield made
-    made.shutdown()
-    assert not made._watcher.isRunning()
-    assert made.scoring_pid is None
 
 
 def wait_for(qtbot: QtBot, controller: ScoringController, state: ScoringState) -> None:
@@ -446,33 +423,3 @@ def test_nothing_that_a_scorer_began_goes_on_after_its_run(
     qtbot.waitUntil((tmp_path / "stopped").exists)
     assert pid is not None
     assert controller.scoring_pid == pid
-
-
-def test_what_comes_while_the_view_moves_is_known_at_once_and_shown_a_little_later_all_of_it(
-    qtbot: QtBot, controller: ScoringController, session: Session
-) -> None:
-    session.add(roi(0, 0, 2048, 2048), "Draw")
-    controller.moving = lambda: True
-    added: list[CellTable] = []
-    controller.evidence_added.connect(added.extend)
-    with qtbot.waitSignal(controller.result_changed, timeout=LONG):
-        controller.run()
-    assert len(added) > 1
-    assert sum(len(t) for t in added) == len(table_of(controller))
-
-
-def test_what_has_arrived_is_not_shown_where_all_is_shown_anew(
-    qtbot: QtBot, controller: ScoringController, session: Session
-) -> None:
-    controller.set_scorer("slow")
-    session.add(roi(0, 0, 2048, 2048), "Draw")
-    controller.moving = lambda: True
-    added: list[object] = []
-    controller.evidence_added.connect(added.append)
-    controller.run()
-    qtbot.waitUntil(lambda: bool(controller.evidence), timeout=LONG)
-    assert added == [], "known, and the view moves"
-    session.set_slide(None, None, AnnotationSet())
-    assert controller.evidence == ()
-    qtbot.wait(700)
-    assert added == []
