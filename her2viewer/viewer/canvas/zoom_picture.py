@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from her2viewer.slides.slide import BGRAImage
 from her2viewer.viewer.canvas.grid import Box, Pyramid, Scale, aligned, screen_origin
 from her2viewer.viewer.canvas.ground import Kept, rim_of
-from her2viewer.viewer.canvas.rasters import LayerRasters, lay_over
+from her2viewer.viewer.canvas.rasters import LayerRasters, bands, lay_over
 from her2viewer.viewer.canvas.scaling import MOST_ROUGH, draw
 from her2viewer.viewer.canvas.store import TileStore
 from her2viewer.viewer.canvas.tissue import Scene
@@ -38,6 +39,10 @@ LATE_IN, LEAST_LATE_IN = 0.95, 0.8
 SPARE = 0.1
 """Of the view: what a picture that is composed ahead has on each side beyond what will be seen."""
 MOST_COMPOSED = 2
+ROOM = 1 << 18
+"""Pictures have memory in multiples of so many px: of one view they differ by a row or two."""
+IN_PAGE = 1024
+"""Px from one page of memory to the next."""
 
 
 class Part(NamedTuple):
@@ -56,6 +61,8 @@ class Source:
     area: Box
     """What of it is valid."""
     parts: tuple[Part, ...]
+    memory: NDArray[np.uint8] | None = None
+    """That of the only part, (pixels, 4), where it may be used again."""
 
     @classmethod
     def of(cls, kept: Kept) -> Source:
@@ -204,8 +211,8 @@ class ZoomPainter:
 
     def reuse(self, source: Source) -> None:
         """A picture that was composed is of no use any more: its memory is."""
-        if len(self._memory) < MOST_COMPOSED:
-            self._memory.append(source.parts[0].pixels.reshape(-1, 4))
+        if source.memory is not None and len(self._memory) < MOST_COMPOSED:
+            self._memory.append(source.memory)
 
     def _due(self, scene: Scene, before: _Middle) -> _Due | None:
         """What is to be composed ahead now; None where there is enough."""
@@ -238,20 +245,22 @@ class ZoomPainter:
         beyond = replace(scene, view=aligned(wide), scale=pyramid.scale(view.downsample))
         box = shown_box(beyond)
         size = box.width * box.height
-        memory = next((m for m in self._memory if len(m) == size), None)
+        memory = next((m for m in self._memory if len(m) >= size), None)
+        fresh = memory is None
         if memory is None:
-            memory = np.empty((size, 4), dtype=np.uint8)
+            memory = np.empty((-(-size // ROOM) * ROOM, 4), dtype=np.uint8)
         self._memory = [m for m in self._memory if m is not memory]
-        pixels = memory.reshape(box.height, box.width, 4)
-        source = Source(beyond.scale, box, (Part(box, pixels),))
-        return source, self._from_tiles(beyond, box, overlays, box, pixels)
+        pixels = memory[:size].reshape(box.height, box.width, 4)
+        source = Source(beyond.scale, box, (Part(box, pixels),), memory)
+        steps = self._from_tiles(beyond, box, overlays, box, pixels)
+        return source, chain(_touched(memory), steps) if fresh else steps
 
     def _scaled(
         self, scene: Scene, source: Source, boxes: Sequence[Box], shown: Box, out: BGRAImage
     ) -> Iterator[Box]:
         """Fill of ``boxes`` what the source has; gives what is left of them."""
         factor = _factor(source, scene)
-        valid, ratio, smooth = edges(source.area, factor), (1 / factor, 1 / factor), factor > MOST_ROUGH
+        valid, ratio = edges(source.area, factor), (1 / factor, 1 / factor)
         for box in boxes:
             there = valid.intersected(box)
             yield from beside(there, box)
@@ -259,7 +268,8 @@ class ZoomPainter:
                 target = edges(area, factor).intersected(there)
                 if not target.empty:
                     x, y = (target.x0 + 0.5) / factor - 0.5, (target.y0 + 0.5) / factor - 0.5
-                    draw(pixels, _at(target, shown), ratio, (x - area.x0, y - area.y0), out, smooth=smooth)
+                    # Never smoothly, which takes five times as long: what is enlarged a lot is late already.
+                    draw(pixels, _at(target, shown), ratio, (x - area.x0, y - area.y0), out, smooth=False)
 
     def _from_tiles(
         self, scene: Scene, box: Box, overlays: Sequence[LayerRasters], shown: Box, out: BGRAImage
@@ -280,13 +290,23 @@ class ZoomPainter:
             if part.empty:
                 continue
             ratio = (1.0, 1.0) if exact else (width / target.width, height / target.height)
-            offset = (
-                x + (part.x0 - target.x0 + 0.5) * ratio[0] - 0.5,
-                y + (part.y0 - target.y0 + 0.5) * ratio[1] - 0.5,
-            )
-            draw(tile.pixels, _at(part, shown), ratio, offset, out, smooth=min(ratio) * MOST_ROUGH < 1)
-            yield
+            smooth = min(ratio) * MOST_ROUGH < 1
+            # A coarse tile may fill all of a large screen: 80 ms in one piece.
+            for piece in bands(part) if smooth else (part,):
+                offset = (
+                    x + (piece.x0 - target.x0 + 0.5) * ratio[0] - 0.5,
+                    y + (piece.y0 - target.y0 + 0.5) * ratio[1] - 0.5,
+                )
+                draw(tile.pixels, _at(piece, shown), ratio, offset, out, smooth=smooth)
+                yield
         yield from lay_over(overlays, out, box, (shown.x0, shown.y0), scene.scale.downsample)
+
+
+def _touched(memory: NDArray[np.uint8]) -> Iterator[None]:
+    """Of fresh memory the system hands out a page when it is first touched: 80 ms for a picture of 4K."""
+    for begin in range(0, len(memory), ROOM):
+        memory[begin : begin + ROOM : IN_PAGE] = 0
+        yield
 
 
 def _expected(before: _Middle, view: Viewport, downsample: float) -> Viewport:

@@ -32,9 +32,11 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 2.0
 """The worker ends when nothing was zoomed for this long."""
-SPARE_FRAMES = 2
-SPARE_BYTES = 72 << 20
-"""So much of their memory is kept when a zoom is over, two frames of 4K: touching fresh memory takes longer."""
+SPARE_FRAMES = 3
+SPARE_BYTES = 104 << 20
+"""So much of their memory is kept when a zoom is over, three frames of 4K: touching fresh memory takes longer than
+drawing one.
+"""
 TOUCH = 1024
 """Px from one place to the next in order to touch all pages of memory."""
 LEAST_AHEAD_S = 0.012
