@@ -30,7 +30,7 @@ LEAST_SHARE = 0.45
 """Made smaller than this it is of little use."""
 NEXT = 2.0
 """Zooms of pictures that are composed ahead differ by this factor."""
-DUE_OUT, DUE_IN = 1.5, 1.2
+DUE_OUT, DUE_IN = 2.0, 1.05
 """A picture is composed ahead as soon as the coarsest one at hand is no coarser than this many times the view, or the
 finest one is enlarged by so much.
 """

@@ -39,9 +39,9 @@ drawing one.
 """
 TOUCH = 1024
 """Px from one place to the next in order to touch all pages of memory."""
-LEAST_AHEAD_S = 0.012
-"""So long the worker composes ahead though a frame is asked for, where frames have to be put together from tiles
-until that is done: they would never leave it the time.
+LEAST_AHEAD_S, LEAST_AHEAD = 0.012, 1.5
+"""So long the worker composes ahead though a frame is asked for, or so many times what the last one took, where
+frames have to be put together from tiles until that is done: they would never leave it the time.
 """
 
 
@@ -250,12 +250,13 @@ class Zooming(QObject):
                 order, self._order = self._order, None
                 self._drawing, self._stale = True, False
                 memory = self._spare.pop() if self._spare else None
-            frame = None
+            frame, begun = None, time.perf_counter()
             try:
                 frame = self._drawn(order, memory)
             except Exception:
                 # The picture at rest is painted without a worker.
                 log.exception("a frame of a zoom could not be made")
+            took = time.perf_counter() - begun
             self._turn.next()
             with self._lock:
                 self._drawing = False
@@ -268,11 +269,11 @@ class Zooming(QObject):
                 self._made.emit()
             except RuntimeError:  # the window was deleted without shutdown()
                 return
-            self._look_ahead(order)
+            self._look_ahead(order, took)
 
-    def _look_ahead(self, order: Order) -> None:
-        """Compose what the zoom will need next, until another frame is asked for."""
-        least = time.perf_counter() + (LEAST_AHEAD_S if self._painter.behind else 0.0)
+    def _look_ahead(self, order: Order, took: float) -> None:
+        """Compose what the zoom will need next, until another frame is asked for; the last one took so many s."""
+        least = time.perf_counter() + (max(LEAST_AHEAD_S, LEAST_AHEAD * took) if self._painter.behind else 0.0)
         try:
             for _ in self._painter.ahead(order.scene, order.overlays, order.pyramid):
                 asked = self._order is not None and time.perf_counter() >= least
