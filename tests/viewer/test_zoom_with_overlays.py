@@ -18,6 +18,7 @@ from her2viewer.domain.region import Region
 from her2viewer.viewer.canvas import layered, view
 from her2viewer.viewer.canvas.canvas import SlideCanvas
 from her2viewer.viewer.canvas.viewport import Viewport
+from her2viewer.viewer.canvas.zoom_picture import MOST_ENLARGED_IN_NEED
 from her2viewer.viewer.overlays.cells import CellLayer
 from her2viewer.viewer.overlays.grids import ClassMapLayer
 from tests.helpers.canvases import MakeCanvas, rgb, wait_idle
@@ -163,10 +164,12 @@ def test_what_lies_outside_the_region_stays_bare_in_a_zoom(
         picture = zoom(qtbot, canvas, -0.2)
         x0, y0 = canvas.frame_view.to_screen(5200, 3700)
         x1, _ = canvas.frame_view.to_screen(6800, 9000)
+        # A picture of the surroundings may be enlarged so much for a frame.
+        off = round(MOST_ENLARGED_IN_NEED) + 1
         inside = np.zeros(picture.shape[:2], dtype=bool)
-        inside[max(0, round(y0) + 3) :, max(0, round(x0) + 3) : max(0, round(x1) - 3)] = True
+        inside[max(0, round(y0) + off) :, max(0, round(x0) + off) : max(0, round(x1) - off)] = True
         outside = np.ones(picture.shape[:2], dtype=bool)
-        outside[max(0, round(y0) - 3) :, max(0, round(x0) - 3) : max(0, round(x1) + 3)] = False
+        outside[max(0, round(y0) - off) :, max(0, round(x0) - off) : max(0, round(x1) + off)] = False
         coloured = (picture != TISSUE).any(axis=2)
         assert coloured[inside].all()
         assert not coloured[outside].any()
