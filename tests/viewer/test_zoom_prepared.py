@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +79,35 @@ def test_what_was_composed_before_a_layer_changed_is_not_shown(make_canvas: Make
     assert (shown(canvas) == sheet.colour).all()
 
 
+def test_a_layer_that_changes_while_its_picture_is_composed_has_it_composed_anew(
+    make_canvas: MakeCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = Sheet((10, 200, 30))
+    canvas = resting(make_canvas, qtbot, sheet)
+    held, go = threading.Event(), threading.Event()
+    around = canvas._zooming._painter.around
+
+    def slowly(*given: Any) -> Any:
+        source, steps = around(*given)
+
+        def one_by_one() -> Iterator[None]:
+            for step in steps:
+                held.set()
+                go.wait(10)
+                yield step
+
+        return source, one_by_one()
+
+    monkeypatch.setattr(canvas._zooming._painter, "around", slowly)
+    sheet.changed.emit()
+    qtbot.waitUntil(held.is_set)
+    canvas._resting.stop()
+    canvas._zooming.outdate()
+    go.set()
+    qtbot.wait(200)
+    assert canvas._zooming._around is None, "it shows what was there before"
+
+
 def test_hidden_overlays_are_not_in_what_was_composed(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
     canvas = resting(make_canvas, qtbot, Sheet((10, 200, 30)))
     canvas.overlays_hidden = True
@@ -134,3 +166,18 @@ def test_a_pan_ends_a_zoom(make_canvas: MakeCanvas, qtbot: QtBot) -> None:
     assert not canvas.zooms
     wait_idle(qtbot, canvas)
     assert canvas.sharp
+
+
+def test_where_no_frame_can_be_made_the_view_at_rest_is_shown(
+    make_canvas: MakeCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = resting(make_canvas, qtbot)
+
+    def fails(*given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(canvas._zooming._painter, "paint", fails)
+    canvas.zoom_by(0.7, smooth=False)
+    qtbot.waitUntil(lambda: canvas.sharp)
+    assert canvas.frame_view == canvas.aim
+    assert (shown(canvas) == TISSUE).all()

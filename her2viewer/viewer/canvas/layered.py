@@ -152,6 +152,8 @@ class LayeredView(TiledView):
         if hidden != self._overlays_hidden:
             self._overlays_hidden = hidden
             self.overlays_hidden_changed.emit(hidden)
+            # What changes while it is hidden is not followed.
+            self._rasters = None
             self._expect_anew()
             self.schedule()
 
@@ -229,6 +231,9 @@ class LayeredView(TiledView):
         scale = pyramid.scale(aim.downsample)
         look, images = self._images(aim, scale)
         self._zooming.ask(self.scene(scale, aim), look, pyramid, self.ground, images)
+        if not self._rest.isActive():
+            # Should the worker fail, the picture at rest is painted all the same.
+            self._rest.start()
 
     def _prepare_zoom(self) -> None:
         """A view rests: the first frames of a zoom out of it should not have to be put together."""
@@ -298,6 +303,7 @@ class LayeredView(TiledView):
             return
         self._zooming.end()
         self._rasters = None
+        self.frame_view = self.aim
         super()._at_rest()
         self._check_sharp()
 

@@ -155,7 +155,7 @@ def _place(raster: Raster, downsample: float) -> Box:
 def _blend(
     out: BGRAImage, at: tuple[int, int], over: BGRAImage, opacity: float, mask: NDArray[np.uint8] | None
 ) -> None:
-    """Lay a small premultiplied image, which is changed, over a place of a picture."""
+    """Lay a small premultiplied image over a place of a picture, where the mask is not 0."""
     import cv2
 
     if mask is not None and not mask.all():

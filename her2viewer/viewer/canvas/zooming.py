@@ -94,6 +94,8 @@ class Zooming(QObject):
         self._done: ZoomFrame | None = None
         self._resting: Order | None = None
         """Of this view the picture around it is to be composed."""
+        self._composing: Order | None = None
+        """Of this one it is being composed; None where that would be of no use any more."""
         self._around: tuple[Look, Source] | None = None
         """Of that look."""
         self._spare: list[NDArray[np.uint8]] = []
@@ -122,7 +124,7 @@ class Zooming(QObject):
                 return
             kept, around = (self._source, self._around_it()) if alike else (None, None)
             self._order = Order(scene, look, kept, tuple(overlays), pyramid, around)
-            self._resting = None
+            self._resting = self._composing = None
             self._set_to_work()
 
     def expect(self, scene: Scene, look: Look, pyramid: Pyramid, overlays: Sequence[LayerRasters]) -> None:
@@ -135,7 +137,7 @@ class Zooming(QObject):
     def outdate(self) -> None:
         """The view that rested is another one, or looks otherwise."""
         with self._lock:
-            self._resting = self._around = None
+            self._resting = self._composing = self._around = None
 
     def _set_to_work(self) -> None:
         if self._thread is None:
@@ -208,7 +210,7 @@ class Zooming(QObject):
         self.active = False
         self._kept = self._source = None
         with self._lock:
-            self._resting = self._around = None
+            self._resting = self._composing = self._around = None
             if self._spare:
                 del self._spare[SPARE_BYTES // max(1, self._spare[0].nbytes) :]
 
@@ -241,7 +243,8 @@ class Zooming(QObject):
                     self._thread = None
                     self._painter.forget()
                     return
-                resting, self._resting = self._resting, None
+                resting = self._composing = self._resting
+                self._resting = None
             if resting is not None:
                 self._look_around(resting)
             with self._lock:
@@ -287,14 +290,14 @@ class Zooming(QObject):
         try:
             source, steps = self._painter.around(resting.scene, resting.overlays, resting.pyramid)
             for _ in steps:
-                if self._order is not None or self._resting is not None or self._stopping:
+                if self._composing is not resting or self._resting is not None or self._stopping:
                     return
                 self._turn.next()
         except Exception:
             log.exception("a picture for a zoom could not be made")
             return
         with self._lock:
-            if self._order is not None or self.active:
+            if self._composing is not resting:
                 return
             if self._around is not None:
                 self._painter.reuse(self._around[1])
