@@ -412,7 +412,12 @@ class ScoringController(ScoringFacts):
         steps = self._following
         while True:
             begun = time.perf_counter()
-            more = next(steps, _END) is not _END
+            try:
+                more = next(steps, _END) is not _END
+            except Exception:
+                # What follows is not to wait for it.
+                self._following = None
+                raise
             self._update_ms += 1000 * (time.perf_counter() - begun)
             if self._following is not steps:
                 # Whoever was told made all of it follow.

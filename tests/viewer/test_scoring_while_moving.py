@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pytestqt.qtbot import QtBot
 from shapely import box
 
@@ -86,3 +87,22 @@ def test_between_two_pieces_the_window_has_its_turn(
     turns.clear()
     qtbot.waitUntil(lambda: len(turns) >= 6, timeout=LONG)
     assert len(set(turns)) == len(turns), "no two pieces in one turn"
+
+
+def test_an_error_in_an_update_does_not_hold_up_those_that_follow(
+    qtbot: QtBot, controller: ScoringController, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regions: list[Region] = []
+    controller.scored_changed.connect(lambda region, _: regions.append(region))
+
+    def fails() -> None:
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(controller, "_decide", fails)
+    with qtbot.captureExceptions() as found:
+        session.add(roi(0, 0, 500, 500), "Draw")
+        qtbot.waitUntil(lambda: len(found) == 1)
+        session.add(roi(600, 0, 900, 500), "Draw")
+        qtbot.waitUntil(lambda: bool(regions) and regions[-1] is session.region)
+    assert [kind for kind, *_ in found] == [ZeroDivisionError]
